@@ -1,0 +1,111 @@
+"""The composition root: settings → adapters → services → blueprints. No logic."""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from authsvc import logs
+from authsvc.clock import SystemClock
+from authsvc.config import Settings
+from authsvc.db import engine
+from authsvc.db.database import Database
+from authsvc.db.models import db
+from authsvc.sealing import KeyedHash, Sealer
+from authsvc.services import Services
+from authsvc.services.apps import Apps
+from authsvc.services.health import HealthService
+from authsvc.services.login import LoginService
+from authsvc.services.loginattempts import LoginAttempts
+from authsvc.services.opening import SealedData
+from authsvc.services.sessionkeys import SessionKeys
+from authsvc.services.sessions import SessionService
+from authsvc.signing.keyset import ALGORITHM, KeySet
+from authsvc.signing.tokens import TokenChecker, TokenIssuer
+from authsvc.types import TokenPolicy
+from authsvc.web import access, bodies
+from authsvc.web import errors as web_errors
+from authsvc.web.auth import auth
+from authsvc.web.ops import ops
+from authsvc.web.phone import phone
+from authsvc.web.qrcode import qrcode
+from authsvc.web.wellknown import wellknown
+from authsvc.wechat.client import WeChatClient
+
+MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
+KEY_FILE = "keys/signing.json"
+_NATIVE_IDLE_SECONDS = 30 * 86400
+
+
+def create_app(settings: Settings | None = None, *, clock: SystemClock | None = None) -> Flask:
+    """Build the service. Raises BadSettings, BadKeys or UnfitDatabase rather than start half-right."""
+    settings = settings or Settings.from_env()
+    clock = clock or SystemClock()
+    logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    app = Flask("authsvc", instance_path=str(settings.instance_path))
+    app.config["MAX_CONTENT_LENGTH"] = bodies.MAX_BODY_BYTES
+
+    database = _database(app, settings)
+    keys = _keys(settings)
+    checker = TokenChecker(keys, settings.public_base_url, settings.apps)
+    checker.install(app)
+    app.extensions["authsvc-tokens"] = checker
+    app.extensions["authsvc-published"] = _published(settings, keys)
+    app.extensions["authsvc"] = _services(settings, database, keys, clock)
+
+    access.install(app)
+    web_errors.install(app)
+    for blueprint in (auth, phone, qrcode, wellknown, ops):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _database(app: Flask, settings: Settings) -> Database:
+    url = settings.database_url
+    engine.prepare_sqlite_file(url)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, settings.database_pool_size)
+    db.init_app(app)
+    Migrate(app, db, directory=MIGRATIONS)
+    with app.app_context():
+        database = Database(db.engine, MIGRATIONS)
+    database.refuse_folding_columns()
+    return database
+
+
+def _keys(settings: Settings) -> KeySet:
+    if settings.jwt_private_key is not None:
+        return KeySet.from_pem(settings.jwt_private_key)
+    return KeySet.load(settings.instance_path / KEY_FILE)
+
+
+def _published(settings: Settings, keys: KeySet) -> dict[str, object]:
+    configuration = {
+        "issuer": settings.public_base_url,
+        "jwks_uri": f"{settings.public_base_url}/.well-known/jwks.json",
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+    }
+    return {"jwks": keys.jwks, "configuration": configuration}
+
+
+def _services(settings: Settings, database: Database, keys: KeySet, clock: SystemClock) -> Services:
+    secret_keys = settings.secret_keys
+    native = TokenPolicy(settings.access_token_lifetime, _NATIVE_IDLE_SECONDS, settings.jwt_extra_claims)
+    login = LoginService(
+        apps=Apps(settings.apps),
+        wechat=WeChatClient(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy),
+        database=database,
+        session_keys=SessionKeys(Sealer(secret_keys, "session_key")),
+        sealed_data=SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age),
+        attempts=LoginAttempts(database, clock, settings.login_retry_window),
+        login_hashes=KeyedHash(secret_keys, "login attempts"),
+        issuer=TokenIssuer(keys, settings.public_base_url, clock),
+        policy=native,
+        clock=clock,
+    )
+    return Services(
+        login=login,
+        sessions=SessionService(database, clock),
+        health=HealthService(database, keys.signing_kid),
+    )

@@ -1,0 +1,48 @@
+"""``flask authsvc init``: keys and a first ``.env``. Needs no settings, and never replaces what is there."""
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+
+from authsvc.app import KEY_FILE
+from authsvc.signing.keyset import create_key_file
+
+_ENV = """\
+# Made by `flask authsvc init`. Every other setting, with its default and meaning, is in .env.example.
+
+# AppID and AppSecret of the mini program (https://mp.weixin.qq.com, Development > Development settings).
+WX_APPID=
+WX_SECRET=
+# The address under which other services reach authsvc; the `iss` of every token.
+PUBLIC_BASE_URL=http://127.0.0.1:8000
+# Seals session_keys. Keep a copy: without it they cannot be opened. New keys go in front, separated by commas.
+SECRET_KEYS={secret_key}
+"""
+
+
+@click.command()
+@click.option("--instance", default=lambda: os.environ.get("INSTANCE_PATH", "instance"), show_default="instance")
+@click.option("--env-file", default=".env", show_default=True)
+def init(instance: str, env_file: str) -> None:
+    """Create the signing key and a .env with a secret key, both readable by you alone."""
+    folder = Path(instance)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key_file = folder / KEY_FILE
+    made = create_key_file(key_file)
+    click.echo(f"{'created' if made else 'kept'}  {key_file}")
+    made = _create_env(Path(env_file))
+    click.echo(f"{'created' if made else 'kept'}  {env_file}")
+    if made:
+        click.echo(f"next: fill in WX_APPID and WX_SECRET in {env_file}, then run: flask db upgrade")
+
+
+def _create_env(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(_ENV.format(secret_key=secrets.token_urlsafe(32)))
+    return True

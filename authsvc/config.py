@@ -1,0 +1,308 @@
+"""Settings: read once from the environment and ``.env``, checked as a whole, frozen.
+
+``Settings.from_env()`` lists every problem at once, by name and never with a value, and nothing starts until all
+are mended. Any setting may come from a file named by ``NAME_FILE``.
+"""
+
+import base64
+import binascii
+import logging
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import environs
+from dotenv import dotenv_values
+
+from authsvc.types import ExtraClaim, MiniProgram
+
+logger = logging.getLogger(__name__)
+
+WECHAT_API = "https://api.weixin.qq.com"
+
+# Names that people already have in their environments. The first one found wins.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "WX_APPID": ("WX_APP_ID", "WECHAT_APPID", "WECHAT_APP_ID", "WECHAT_MINI_APPID"),
+    "WX_SECRET": (
+        "WX_APPSECRET",
+        "WX_APP_SECRET",
+        "WECHAT_SECRET",
+        "WECHAT_APPSECRET",
+        "WECHAT_APP_SECRET",
+        "WECHAT_MINI_SECRET",
+    ),
+}
+
+_APPID = re.compile(r"wx[0-9a-f]{16}\Z")
+_AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
+_PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
+_SECRET_KEY_BYTES = 32
+_LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
+
+
+class BadSettings(Exception):
+    """The service must not start. The text holds one line per problem, with names and without values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an operator can choose. Units: seconds and bytes unless the name says otherwise."""
+
+    apps: tuple[MiniProgram, ...]
+    public_base_url: str
+    secret_keys: tuple[bytes, ...] = field(repr=False)
+    instance_path: Path
+    database_url: str = field(repr=False)
+    database_pool_size: int = 16
+    jwt_private_key: str | None = field(default=None, repr=False)
+    jwt_extra_claims: tuple[ExtraClaim, ...] = ()
+    access_token_lifetime: int = 900
+    wx_api_base: str = WECHAT_API
+    wx_proxy: str | None = field(default=None, repr=False)
+    wx_max_in_flight: int = 12
+    watermark_max_age: int = 300
+    login_retry_window: int = 60
+    log_level: str = "INFO"
+    log_format: str = "json"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check every setting; raise BadSettings naming all problems together.
+
+        Without ``environ``, the process environment is read, over the ``.env`` file of the working directory:
+        the same under gunicorn, ``flask run`` and the command line.
+        """
+        source = _Source(_environment() if environ is None else environ)
+        settings = _read(source)
+        if source.problems or settings is None:
+            raise BadSettings("\n".join(source.problems))
+        for name, alias in source.aliases_used.items():
+            logger.info("setting %s was read from %s", name, alias)
+        return settings
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every configured value that must not appear in a log."""
+        keys = [base64.urlsafe_b64encode(key).decode().rstrip("=") for key in self.secret_keys]
+        password = urlsplit(self.database_url).password
+        optional = [value for value in (self.jwt_private_key, password) if value]
+        return (*(app.secret for app in self.apps), *keys, *optional)
+
+
+def _environment() -> dict[str, str]:
+    stored = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return {**stored, **os.environ}
+
+
+class _Source(environs.Env):
+    """One mapping with aliases and ``NAME_FILE`` resolved; problems of every kind gathered as sentences."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(eager=False)
+        self._values_given = {name: value for name, value in environ.items() if value != ""}
+        self.problems: list[str] = []
+        self.aliases_used: dict[str, str] = {}
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        for name in (env_key, *ALIASES.get(env_key, ())):
+            value = self._given(name)
+            if value is not None:
+                if name != env_key:
+                    self.aliases_used[env_key] = name
+                return value
+        return default
+
+    def _given(self, name: str) -> str | None:
+        if path := self._values_given.get(f"{name}_FILE"):
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                self.problems.append(f"{name}_FILE does not name a readable text file")
+                return None
+        return self._values_given.get(name)
+
+    def text(self, name: str, default: str | None = None) -> str | None:
+        value = self._get_value(name, default)
+        return value if value is None else str(value)
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number within [low, high]; the default when it is absent or wrong (then a problem is noted)."""
+        limits = environs.validate.Range(low, high)
+        value = self.int(name, default, validate=limits)
+        return value if isinstance(value, int) else default
+
+    def gather(self) -> None:
+        """Add what environs found wrong."""
+        try:
+            self.seal()
+        except environs.EnvValidationError as invalid:
+            for name, reasons in cast(Mapping[str, list[str]], invalid.error_messages).items():
+                self.problems.append(f"{name}: {' '.join(map(str, reasons))}")
+
+
+def _read(source: _Source) -> Settings | None:
+    instance = Path(source.text("INSTANCE_PATH", "instance") or "instance").absolute()
+    apps = _apps(source)
+    base_url = _public_base_url(source)
+    keys = _secret_keys(source)
+    values: dict[str, Any] = {
+        "instance_path": instance,
+        "database_url": _database_url(source, instance),
+        "database_pool_size": source.number("DATABASE_POOL_SIZE", 16, 1, 1000),
+        "jwt_private_key": source.text("JWT_PRIVATE_KEY"),
+        "jwt_extra_claims": _extra_claims(source),
+        "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, 86400),
+        "wx_api_base": _api_base(source),
+        "wx_proxy": source.text("WX_PROXY"),
+        "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
+        "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
+        "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
+        "log_level": _choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        "log_format": _choice(source, "LOG_FORMAT", "json", ("json", "text")),
+    }
+    source.gather()
+    if source.problems or base_url is None:
+        return None
+    return Settings(apps=apps, public_base_url=base_url, secret_keys=keys, **values)
+
+
+def _apps(source: _Source) -> tuple[MiniProgram, ...]:
+    """The default app first: WX_APPID, or the first of WX_APPS_FILE."""
+    apps: list[MiniProgram] = []
+    appid, path = source.text("WX_APPID"), source.text("WX_APPS_FILE")
+    if appid is not None or path is None:
+        audience = source.text("JWT_AUDIENCE")
+        apps += _app(source, "WX_APPID", "WX_SECRET", appid, source.text("WX_SECRET"), audience)
+    if path is not None:
+        apps += _apps_from_file(source, path)
+    if len({app.appid for app in apps}) < len(apps):
+        source.problems.append("WX_APPS_FILE names an appid twice")
+    if len({app.audience for app in apps}) < len(apps):
+        source.problems.append("WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged")
+    return tuple(apps)
+
+
+def _apps_from_file(source: _Source, path: str) -> list[MiniProgram]:
+    try:
+        entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("app", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        source.problems.append("WX_APPS_FILE does not name a readable TOML file")
+        return []
+    if not isinstance(entries, list) or not entries:
+        source.problems.append("WX_APPS_FILE holds no [[app]] table")
+        return []
+    apps: list[MiniProgram] = []
+    for number, entry in enumerate(entries, start=1):
+        place = f"WX_APPS_FILE: [[app]] number {number}"
+        texts = {key: value for key, value in entry.items() if isinstance(value, str)}
+        secret = texts.get("secret") or _file_text(source, place, texts.get("secret_file"))
+        apps += _app(source, f"{place}: appid", f"{place}: secret", texts.get("appid"), secret, texts.get("audience"))
+    return apps
+
+
+def _file_text(source: _Source, place: str, path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        source.problems.append(f"{place}: secret_file does not name a readable text file")
+        return None
+
+
+def _app(
+    source: _Source,
+    appid_name: str,
+    secret_name: str,
+    appid: str | None,
+    secret: str | None,
+    audience: str | None,
+) -> list[MiniProgram]:
+    problems = []
+    if not appid:
+        problems.append(f"{appid_name} is not set")
+    elif not _APPID.match(appid):
+        problems.append(f"{appid_name} is not an AppID (wx and 16 lowercase hex digits)")
+    if not secret:
+        problems.append(f"{secret_name} is not set")
+    elif len(secret) < 16 or _PLACEHOLDER.match(secret):
+        problems.append(f"{secret_name} is an example or too short to be an AppSecret")
+    if audience and not _AUDIENCE.match(audience):
+        problems.append(f"{appid_name}: its audience must be 1 to 200 visible ASCII characters")
+    source.problems += problems
+    if problems or not appid or not secret:
+        return []
+    return [MiniProgram(appid, secret, audience or appid)]
+
+
+def _public_base_url(source: _Source) -> str | None:
+    value = source.text("PUBLIC_BASE_URL")
+    if value is None:
+        source.problems.append("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        source.problems.append("PUBLIC_BASE_URL is not an http(s) address without query")
+    return value.rstrip("/")
+
+
+def _api_base(source: _Source) -> str:
+    value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
+    parts = urlsplit(value)
+    encrypted = parts.scheme == "https" and parts.hostname
+    local = parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS
+    if not (encrypted or local):
+        source.problems.append("WX_API_BASE must be https, or http on this machine")
+    return value.rstrip("/")
+
+
+def _database_url(source: _Source, instance: Path) -> str:
+    value = source.text("DATABASE_URL") or f"sqlite:///{instance / 'authsvc.db'}"
+    # Platforms hand out mysql://; our driver is PyMySQL.
+    value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
+    if not value.startswith(("sqlite:///", "mysql+pymysql://", "mysql+mysqldb://")):
+        source.problems.append("DATABASE_URL must begin with sqlite:/// or mysql://")
+    return value
+
+
+def _secret_keys(source: _Source) -> tuple[bytes, ...]:
+    """Comma-separated base64url keys of 32 bytes; the first one seals, all of them open."""
+    value = source.text("SECRET_KEYS")
+    if value is None:
+        source.problems.append("SECRET_KEYS is not set (run: flask authsvc init)")
+        return ()
+    keys = []
+    for text in value.split(","):
+        key = _decode_key(text.strip())
+        if key is None or len(set(key)) < 8:
+            source.problems.append("SECRET_KEYS holds a key that is not 32 random bytes as base64url")
+            return ()
+        keys.append(key)
+    return tuple(keys)
+
+
+def _decode_key(text: str) -> bytes | None:
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == _SECRET_KEY_BYTES else None
+
+
+def _extra_claims(source: _Source) -> tuple[ExtraClaim, ...]:
+    names = tuple(name.strip() for name in (source.text("JWT_EXTRA_CLAIMS") or "").split(",") if name.strip())
+    if unknown := set(names) - {"openid", "nickname"}:
+        source.problems.append(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
+    return cast(tuple[ExtraClaim, ...], names)
+
+
+def _choice(source: _Source, name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = source.text(name, default) or default
+    if value not in allowed:
+        source.problems.append(f"{name} must be one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,50 @@
+"""Queries on logins that came with an Idempotency-Key."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authsvc.db.statements import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAttempt:
+    """A login asked for before; both fields are None while it still runs."""
+
+    identity_id: int | None
+    session_id: str | None
+
+
+_DROP_OLD = Statement("DELETE FROM login_attempts WHERE started_at < :since")
+_CLAIM = Statement(
+    "INSERT INTO login_attempts (login_hash, started_at) VALUES (:login_hash, :now) ON CONFLICT DO NOTHING",
+    mysql="INSERT INTO login_attempts (login_hash, started_at) VALUES (:login_hash, :now)"
+    " ON DUPLICATE KEY UPDATE login_hash = login_hash",
+)
+_FIND = Statement("SELECT identity_id, session_id FROM login_attempts WHERE login_hash = :login_hash")
+_FINISH = Statement(
+    "UPDATE login_attempts SET identity_id = :identity_id, session_id = :session_id WHERE login_hash = :login_hash"
+)
+_RELEASE = Statement("DELETE FROM login_attempts WHERE login_hash = :login_hash AND session_id IS NULL")
+
+
+def claim(connection: Connection, login_hash: str, *, now: int, since: int) -> bool:
+    """Make this login the caller's to carry out; False when another request has it, or had it after ``since``."""
+    _DROP_OLD.run(connection, since=since)
+    return _CLAIM.run(connection, login_hash=login_hash, now=now).rowcount == 1
+
+
+def find(connection: Connection, login_hash: str) -> LoginAttempt | None:
+    """Return what is known of this login."""
+    row = _FIND.run(connection, login_hash=login_hash).first()
+    return None if row is None else LoginAttempt(row.identity_id, row.session_id)
+
+
+def finish(connection: Connection, login_hash: str, *, identity_id: int, session_id: str) -> None:
+    """Note what came of the login."""
+    _FINISH.run(connection, login_hash=login_hash, identity_id=identity_id, session_id=session_id)
+
+
+def release(connection: Connection, login_hash: str) -> None:
+    """Give up a login that failed, so that a repeat is carried out and gets its own answer."""
+    _RELEASE.run(connection, login_hash=login_hash)

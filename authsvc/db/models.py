@@ -1,0 +1,132 @@
+"""Tables. Times are whole seconds since 1970 UTC; ids that WeChat or we make are compared byte for byte.
+
+The hot path does not load these models (see ``db/statements.py``); migrations and the shell use them.
+"""
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+
+class Base(DeclarativeBase):
+    """Base of every table of authsvc."""
+
+
+db = SQLAlchemy(model_class=Base)
+
+# MySQL compares text without regard to case unless told otherwise: openids, session ids and hashes must not fold.
+EXACT_COLUMNS = {
+    "identities": ("appid", "openid", "unionid"),
+    "unionids": ("unionid",),
+    "sessions": ("id", "appid"),
+    "login_attempts": ("login_hash", "session_id"),
+    "decrypt_failures": ("key_hash",),
+}
+
+# Not Alembic's usual name: another program's migrations may live in the same schema.
+VERSION_TABLE = "authsvc_migrations"
+
+_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+
+
+def _exact(length: int) -> TypeEngine[str]:
+    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+# SQLite makes a 64-bit rowid only out of the words INTEGER PRIMARY KEY.
+_BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UserRow(Base):
+    """A person."""
+
+    __tablename__ = "users"
+    __table_args__ = (_TABLE,)
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    nickname: Mapped[str | None] = mapped_column(String(64))
+    avatar_url: Mapped[str | None] = mapped_column(String(512))
+    gender: Mapped[int | None] = mapped_column(SmallInteger)
+    status: Mapped[str] = mapped_column(String(16), server_default="active")
+    # Raised to end every session of the user at once.
+    token_version: Mapped[int] = mapped_column(Integer, server_default="0")
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+    last_login_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class IdentityRow(Base):
+    """One person in one mini program, with the sealed session_key of the last login and the one before."""
+
+    __tablename__ = "identities"
+    __table_args__ = (
+        UniqueConstraint("appid", "openid", name="uq_identities_appid_openid"),
+        Index("ix_identities_user_id", "user_id"),
+        _TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    appid: Mapped[str] = mapped_column(_exact(32))
+    openid: Mapped[str] = mapped_column(_exact(64))
+    unionid: Mapped[str | None] = mapped_column(_exact(64))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_identities_user_id"))
+    session_key: Mapped[str] = mapped_column(String(255))
+    previous_session_key: Mapped[str | None] = mapped_column(String(255))
+    session_key_replaced_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class UnionidRow(Base):
+    """Whose a unionid is: the unique key that joins one person's identities across apps, also under a race."""
+
+    __tablename__ = "unionids"
+    __table_args__ = (Index("ix_unionids_user_id", "user_id"), _TABLE)
+
+    unionid: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_unionids_user_id"))
+
+
+class SessionRow(Base):
+    """One login on one device."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_user_id", "user_id"), _TABLE)
+
+    id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_sessions_user_id"))
+    appid: Mapped[str] = mapped_column(_exact(32))
+    counter: Mapped[int] = mapped_column(Integer, server_default="0")
+    token_version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    rotated_at: Mapped[int] = mapped_column(BigInteger)
+    idle_expires_at: Mapped[int] = mapped_column(BigInteger)
+    absolute_expires_at: Mapped[int] = mapped_column(BigInteger)
+    revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+    revoke_reason: Mapped[str | None] = mapped_column(String(32))
+    device: Mapped[str] = mapped_column(String(255), server_default="")
+
+
+class LoginAttemptRow(Base):
+    """A login that came with an Idempotency-Key: a hash of code and key, when, and what came of it."""
+
+    __tablename__ = "login_attempts"
+    __table_args__ = (Index("ix_login_attempts_started_at", "started_at"), _TABLE)
+
+    login_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    started_at: Mapped[int] = mapped_column(BigInteger)
+    identity_id: Mapped[int | None] = mapped_column(BigInteger)
+    session_id: Mapped[str | None] = mapped_column(_exact(32))
+
+
+class DecryptFailureRow(Base):
+    """How often encrypted data failed to open under one session_key, named by a keyed hash of it."""
+
+    __tablename__ = "decrypt_failures"
+    __table_args__ = (Index("ix_decrypt_failures_failed_at", "failed_at"), _TABLE)
+
+    key_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    failed_at: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,299 @@
+"""What can go wrong, named for what the caller can do about it. No HTTP here: web/errors.py gives the status.
+
+The text given to a constructor is for the log only; users read the sentences of the class.
+"""
+
+from typing import ClassVar, Literal
+
+Action = Literal["relogin", "retry", "tap_again", "fix_request", "contact"]
+
+
+class AuthSvcError(Exception):
+    """Base of everything that authsvc refuses or fails at.
+
+    ``error`` is a stable name for programs, ``zh`` and ``en`` sentences for people, ``action`` what the client
+    should do next, ``retry_after`` seconds to wait before a retry.
+    """
+
+    error: ClassVar[str]
+    zh: ClassVar[str]
+    en: ClassVar[str]
+    action: ClassVar[Action]
+    retry_after: ClassVar[int | None] = None
+    # An operator has to act: logged at ERROR even though the caller may only see "try later".
+    alarm: ClassVar[bool] = False
+
+
+# --- the request itself -------------------------------------------------------------------------------------
+
+
+class InvalidRequest(AuthSvcError):
+    """A field is missing, of the wrong type or malformed. ``fields`` maps its dotted name to reasons."""
+
+    error = "invalid_request"
+    zh = "请求参数有误"
+    en = "The request is not valid"
+    action: ClassVar[Action] = "fix_request"
+
+    def __init__(self, detail: str = "", fields: dict[str, list[str]] | None = None) -> None:
+        super().__init__(detail)
+        self.fields = fields or {}
+
+
+class MalformedBody(AuthSvcError):
+    """The body is not one JSON object."""
+
+    error = "malformed_body"
+    zh = "请求体必须是 JSON 对象"
+    en = "The body must be a JSON object"
+    action: ClassVar[Action] = "fix_request"
+
+
+class BodyTooLarge(AuthSvcError):
+    """The body is over the size limit."""
+
+    error = "body_too_large"
+    zh = "请求体过大"
+    en = "The body is too large"
+    action: ClassVar[Action] = "fix_request"
+
+
+class UnsupportedMediaType(AuthSvcError):
+    """The body is declared as something other than JSON."""
+
+    error = "unsupported_media_type"
+    zh = "请使用 application/json"
+    en = "Send the body as application/json"
+    action: ClassVar[Action] = "fix_request"
+
+
+class NoSuchRoute(AuthSvcError):
+    """No such address."""
+
+    error = "not_found"
+    zh = "地址不存在"
+    en = "No such address"
+    action: ClassVar[Action] = "fix_request"
+
+
+class MethodNotAllowed(AuthSvcError):
+    """The address exists, but not for this method."""
+
+    error = "method_not_allowed"
+    zh = "不支持该请求方法"
+    en = "This method is not supported here"
+    action: ClassVar[Action] = "fix_request"
+
+    def __init__(self, detail: str = "", allow: str = "") -> None:
+        super().__init__(detail)
+        self.allow = allow
+
+
+class UnknownApp(AuthSvcError):
+    """The request names a mini program that this deployment does not serve."""
+
+    error = "unknown_app"
+    zh = "未知的小程序"
+    en = "This mini program is not served here"
+    action: ClassVar[Action] = "fix_request"
+
+
+# --- who is asking ------------------------------------------------------------------------------------------
+
+
+class Unauthenticated(AuthSvcError):
+    """No token, or one that is forged, expired or foreign: all look alike."""
+
+    error = "unauthenticated"
+    zh = "请先登录"
+    en = "Please sign in"
+    action: ClassVar[Action] = "relogin"
+
+
+class SessionEnded(Unauthenticated):
+    """The token is ours, but its session was ended or has run out."""
+
+
+class AccountDisabled(AuthSvcError):
+    """The user was disabled or closed."""
+
+    error = "account_disabled"
+    zh = "账号已停用"
+    en = "This account is disabled"
+    action: ClassVar[Action] = "contact"
+
+
+# --- what WeChat says ---------------------------------------------------------------------------------------
+
+
+class DataRejected(AuthSvcError):
+    """encryptedData or rawData does not hold for this session. Every cause looks the same from outside:
+
+    the format has no integrity protection, so a second answer would be a padding oracle.
+    """
+
+    error = "data_rejected"
+    zh = "微信数据校验失败，请重新登录后再试"
+    en = "The WeChat data could not be verified; sign in again and retry"
+    action: ClassVar[Action] = "relogin"
+
+
+class WeChatError(AuthSvcError):
+    """WeChat refused, or could not be asked.
+
+    ``errcode`` is WeChat's number, ``errmsg`` its text without the request-id tail; both are kept for the
+    operator's log and for contracts whose front ends show that text.
+    """
+
+    def __init__(self, detail: str = "", errcode: int | None = None, errmsg: str = "") -> None:
+        super().__init__(detail)
+        self.errcode = errcode
+        self.errmsg = errmsg
+
+
+class LoginCodeInvalid(WeChatError):
+    """The login code is unknown, expired, or another app's."""
+
+    error = "wx_code_invalid"
+    zh = "登录凭证无效，请重新登录"
+    en = "The login code is not valid; call wx.login again"
+    action: ClassVar[Action] = "relogin"
+
+
+class LoginCodeUsed(WeChatError):
+    """The login code was exchanged before."""
+
+    error = "wx_code_used"
+    zh = "登录凭证已使用，请重新登录"
+    en = "The login code was already used; call wx.login again"
+    action: ClassVar[Action] = "relogin"
+
+
+class SessionKeyStale(WeChatError):
+    """WeChat no longer knows the session_key that we hold."""
+
+    error = "wx_session_stale"
+    zh = "微信登录态已过期，请重新登录"
+    en = "The WeChat session has expired; call wx.login again"
+    action: ClassVar[Action] = "relogin"
+
+
+class WeChatUserBlocked(WeChatError):
+    """WeChat judges the user to be a risk."""
+
+    error = "wx_user_blocked"
+    zh = "微信拒绝了此次登录"
+    en = "WeChat refused this sign-in"
+    action: ClassVar[Action] = "contact"
+
+
+class WeChatRateLimited(WeChatError):
+    """Too many calls in this minute."""
+
+    error = "wx_rate_limited"
+    zh = "操作过于频繁，请稍后再试"
+    en = "Too many requests; please try again in a minute"
+    action: ClassVar[Action] = "retry"
+    retry_after = 60
+
+
+class WeChatQuotaExhausted(WeChatError):
+    """A daily or lifetime quota of the mini program is used up."""
+
+    error = "wx_quota_exhausted"
+    zh = "服务暂不可用，请稍后再试"
+    en = "The service is unavailable; please try again later"
+    action: ClassVar[Action] = "retry"
+    retry_after = 3600
+    alarm = True
+
+
+class WeChatMisconfigured(WeChatError):
+    """Our appid, secret, address or request is wrong, or the account is limited: the operator must act."""
+
+    error = "wx_misconfigured"
+    zh = "服务配置有误，请联系管理员"
+    en = "The service is not set up correctly; please contact its operator"
+    action: ClassVar[Action] = "contact"
+    alarm = True
+
+
+class WeChatUnreachable(WeChatError):
+    """The request provably never left: the same code may be tried again."""
+
+    error = "wechat_unavailable"
+    zh = "微信服务暂不可用，请稍后再试"
+    en = "WeChat is unavailable; please try again"
+    action: ClassVar[Action] = "retry"
+    retry_after = 2
+
+
+class WeChatOverloaded(WeChatUnreachable):
+    """Too many calls to WeChat are in flight here, or it has been failing: not asked at all."""
+
+    error = "wechat_overloaded"
+    retry_after = 3
+
+
+class WeChatBusy(WeChatError):
+    """WeChat itself said that it is busy (-1)."""
+
+    error = "wechat_busy"
+    zh = "微信服务繁忙，请重新登录"
+    en = "WeChat is busy; please sign in again"
+    action: ClassVar[Action] = "relogin"
+    retry_after = 2
+
+
+class WeChatNoAnswer(WeChatError):
+    """The request left and no usable answer came: the code may be spent, so a new one is needed."""
+
+    error = "wechat_no_answer"
+    zh = "微信服务无响应，请重新登录"
+    en = "WeChat did not answer; please sign in again"
+    action: ClassVar[Action] = "relogin"
+    retry_after = 2
+
+
+class WeChatBadAnswer(WeChatNoAnswer):
+    """WeChat answered something that is not what the endpoint promises."""
+
+    error = "wechat_bad_answer"
+    zh = "微信服务响应异常，请重新登录"
+    en = "WeChat gave an unusable answer; please sign in again"
+    alarm = True
+
+
+class WeChatUnknownError(WeChatError):
+    """An errcode that no table of ours names."""
+
+    error = "wechat_error"
+    zh = "微信服务异常，请稍后再试"
+    en = "WeChat reported an error; please try again later"
+    action: ClassVar[Action] = "retry"
+    retry_after = 5
+    alarm = True
+
+
+# --- ourselves ----------------------------------------------------------------------------------------------
+
+
+class ServiceBusy(AuthSvcError):
+    """The database is locked, away or out of connections for longer than a request may wait."""
+
+    error = "service_busy"
+    zh = "服务繁忙，请稍后再试"
+    en = "The service is busy; please try again"
+    action: ClassVar[Action] = "retry"
+    retry_after = 2
+    alarm = True
+
+
+class InternalError(AuthSvcError):
+    """Anything that nobody foresaw."""
+
+    error = "internal_error"
+    zh = "服务内部错误"
+    en = "Internal error"
+    action: ClassVar[Action] = "contact"
+    alarm = True

@@ -1,0 +1,57 @@
+"""A login asked for twice, because the first answer was lost: both get the same session.
+
+The first request with an idempotency key claims the login before it calls WeChat; a repeat waits for it instead of
+spending the code again. Only a keyed hash of app, code and key is stored.
+"""
+
+import time
+from functools import partial
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import loginattempts
+from authsvc.db.database import Database
+from authsvc.db.loginattempts import LoginAttempt
+from authsvc.errors import LoginCodeUsed
+
+# The first request is answered, well or badly, within WeChat's five seconds and what the database takes.
+_WAIT_SECONDS = 6.0
+_POLL_SECONDS = 0.05
+
+
+class LoginAttempts:
+    """Remembers logins for ``window`` seconds."""
+
+    def __init__(self, database: Database, clock: SystemClock, window: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._window = window
+
+    @property
+    def is_on(self) -> bool:
+        """False when the setting LOGIN_RETRY_WINDOW turns this off."""
+        return self._window > 0
+
+    def claim(self, login_hash: str) -> LoginAttempt | None:
+        """Return None when the caller is to carry the login out, or the finished login that it repeats.
+
+        Raises LoginCodeUsed when the first request neither ends nor gives up in time.
+        """
+        give_up = time.monotonic() + _WAIT_SECONDS
+        while time.monotonic() < give_up:
+            earlier = self._database.run(partial(self._claim, login_hash))
+            if earlier is None or earlier.session_id is not None:
+                return earlier
+            time.sleep(_POLL_SECONDS)
+        raise LoginCodeUsed("an earlier request with this code has not ended")
+
+    def _claim(self, login_hash: str, connection: Connection) -> LoginAttempt | None:
+        now = int(self._clock.now())
+        if loginattempts.claim(connection, login_hash, now=now, since=now - self._window):
+            return None
+        return loginattempts.find(connection, login_hash)
+
+    def release(self, login_hash: str) -> None:
+        """Give up a login that failed."""
+        self._database.run(lambda connection: loginattempts.release(connection, login_hash))

@@ -1,0 +1,51 @@
+"""What a person's profile may hold, and what of WeChat's values is worth keeping."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from authsvc.types import Profile
+
+MAX_NICKNAME = 64
+MAX_AVATAR_URL = 512
+# Since late 2022 WeChat gives every mini program this nickname and this grey picture instead of the real ones
+# (WeChat notice 小程序用户头像昵称获取规则调整公告); neither may overwrite what the person has filled in.
+PLACEHOLDER_NICKNAME = "微信用户"
+_PLACEHOLDER_AVATARS = (
+    "icTdbqWNOwNRna42FI242Lcia07jQodd2FJGIYQfG0LAJGFxM4FbnQP6yfMxBgJ0F3YRqJCJ1aPAK2dQagdusBZg",
+    "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg",
+)
+
+
+def from_wechat(payload: Mapping[str, Any] | None) -> Profile:
+    """Return what a decrypted profile really says: placeholders and unusable values count as nothing."""
+    if payload is None:
+        return Profile()
+    return Profile(
+        nickname(payload.get("nickName")), avatar_url(payload.get("avatarUrl")), gender(payload.get("gender"))
+    )
+
+
+def nickname(value: object) -> str | None:
+    """Return a usable nickname, cut to 64 characters, or None."""
+    if not isinstance(value, str):
+        return None
+    cleaned = "".join(character for character in value if character.isprintable()).strip()[:MAX_NICKNAME]
+    return None if cleaned in ("", PLACEHOLDER_NICKNAME) else cleaned
+
+
+def avatar_url(value: object) -> str | None:
+    """Return a usable picture address, or None. WeChat's http:// addresses answer on https as well."""
+    if not isinstance(value, str) or len(value) > MAX_AVATAR_URL or not value.isascii():
+        return None
+    if any(placeholder in value for placeholder in _PLACEHOLDER_AVATARS):
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable():
+        return None
+    return parts._replace(scheme="https").geturl()
+
+
+def gender(value: object) -> int | None:
+    """Return 1 (male) or 2 (female); WeChat's 0 means unknown and says nothing."""
+    return value if value in (1, 2) and isinstance(value, int) else None

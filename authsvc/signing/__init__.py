@@ -1,0 +1,1 @@
+"""Keys and tokens: making, publishing, issuing, checking."""

@@ -1,0 +1,131 @@
+"""Access tokens: JWTs signed with ES256, typed ``at+jwt`` (RFC 9068 §2.1), checked strictly.
+
+Issuing calls PyJWT itself: flask-jwt-extended would add ``fresh`` and ``type`` to the claims that design and verifiers
+agreed on, and needs an application context. Checking goes through flask-jwt-extended's ``decode_token`` and adds
+what neither library insists on: canonical base64url, the type, a known ``kid``, and the exact set of claims.
+"""
+
+import base64
+import re
+import secrets
+from typing import Any
+
+import jwt
+from flask import Flask
+from flask_jwt_extended import JWTManager, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from authsvc.clock import SystemClock
+from authsvc.errors import Unauthenticated
+from authsvc.signing.keyset import ALGORITHM, KeySet
+from authsvc.types import AccessToken, MiniProgram, VerifiedClaims
+
+TYPE = "at+jwt"
+# Machines of one deployment may disagree by this much; nobody else relies on it.
+CLOCK_LEEWAY_SECONDS = 5
+_MAX_TOKEN_CHARS = 8192
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
+
+
+class TokenIssuer:
+    """Signs access tokens."""
+
+    def __init__(self, keys: KeySet, issuer: str, clock: SystemClock) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._clock = clock
+        self._headers = {"typ": TYPE, "kid": keys.signing_kid}
+
+    def issue(
+        self,
+        *,
+        user_id: int,
+        session_id: str,
+        app: MiniProgram,
+        lifetime: int,
+        extra: dict[str, str] | None = None,
+    ) -> AccessToken:
+        """Return a token for ``lifetime`` seconds. ``extra`` claims cannot replace the standard ones."""
+        now = int(self._clock.now())
+        claims: dict[str, Any] = {
+            **(extra or {}),
+            "iss": self._issuer,
+            "aud": app.audience,
+            "sub": str(user_id),
+            "iat": now,
+            "exp": now + lifetime,
+            "jti": secrets.token_urlsafe(16),
+            "sid": session_id,
+            "appid": app.appid,
+        }
+        text = jwt.encode(claims, self._keys.signing_key, ALGORITHM, headers=self._headers)
+        return AccessToken(text, lifetime)
+
+
+class TokenChecker:
+    """Checks access tokens of our own. Works inside an application context of the app it was installed on."""
+
+    def __init__(self, keys: KeySet, issuer: str, apps: tuple[MiniProgram, ...]) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audiences = {app.appid: app.audience for app in apps}
+
+    def install(self, app: Flask) -> None:
+        """Configure flask-jwt-extended on ``app``."""
+        app.config.update(
+            JWT_ALGORITHM=ALGORITHM,
+            JWT_DECODE_ALGORITHMS=[ALGORITHM],
+            JWT_DECODE_ISSUER=self._issuer,
+            JWT_DECODE_AUDIENCE=sorted(self._audiences.values()),
+            JWT_DECODE_LEEWAY=CLOCK_LEEWAY_SECONDS,
+            JWT_PRIVATE_KEY=self._keys.signing_key,
+            JWT_PUBLIC_KEY=self._keys.public_keys[self._keys.signing_kid],
+        )
+        manager = JWTManager(app)
+        manager.decode_key_loader(self._find_key)
+
+    def check(self, text: str) -> VerifiedClaims:
+        """Return the claims of a token that is ours, unaltered and in time; raises Unauthenticated for any other."""
+        if len(text) > _MAX_TOKEN_CHARS or not _COMPACT.match(text) or not all(map(_is_canonical, text.split("."))):
+            raise Unauthenticated("not a compact JWT")
+        try:
+            claims = decode_token(text)
+        except (jwt.PyJWTError, JWTExtendedException, ValueError, TypeError, RecursionError) as error:
+            raise Unauthenticated(f"token refused: {type(error).__name__}") from None
+        return self._claims(claims)
+
+    def _find_key(self, header: dict[str, Any], _claims: dict[str, Any]) -> Any:
+        """Only our own keys, by ``kid``: keys or addresses of keys inside a token are never looked at."""
+        if header.get("typ") != TYPE or "crit" in header or "b64" in header:
+            raise jwt.InvalidTokenError("header")
+        kid = header.get("kid")
+        key = self._keys.public_keys.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise jwt.InvalidTokenError("kid")
+        return key
+
+    def _claims(self, claims: dict[str, Any]) -> VerifiedClaims:
+        sub, sid, appid, jti = (_text(claims, name) for name in ("sub", "sid", "appid", "jti"))
+        if type(claims.get("exp")) is not int or type(claims.get("iat")) is not int:
+            raise Unauthenticated("token refused: times")
+        # One audience per app: a token made for one must not pass as made for another.
+        if claims.get("aud") != self._audiences.get(appid) or not _USER_ID.match(sub):
+            raise Unauthenticated("token refused: audience or subject")
+        return VerifiedClaims(int(sub), sid, appid, jti, claims["exp"])
+
+
+def _text(claims: dict[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise Unauthenticated(f"token refused: {name}")
+    return value
+
+
+def _is_canonical(part: str) -> bool:
+    """Decoders ignore the spare bits of the last character; a token has one spelling only."""
+    try:
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return False
+    return base64.urlsafe_b64encode(raw).rstrip(b"=") == part.encode()

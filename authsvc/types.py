@@ -1,0 +1,151 @@
+"""Frozen values that travel between rooms. No behaviour beyond what a value knows of itself.
+
+Fields that must not reach a log are kept out of ``repr``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ExtraClaim = Literal["openid", "nickname"]
+UserStatus = Literal["active", "disabled", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class MiniProgram:
+    """One mini program that authsvc logs people into.
+
+    ``audience`` is the ``aud`` of the tokens of its users: what the other services of the company check.
+    """
+
+    appid: str
+    secret: str = field(repr=False)
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatSession:
+    """What code2session answered: the openid (28 characters), the session_key (base64 text of 16 bytes)."""
+
+    openid: str = field(repr=False)
+    session_key: str = field(repr=False)
+    unionid: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedData:
+    """``encryptedData`` and ``iv`` as the mini program got them, both base64 text."""
+
+    data: str = field(repr=False)
+    iv: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedProfile:
+    """``rawData`` (JSON text, byte for byte) and its ``signature`` (40 lowercase hex digits)."""
+
+    raw_data: str = field(repr=False)
+    signature: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPolicy:
+    """What a contract promises its front end about the token: lifetime and idle limit in seconds."""
+
+    lifetime: int
+    idle: int
+    extra_claims: tuple[ExtraClaim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCommand:
+    """A login as any contract understood it.
+
+    ``appid`` is the caller's explicit choice, ``referer`` the header; ``policy`` is None for the native contract,
+    whose tokens are as the settings say.
+    """
+
+    code: str = field(repr=False)
+    policy: TokenPolicy | None = None
+    encrypted: EncryptedData | None = None
+    signed: SignedProfile | None = None
+    appid: str | None = None
+    referer: str | None = field(default=None, repr=False)
+    idempotency_key: str | None = field(default=None, repr=False)
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a person shows of themselves; ``None`` where nothing is known."""
+
+    nickname: str | None = None
+    avatar_url: str | None = field(default=None, repr=False)
+    gender: int | None = None
+
+    def over(self, older: "Profile") -> "Profile":
+        """Return this profile with its gaps filled from an older one."""
+        return Profile(
+            self.nickname if self.nickname is not None else older.nickname,
+            self.avatar_url if self.avatar_url is not None else older.avatar_url,
+            self.gender if self.gender is not None else older.gender,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, as other rooms see them. ``created_at`` is seconds since 1970 UTC."""
+
+    id: int
+    status: UserStatus
+    profile: Profile
+    token_version: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login on one device. The id is 128 random bits as base64url text."""
+
+    id: str
+    user_id: int
+    appid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A signed JWT and the seconds it lives."""
+
+    text: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedClaims:
+    """Claims of a token whose signature, issuer, audience and times were checked: nothing else makes one."""
+
+    user_id: int
+    session_id: str
+    appid: str
+    jti: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoginResult:
+    """What a login gives: who, in which session, with which token. ``opened`` is the decrypted payload, if any."""
+
+    user: User
+    session: Session
+    token: AccessToken
+    is_new: bool = False
+    opened: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A signed-in user, as a guard let them in."""
+
+    user: User
+    claims: VerifiedClaims
+    openid: str = field(default="", repr=False)

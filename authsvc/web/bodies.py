@@ -1,0 +1,73 @@
+"""Reading a request's JSON body strictly, and writing JSON answers."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+from marshmallow import Schema, ValidationError
+
+from authsvc.errors import InvalidRequest, MalformedBody, UnsupportedMediaType
+
+MAX_BODY_BYTES = 16 * 1024
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
+
+
+def read(schema: Schema) -> dict[str, Any]:
+    """Return the body as ``schema`` loads it.
+
+    Raises UnsupportedMediaType, MalformedBody, or InvalidRequest with every wrong field by its dotted name.
+    """
+    try:
+        loaded: dict[str, Any] = schema.load(_json_object())
+    except ValidationError as error:
+        fields = dict(_flat(error.messages_dict))
+        raise InvalidRequest(f"fields {sorted(fields)}", fields=fields) from None
+    return loaded
+
+
+def write(body: Mapping[str, Any], status: int = 200) -> Response:
+    """Return ``body`` as a JSON answer, in UTF-8 without escapes."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, mimetype="application/json")
+
+
+def _json_object() -> dict[str, Any]:
+    data = request.get_data(cache=False)
+    if not data:
+        raise MalformedBody("empty body")
+    if not request.is_json:
+        raise UnsupportedMediaType("not declared as JSON")
+    try:
+        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise MalformedBody("not JSON") from None
+    if not isinstance(value, dict):
+        raise MalformedBody("JSON, but not an object")
+    return value
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two members of one name mean two things to two parsers."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _flat(messages: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, list[str]]]:
+    """Turn marshmallow's nested messages into dotted names. A name that a stranger made up is not repeated."""
+    found = []
+    for name, reasons in messages.items():
+        safe = name if isinstance(name, str) and _FIELD_NAME.match(name) else "?"
+        path = f"{prefix}{safe}"
+        if isinstance(reasons, Mapping):
+            found += _flat(reasons, f"{path}.")
+        else:
+            found.append((path.removesuffix("._schema"), [str(reason) for reason in reasons]))
+    return found

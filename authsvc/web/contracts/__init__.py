@@ -1,0 +1,19 @@
+"""The shapes of existing front ends, one file each. A contract translates; it decides nothing.
+
+A new contract is one file here and one line in ``CONTRACTS``.
+"""
+
+from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
+from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA
+from authsvc.web.contracts.native import NATIVE
+from authsvc.web.contracts.shape import Contract
+
+CONTRACTS: tuple[Contract, ...] = (NATIVE, CODE_MSG_DATA, CODE_MESSAGE_DATA)
+
+
+def for_path(path: str) -> Contract:
+    """Return the contract whose shape an address without a route answers in: the longest prefix wins."""
+    owners = [
+        (len(prefix), contract) for contract in CONTRACTS for prefix in contract.prefixes if path.startswith(prefix)
+    ]
+    return max(owners, key=lambda owner: owner[0], default=(0, NATIVE))[1]

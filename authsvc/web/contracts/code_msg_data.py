@@ -1,0 +1,96 @@
+"""Front ends that send the profile of getUserInfo: ``{"code": 200, "msg": …, "data": …}`` under ``/user``."""
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from authsvc.errors import LoginCodeInvalid, LoginCodeUsed
+from authsvc.types import LoginResult, TokenPolicy
+from authsvc.web.contracts.shape import Contract, LoginRoute, Problem, what_came_sealed
+from authsvc.web.schemas import Body, CodeField, EncryptedFields, Nested
+
+_DAY = 86400
+_POLICY = TokenPolicy(lifetime=7 * _DAY, idle=30 * _DAY)
+
+
+class WxLogin(Body):
+    """The code and what ``wx.getUserInfo`` or ``wx.getUserProfile`` gave."""
+
+    platCode = CodeField(required=True)
+    platUserInfoMap = Nested(EncryptedFields())
+
+
+class WxLoginData(Schema):
+    """The decrypted profile as WeChat wrote it (absent without encryptedData), and beside it who and what token."""
+
+    openId = fields.String()
+    nickName = fields.String()
+    gender = fields.Integer()
+    language = fields.String()
+    city = fields.String()
+    province = fields.String()
+    country = fields.String()
+    avatarUrl = fields.String()
+    unionId = fields.String()
+    watermark = fields.Dict()
+    token = fields.String(required=True)
+    token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
+    expires_in = fields.Integer(required=True)
+    user_id = fields.String(required=True)
+
+
+class WxLoginAnswer(Schema):
+    """A success."""
+
+    code = fields.Integer(required=True)
+    msg = fields.String(required=True)
+    data = fields.Nested(WxLoginData(), required=True)
+
+
+class CodeMsgDataError(Schema):
+    """A failure: ``code`` is the HTTP status."""
+
+    code = fields.Integer(required=True)
+    msg = fields.String(required=True)
+    data = fields.Raw(required=True, allow_none=True)
+
+
+def _parse(data: dict[str, Any]) -> dict[str, Any]:
+    return {"code": data["platCode"], **what_came_sealed(data.get("platUserInfoMap", {}))}
+
+
+def _render(result: LoginResult) -> dict[str, Any]:
+    data = {
+        **(result.opened or {}),
+        "token": result.token.text,
+        "token_type": "Bearer",
+        "expires_in": result.token.expires_in,
+        "user_id": str(result.user.id),
+    }
+    return {"code": 200, "msg": "登录成功", "data": data}
+
+
+def _render_error(problem: Problem) -> dict[str, Any]:
+    reasons = "; ".join(f"{name} {reason}" for name, reason in problem.fields.items())
+    text = f"{problem.message}: {reasons}" if reasons else problem.message
+    return {"code": problem.status, "msg": text, "data": None}
+
+
+CODE_MSG_DATA = Contract(
+    name="code_msg_data",
+    prefixes=("/user/",),
+    render_error=_render_error,
+    error_answer=CodeMsgDataError(),
+    statuses={LoginCodeInvalid: 400, LoginCodeUsed: 400},
+    logins=(
+        LoginRoute(
+            rule="/user/wxlogin",
+            summary="Sign in with the code and the encrypted profile",
+            body=WxLogin(),
+            answer=WxLoginAnswer(),
+            parse=_parse,
+            render=_render,
+            policy=_POLICY,
+        ),
+    ),
+)

@@ -1,0 +1,128 @@
+"""authsvc's own API: ``{"code": 0, "msg": "ok", "data": …, "request_id": …}`` under ``/api/v1``."""
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from authsvc.types import LoginResult, User
+from authsvc.web.access import request_id
+from authsvc.web.contracts.shape import Contract, LoginRoute, Problem, what_came_sealed
+from authsvc.web.schemas import APPID, CodeField, EncryptedFields, Text
+
+
+class NativeLogin(EncryptedFields):
+    """Sign in with a code, and with what the phone encrypted and signed if there is any."""
+
+    code = CodeField(required=True)
+    appid = Text(18, APPID, description="which mini program; default: WeChat's Referer, then the first")
+
+
+class NativeUser(Schema):
+    """A person as they may see themselves."""
+
+    id = fields.String(required=True)
+    nickname = fields.String(required=True, allow_none=True)
+    avatar_url = fields.String(required=True, allow_none=True)
+    gender = fields.Integer(required=True, allow_none=True)
+    created_at = fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"})
+
+
+class NativeTokens(Schema):
+    """What a login gives."""
+
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    is_new_user = fields.Boolean(required=True)
+    user = fields.Nested(NativeUser(), required=True)
+
+
+class NativeLoginAnswer(Schema):
+    """The native envelope around a login."""
+
+    code = fields.Integer(required=True)
+    msg = fields.String(required=True)
+    data = fields.Nested(NativeTokens(), required=True)
+    request_id = fields.String(required=True)
+
+
+class NativeError(Schema):
+    """The native envelope around an error: ``code`` is the HTTP status, ``error`` a stable name."""
+
+    code = fields.Integer(required=True)
+    msg = fields.String(required=True)
+    data = fields.Raw(required=True, allow_none=True)
+    error = fields.String(required=True)
+    action = fields.String(
+        required=True, metadata={"enum": ["relogin", "retry", "tap_again", "fix_request", "contact"]}
+    )
+    fields_ = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        data_key="fields",
+        metadata={"description": "reason per field, where fields are to blame"},
+    )
+    request_id = fields.String(required=True)
+
+
+def envelope(data: Any) -> dict[str, Any]:
+    """Wrap the data of a success."""
+    return {"code": 0, "msg": "ok", "data": data, "request_id": request_id()}
+
+
+def user_view(user: User) -> dict[str, Any]:
+    """Return a user as NativeUser describes; the id is text, as in the token's ``sub``."""
+    profile = user.profile
+    return {
+        "id": str(user.id),
+        "nickname": profile.nickname,
+        "avatar_url": profile.avatar_url,
+        "gender": profile.gender,
+        "created_at": user.created_at,
+    }
+
+
+def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
+    return {"code": data["code"], "appid": data.get("appid"), **what_came_sealed(data)}
+
+
+def _render_login(result: LoginResult) -> dict[str, Any]:
+    return envelope(
+        {
+            "access_token": result.token.text,
+            "token_type": "Bearer",
+            "expires_in": result.token.expires_in,
+            "is_new_user": result.is_new,
+            "user": user_view(result.user),
+        }
+    )
+
+
+def _render_error(problem: Problem) -> dict[str, Any]:
+    body = {
+        "code": problem.status,
+        "msg": problem.message,
+        "data": None,
+        "error": problem.error.error,
+        "action": problem.error.action,
+        "request_id": problem.request_id,
+    }
+    return {**body, "fields": dict(problem.fields)} if problem.fields else body
+
+
+NATIVE = Contract(
+    name="native",
+    prefixes=("/",),
+    render_error=_render_error,
+    error_answer=NativeError(),
+    logins=(
+        LoginRoute(
+            rule="/api/v1/auth/login",
+            summary="Sign in with the code of wx.login",
+            body=NativeLogin(),
+            answer=NativeLoginAnswer(),
+            parse=_parse_login,
+            render=_render_login,
+        ),
+    ),
+)

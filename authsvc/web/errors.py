@@ -1,0 +1,116 @@
+"""The one place where an exception becomes a response, in the shape of the contract that was called."""
+
+import logging
+from collections.abc import Mapping
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from authsvc import errors as e
+from authsvc.web import bodies
+from authsvc.web.access import request_id
+from authsvc.web.contracts import for_path
+from authsvc.web.contracts.shape import Contract, Problem
+from authsvc.web.operations import operation_of
+from authsvc.web.schemas import REASONS
+
+logger = logging.getLogger(__name__)
+
+STATUSES: Mapping[type[e.AuthSvcError], int] = {
+    e.InvalidRequest: 400,
+    e.MalformedBody: 400,
+    e.BodyTooLarge: 413,
+    e.UnsupportedMediaType: 415,
+    e.NoSuchRoute: 404,
+    e.MethodNotAllowed: 405,
+    e.UnknownApp: 400,
+    e.Unauthenticated: 401,
+    e.AccountDisabled: 403,
+    e.DataRejected: 400,
+    e.LoginCodeInvalid: 401,
+    e.LoginCodeUsed: 401,
+    e.SessionKeyStale: 401,
+    e.WeChatUserBlocked: 403,
+    e.WeChatRateLimited: 429,
+    e.WeChatQuotaExhausted: 503,
+    e.WeChatMisconfigured: 503,
+    e.WeChatUnreachable: 503,
+    e.WeChatBusy: 503,
+    e.WeChatNoAnswer: 503,
+    e.WeChatBadAnswer: 502,
+    e.WeChatUnknownError: 502,
+    e.ServiceBusy: 503,
+    e.InternalError: 500,
+}
+
+
+def install(app: Flask) -> None:
+    """Route every exception of ``app`` through here."""
+    app.register_error_handler(e.AuthSvcError, respond)
+    app.register_error_handler(HTTPException, lambda error: respond(_ours(error)))
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def respond(error: e.AuthSvcError) -> Response:
+    """Log an error and write it in the shape that the caller's front end reads."""
+    contract = _contract()
+    status = status_of(error, contract)
+    level = logging.ERROR if error.alarm else logging.INFO
+    logger.log(level, "refused: %s (%s) [%s] %s", error.error, error, request_id(), request.path)
+    problem = Problem(error, status, _sentence(error), _reasons(error), request_id())
+    response = bodies.write(contract.render_error(problem), status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, e.MethodNotAllowed):
+        response.headers["Allow"] = error.allow
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def status_of(error: e.AuthSvcError, contract: Contract) -> int:
+    """Return the HTTP status of an error in a contract; the nearest class that has one decides."""
+    for table in (contract.statuses, STATUSES):
+        for kind in type(error).__mro__:
+            if kind in table:
+                return table[kind]
+    raise AssertionError(f"{type(error).__name__} has no status")
+
+
+def _contract() -> Contract:
+    operation = operation_of(request.endpoint)
+    return operation.contract if operation else for_path(request.path)
+
+
+def _unforeseen(error: Exception) -> Response:
+    logger.error("unforeseen %s [%s]", type(error).__name__, request_id(), exc_info=error)
+    return respond(e.InternalError(type(error).__name__))
+
+
+def _ours(error: HTTPException) -> e.AuthSvcError:
+    """Translate what Flask and Werkzeug raise by themselves."""
+    if isinstance(error, MethodNotAllowed):
+        return e.MethodNotAllowed(allow=", ".join(sorted(error.valid_methods or ())))
+    if isinstance(error, NotFound):
+        return e.NoSuchRoute()
+    if isinstance(error, RequestEntityTooLarge):
+        return e.BodyTooLarge()
+    return e.MalformedBody(type(error).__name__) if (error.code or 500) < 500 else e.InternalError()
+
+
+def _prefers_english() -> bool:
+    return request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh") == "en"
+
+
+def _sentence(error: e.AuthSvcError) -> str:
+    return error.en if _prefers_english() else error.zh
+
+
+def _reasons(error: e.AuthSvcError) -> dict[str, str]:
+    if not isinstance(error, e.InvalidRequest):
+        return {}
+    language = 1 if _prefers_english() else 0
+    return {
+        name: ", ".join(REASONS.get(reason, REASONS["malformed"])[language] for reason in reasons)
+        for name, reasons in error.fields.items()
+    }

@@ -1,0 +1,49 @@
+"""Declaring routes: what a view reads, what it answers, in whose shape. The documentation is made from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, current_app
+from marshmallow import Schema
+
+from authsvc.web import bodies, guards
+from authsvc.web.contracts.shape import Contract
+
+View = Callable[..., Mapping[str, Any]]
+_ATTRIBUTE = "authsvc_operation"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route. ``guarded`` ones are for signed-in users and get the ``caller``; ``body`` arrives loaded."""
+
+    contract: Contract
+    summary: str
+    answer: Schema
+    body: Schema | None = None
+    guarded: bool = False
+    tag: str = "auth"
+
+
+def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:
+    """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer."""
+
+    @wraps(view)
+    def endpoint(**arguments: Any) -> Response:
+        if operation.guarded:
+            arguments["caller"] = guards.caller()
+        if operation.body is not None:
+            arguments["body"] = bodies.read(operation.body)
+        return bodies.write(view(**arguments))
+
+    setattr(endpoint, _ATTRIBUTE, operation)
+    name = f"{operation.contract.name}:{method}:{rule}".replace(".", "_")
+    blueprint.add_url_rule(rule, name, endpoint, methods=[method])
+
+
+def operation_of(endpoint: str | None) -> Operation | None:
+    """Return what was declared for an endpoint, if anything was."""
+    found: Operation | None = getattr(current_app.view_functions.get(endpoint or ""), _ATTRIBUTE, None)
+    return found

@@ -1,0 +1,119 @@
+"""Shapes of what comes in and goes out. Routes are given instances, not classes: a class is rebuilt per request.
+
+A validation message is a key of ``REASONS``; the renderer says it in the reader's language.
+"""
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+
+# key: (zh, en)
+REASONS: dict[str, tuple[str, str]] = {
+    "required": ("缺少必填字段", "is required"),
+    "null": ("不能为空", "must not be null"),
+    "type": ("类型错误", "has the wrong type"),
+    "unknown": ("未知字段", "is not a known field"),
+    "malformed": ("格式错误", "is malformed"),
+    "too_long": ("过长", "is too long"),
+    "base64": ("不是有效的 base64", "is not valid base64"),
+    "length": ("长度错误", "has the wrong length"),
+    "together": ("必须成对提供", "must come as a pair"),
+}
+
+_MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {
+    "required": "required",
+    "null": "null",
+    "invalid": "type",
+    "type": "type",
+    "unknown": "unknown",
+}
+_SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
+# wx.login codes are 32 alphanumerics, phone codes 64 hex digits; observed, not promised.
+CODE = re.compile(r"[0-9A-Za-z_-]{1,128}\Z")
+APPID = re.compile(r"wx[0-9a-f]{16}\Z")
+SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
+IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
+_BLOCK = 16
+
+
+class Body(Schema):
+    """A JSON object in which every member is known."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "unknown", "type": "type", "invalid": "type"}  # noqa: RUF012 (marshmallow's)
+
+
+class Text(fields.String):
+    """Text of at most ``most`` characters, of a pattern if one is given, without NUL and lone surrogates."""
+
+    def __init__(
+        self, most: int, pattern: re.Pattern[str] | None = None, *, description: str = "", **options: Any
+    ) -> None:
+        metadata = {"maxLength": most, "description": description}
+        if pattern is not None:
+            metadata["pattern"] = f"^{pattern.pattern.removesuffix(chr(92) + 'Z')}$"
+        super().__init__(error_messages=_MESSAGES, metadata=metadata, **options)
+        self._most = most
+        self._pattern = pattern
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **options)
+        if len(text) > self._most:
+            raise ValidationError("too_long")
+        if _SURROGATE_OR_NUL.search(text) or (self._pattern and not self._pattern.match(text)):
+            raise ValidationError("malformed")
+        return text
+
+
+class Base64(Text):
+    """Base64 text of whole cipher blocks: ``exactly`` that many bytes, or up to ``most_bytes``."""
+
+    def __init__(self, *, exactly: int | None = None, most_bytes: int = 8192, **options: Any) -> None:
+        super().__init__((exactly or most_bytes) * 4 // 3 + 4, **options)
+        self._exactly = exactly
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text = super()._deserialize(value, attr, data, **options)
+        try:
+            size = len(base64.b64decode(text, validate=True))
+        except (binascii.Error, ValueError):
+            raise ValidationError("base64") from None
+        fits = size == self._exactly if self._exactly else size > 0 and size % _BLOCK == 0
+        if not fits:
+            raise ValidationError("length")
+        return text
+
+
+class Nested(fields.Nested):
+    """An object inside the body."""
+
+    def __init__(self, nested: Schema, **options: Any) -> None:
+        super().__init__(nested, error_messages=_MESSAGES, **options)
+
+
+class EncryptedFields(Body):
+    """What the phone encrypted and signed: either pair may be missing, no half of one may."""
+
+    encryptedData = Base64(description="base64, as wx.getUserInfo and the phone button give it")
+    iv = Base64(exactly=_BLOCK, description="base64 of 16 bytes")
+    rawData = Text(4096, description="JSON text, byte for byte as the mini program got it")
+    signature = Text(40, SHA1_HEX, description="hex SHA-1 of rawData and session_key")
+
+    @validates_schema
+    def _pairs(self, data: dict[str, Any], **_: Any) -> None:
+        for one, other in (("encryptedData", "iv"), ("rawData", "signature")):
+            for present, absent in ((one, other), (other, one)):
+                if present in data and absent not in data:
+                    raise ValidationError("together", absent)
+
+
+class CodeField(Text):
+    """The code of ``wx.login``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(128, CODE, description="code of wx.login; one use", **options)

@@ -1,0 +1,79 @@
+"""Keeping a slow or dead WeChat from taking everything else with it: a cap on calls in flight, and a breaker.
+
+pybreaker holds its lock while the guarded call runs, which would let one call out at a time (read in 1.4.1), so
+this is ours. State is per process.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from authsvc.errors import WeChatBadAnswer, WeChatNoAnswer, WeChatOverloaded, WeChatUnreachable
+
+_FAILURES_TO_OPEN = 8
+_OPEN_SECONDS = 5.0
+
+
+class Bulkhead:
+    """At most ``limit`` calls at once; one more is refused at once instead of queueing."""
+
+    def __init__(self, limit: int) -> None:
+        self._places = threading.BoundedSemaphore(limit)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place for the duration; raises WeChatOverloaded when there is none."""
+        if not self._places.acquire(blocking=False):
+            raise WeChatOverloaded("too many calls to WeChat in flight")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+class Breaker:
+    """Opens after eight failures in a row, lets one probe out every five seconds, closes when a probe succeeds.
+
+    A failure is an unreachable, silent or broken WeChat. Business errors, however many, prove that it works.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._next_probe = 0.0
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Count how the call inside ends; raises WeChatOverloaded instead of calling while open."""
+        self._admit()
+        try:
+            yield
+        except (WeChatUnreachable, WeChatNoAnswer) as error:
+            if not isinstance(error, WeChatBadAnswer):
+                self._failed()
+            raise
+        except BaseException:
+            self._succeeded()
+            raise
+        self._succeeded()
+
+    def _admit(self) -> None:
+        if self._failures < _FAILURES_TO_OPEN:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next_probe:
+                raise WeChatOverloaded("WeChat has been failing; not asked")
+            self._next_probe = now + _OPEN_SECONDS
+
+    def _failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            if self._failures == _FAILURES_TO_OPEN:
+                self._next_probe = time.monotonic() + _OPEN_SECONDS
+
+    def _succeeded(self) -> None:
+        if self._failures:
+            with self._lock:
+                self._failures = 0

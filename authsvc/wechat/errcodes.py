@@ -1,0 +1,56 @@
+"""WeChat's error codes, mapped once to ours. Source: the error tables of WeChat's server API pages.
+
+Only ``errcode`` is stable; its text and the request id go to the log.
+"""
+
+import re
+
+from authsvc import errors as e
+
+ERRORS: dict[int, type[e.WeChatError]] = {
+    -1: e.WeChatBusy,
+    # What the user's one-time credential is to blame for.
+    40029: e.LoginCodeInvalid,
+    40163: e.LoginCodeUsed,
+    41008: e.LoginCodeInvalid,
+    40003: e.SessionKeyStale,
+    87007: e.SessionKeyStale,
+    87009: e.SessionKeyStale,
+    # Verdicts of WeChat's risk control and of the user.
+    40226: e.WeChatUserBlocked,
+    50001: e.WeChatUserBlocked,
+    # Quotas.
+    45011: e.WeChatRateLimited,
+    45009: e.WeChatQuotaExhausted,
+    45029: e.WeChatQuotaExhausted,
+    48006: e.WeChatQuotaExhausted,
+    # Everything below is our configuration, our account or our request.
+    **dict.fromkeys(
+        (
+            40001, 40002, 40013, 40014, 40033, 40035, 40066, 40097, 40125, 40129, 40159, 40164, 40169, 40189,
+            40230, 40231, 40232, 40233, 40234, 40235, 40236, 40237, 40238, 40239, 40240, 40243,
+            41001, 41002, 41004, 41009, 41030, 42001, 43001, 43002, 43003, 44002, 45063, 47001,
+            48001, 48004, 50002, 50004, 50007, 61003, 61004, 65206,
+            76001, 76002, 76003, 76004, 76021, 76022, 85096, 87008, 89002, 89300, 89503, 89506, 89507,
+        ),
+        e.WeChatMisconfigured,
+    ),
+}  # fmt: skip
+
+# "invalid code, rid: 6312f81f-…", "invalid code rid: …", "invalid code hint: [IfdF…] rid: …", "…, hints: [ req_id: … ]"
+_TAIL = re.compile(r",?\s*(?:hints?: \[.*?\]\s*)?(?:,?\s*rid: \S+)?\s*\Z")
+_RID = re.compile(r"rid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})")
+_MAX_TEXT = 200
+
+
+def error_for(endpoint: str, errcode: int, errmsg: str) -> e.WeChatError:
+    """Return the error that stands for this answer; its log text names endpoint, number and WeChat's request id."""
+    kind = ERRORS.get(errcode, e.WeChatUnknownError)
+    rid = _RID.search(errmsg)
+    detail = f"{endpoint}: errcode {errcode} ({without_tail(errmsg)}) rid {rid[1] if rid else '-'}"
+    return kind(detail, errcode=errcode, errmsg=without_tail(errmsg))
+
+
+def without_tail(errmsg: str) -> str:
+    """Return WeChat's text without hint and request id, at most 200 characters."""
+    return _TAIL.sub("", errmsg[:_MAX_TEXT])

@@ -1,0 +1,79 @@
+"""WXBizDataCrypt: opening what a mini program encrypts with the session_key, and checking what it signs.
+
+Protocol: WeChat page "开放数据校验与解密" (signature.html). The cipher is AES-128-CBC without any integrity protection:
+whoever calls this must answer every failure alike and limit the tries, or becomes a padding oracle.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from Crypto.Cipher import AES
+from Crypto.Util.Padding import unpad
+
+from authsvc.errors import DataRejected
+
+_BLOCK = AES.block_size
+# A full profile is 400 bytes; a month of steps about 1,600.
+MAX_CIPHERTEXT_BYTES = 8192
+_MAX_DEPTH = 8
+
+
+class WXBizDataCrypt:
+    """Opens data of one mini program under one session_key."""
+
+    def __init__(self, appid: str, session_key: str) -> None:
+        """``session_key`` is base64 text of 16 bytes."""
+        self._appid = appid
+        self._session_key = session_key
+
+    def decrypt(self, encrypted_data: str, iv: str) -> dict[str, Any]:
+        """Return the JSON object inside ``encrypted_data`` (base64 text; ``iv``: base64 text of 16 bytes).
+
+        Holds only when padding, UTF-8, JSON and ``watermark.appid`` are all right; otherwise raises DataRejected,
+        which never says which of them was not. The watermark's age is for the caller to judge.
+        """
+        try:
+            payload = json.loads(self._open(encrypted_data, iv), parse_constant=_refuse_constant)
+            issued_for = payload["watermark"]["appid"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise DataRejected from None
+        if issued_for != self._appid or _depth(payload) > _MAX_DEPTH:
+            raise DataRejected
+        assert isinstance(payload, dict)  # noqa: S101 (a list or text has no ["watermark"])
+        return payload
+
+    def _open(self, encrypted_data: str, iv: str) -> str:
+        key, vector, sealed = (decode(text) for text in (self._session_key, iv, encrypted_data))
+        if len(key) != _BLOCK or len(vector) != _BLOCK or not 0 < len(sealed) <= MAX_CIPHERTEXT_BYTES:
+            raise ValueError
+        return unpad(AES.new(key, AES.MODE_CBC, vector).decrypt(sealed), _BLOCK).decode("utf-8")
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of strict base64 text; raise ValueError for anything else, foreign characters included."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError from error
+
+
+def signature_matches(raw_data: str, signature: str, session_key: str) -> bool:
+    """True when ``signature`` is hex(SHA-1(rawData + session_key)): the key enters as its base64 text."""
+    expected = hashlib.sha1((raw_data + session_key).encode()).hexdigest()  # noqa: S324 (WeChat's choice)
+    return hmac.compare_digest(expected.encode(), signature.encode())
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max((_depth(item) for item in value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((_depth(item) for item in value), default=0)
+    return 0

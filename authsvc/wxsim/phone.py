@@ -1,0 +1,142 @@
+"""`/phone/…`: what the WeChat client does on a simulated user's phone.
+
+`user` is any short text; the person is made on first mention. Answers have the names of the client API's
+results.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from marshmallow import Schema, fields, validate
+
+from authsvc.wxsim.profiles import PLACEHOLDER
+from authsvc.wxsim.requestbody import key_field, load, name_field
+from authsvc.wxsim.sealing import compact_json, new_iv, seal, sign_raw_data
+from authsvc.wxsim.simulator import simulator
+from authsvc.wxsim.state import Account, World, WorldConflict
+
+blueprint = Blueprint("phone", __name__, url_prefix="/phone")
+
+HOME_COUNTRY = "86"
+
+
+class _Person(Schema):
+    appid = name_field(required=True)
+    user = name_field(required=True)
+
+
+class _Login(_Person):
+    rotate = fields.Boolean(load_default=None, allow_none=True)
+    code = name_field(load_default=None)
+
+
+class _Sealed(_Person):
+    session_key = key_field()
+    iv = key_field()
+    timestamp = fields.Integer(load_default=None)
+    watermark = fields.Raw(load_default=None, allow_none=False)
+
+
+class _UserInfo(_Sealed):
+    kind = fields.String(load_default="getUserInfo", validate=validate.OneOf(("getUserInfo", "getUserProfile")))
+    profile = fields.Dict(keys=fields.String(), load_default=dict)
+    placeholder = fields.Boolean(load_default=False)
+
+
+class _PhoneNumber(_Sealed):
+    phone = name_field(load_default=None)
+    country_code = name_field(load_default=None)
+
+
+class _Encrypt(_Sealed):
+    payload = fields.Raw(required=True)
+
+
+_LOGIN, _USER_INFO, _PHONE_NUMBER, _ENCRYPT = _Login(), _UserInfo(), _PhoneNumber(), _Encrypt()
+
+
+@blueprint.post("/login")
+def login() -> dict[str, Any]:
+    """Do `wx.login`: a code, and maybe a new session_key at once (`rotate` true or false forces it)."""
+    asked = load(_LOGIN)
+    code = simulator().world.log_in(asked["appid"], asked["user"], asked["rotate"], asked["code"])
+    return {"code": code, "errMsg": "login:ok"}
+
+
+@blueprint.post("/userinfo")
+def userinfo() -> dict[str, Any]:
+    """Do `wx.getUserInfo` (with credentials) or `wx.getUserProfile`, sealed with the key that is current now.
+
+    The profile call leaves out openId and unionId (wx.getUserProfile page). `profile` overrides single
+    fields, `placeholder` starts from what today's versions get (微信用户, grey avatar).
+    """
+    asked = load(_USER_INFO)
+    world = simulator().world
+    account = world.account(asked["appid"], asked["user"])
+    key = _session_key(account, asked)
+    info = {**(PLACEHOLDER if asked["placeholder"] else account.user.profile), **asked["profile"]}
+    raw_data = compact_json(info)
+    secret_part = {**info}
+    if asked["kind"] == "getUserInfo":
+        secret_part = {"openId": account.openid, **info}
+        if account.unionid is not None:
+            secret_part["unionId"] = account.unionid
+    return {
+        "errMsg": f"{asked['kind']}:ok",
+        "userInfo": info,
+        "rawData": raw_data,
+        "signature": sign_raw_data(raw_data, key),
+        **_sealed(world, account, secret_part, asked),
+    }
+
+
+@blueprint.post("/phonenumber")
+def phonenumber() -> dict[str, Any]:
+    """Tap the getPhoneNumber button: a 64-digit phone code, and encryptedData when there has been a login.
+
+    `phone` (without country code) and `country_code` override the user's own for this tap only.
+    """
+    asked = load(_PHONE_NUMBER)
+    world = simulator().world
+    account = world.account(asked["appid"], asked["user"])
+    number = asked["phone"] or account.user.phone
+    country = asked["country_code"] or account.user.country_code
+    # "Foreign numbers include the country code" (getPhoneNumber page); whether with "+" is unconfirmed.
+    shown = number if country == HOME_COUNTRY else country + number
+    payload = {"phoneNumber": shown, "purePhoneNumber": number, "countryCode": country}
+    answer = {"errMsg": "getPhoneNumber:ok", "code": world.mint_phone_code(asked["appid"], asked["user"])}
+    if asked["session_key"] or account.session_key:
+        answer |= _sealed(world, account, payload, asked)
+    return answer
+
+
+@blueprint.post("/encrypt")
+def encrypt() -> dict[str, Any]:
+    """Seal any payload: an object gets a watermark unless it has one, a text is sealed as it is."""
+    asked = load(_ENCRYPT)
+    world = simulator().world
+    return _sealed(world, world.account(asked["appid"], asked["user"]), asked["payload"], asked)
+
+
+def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any]) -> dict[str, str]:
+    """Return encryptedData and iv. `watermark` overrides the correct one; false leaves it out."""
+    iv = asked["iv"] or new_iv()
+    if isinstance(payload, dict) and "watermark" not in payload and asked["watermark"] is not False:
+        stamp = int(world.clock.now()) if asked["timestamp"] is None else asked["timestamp"]
+        correct = {"timestamp": stamp, "appid": account.app.appid}
+        payload = {**payload, "watermark": correct if asked["watermark"] is None else asked["watermark"]}
+    text = payload if isinstance(payload, str) else compact_json(payload)
+    return {"encryptedData": seal(text, _session_key(account, asked), iv), "iv": iv}
+
+
+def _session_key(account: Account, asked: dict[str, Any]) -> str:
+    """Return the key to seal with: the one asked for, else the current one.
+
+    Raises `WorldConflict` before a login.
+    """
+    key: str | None = asked["session_key"] or account.session_key
+    if key is None:
+        raise WorldConflict(f"{account.user.name!r} has no session in this app: POST /phone/login first")
+    return key

@@ -1,0 +1,288 @@
+"""The simulated world: apps, users, their keys and codes, and a clock that can be moved.
+
+One lock covers it all, so every method is one atomic step: of 50 simultaneous exchanges of a code exactly one
+wins.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from authsvc.wxsim import identifiers
+from authsvc.wxsim.errors import WeChatRefusal
+from authsvc.wxsim.guard import require_simulated
+from authsvc.wxsim.profiles import phone_candidate, profile_for
+
+# wx.login page: "valid for five minutes". The phone code lives as long (getPhoneNumber page).
+CODE_SECONDS = 300
+# Dead codes are kept a while: the test clock may be moved back, and "used" and "unknown" are told apart.
+CODE_MEMORY_SECONDS = 3600
+QUOTA_WINDOW_SECONDS = 60
+
+
+class UnknownApp(LookupError):
+    """No such AppID in this simulator."""
+
+
+class WorldConflict(Exception):
+    """The request contradicts what exists: a pinned code used twice, encrypting before any login."""
+
+
+@dataclass
+class Settings:
+    """Switches of the simulated WeChat; `POST /control/settings` changes them, a reset restores them."""
+
+    latency: float = 0.0  # seconds added to every answer, after the work is done
+    min_refresh_seconds: float = 60.0  # a wx.login sooner than this after a key was minted keeps the key
+    quota_per_minute: int | None = None  # exchanges per user and app (old page: 100); None is no limit
+    escape_slashes: bool = True  # "/" as "\/" in JSON, as one capture of a session_key shows
+    # By path prefix, longest first. text/plain on /sns is widely reported; the rest begins application/json.
+    content_types: dict[str, str] = field(
+        default_factory=lambda: {"/sns/": "text/plain", "/": "application/json; charset=utf-8"}
+    )
+
+    def content_type_of(self, path: str) -> str:
+        """Return the Content-Type header for JSON answers of `path`."""
+        prefixes = sorted((p for p in self.content_types if path.startswith(p)), key=len)
+        return self.content_types[prefixes[-1]] if prefixes else "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class App:
+    """A mini program. With a `unionid_group` (an Open Platform account) its users have a unionid."""
+
+    appid: str
+    secret: str = field(repr=False)
+    unionid_group: str | None = None
+
+
+@dataclass
+class User:
+    """A person with a phone. `profile` is the `userInfo` object, `phone` the number without country code."""
+
+    name: str
+    profile: dict[str, Any]
+    phone: str
+    country_code: str = "86"
+    blocked: bool = False
+    unionids: dict[str, str] = field(default_factory=dict)  # by Open Platform account, where pinned
+
+
+@dataclass
+class Account:
+    """A user in one app: the openid, and the one session_key that is valid now (None before any login)."""
+
+    app: App
+    user: User
+    openid: str
+    session_key: str | None = field(default=None, repr=False)
+    key_minted_at: float = 0.0
+    key_pinned: bool = False
+    exchanges: deque[float] = field(default_factory=deque, repr=False)
+
+    @property
+    def unionid(self) -> str | None:
+        """The unionid, or None when the app is bound to no Open Platform account (UnionID page)."""
+        group = self.app.unionid_group
+        if group is None:
+            return None
+        return self.user.unionids.get(group) or identifiers.unionid_for(group, self.user.name)
+
+
+@dataclass
+class Code:
+    """A one-use code of one user in one app."""
+
+    appid: str
+    user: str
+    minted_at: float
+    used: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a successful exchange reveals."""
+
+    openid: str
+    session_key: str = field(repr=False)
+    unionid: str | None = None
+
+
+class Clock:
+    """The simulator's own clock: the machine's, moved by `offset` seconds."""
+
+    def __init__(self) -> None:
+        """Start with no offset."""
+        self.offset = 0.0
+
+    def now(self) -> float:
+        """Return Unix seconds as the simulator sees them."""
+        return time.time() + self.offset
+
+
+class World:
+    """Everything the simulated WeChat remembers. Safe across threads, gone with the process."""
+
+    def __init__(self, apps: Sequence[App], settings: Settings) -> None:
+        """Begin with `apps`. Raises `RefusedAppId` for an AppID that could be real."""
+        self.settings = settings
+        self.clock = Clock()
+        self._lock = threading.RLock()
+        self._apps: dict[str, App] = {}
+        self._users: dict[str, User] = {}
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._phones: dict[str, str] = {}
+        # Two namespaces: a login code means nothing to getuserphonenumber, and the other way round.
+        self._login_codes: dict[str, Code] = {}
+        self._phone_codes: dict[str, Code] = {}
+        for app in apps:
+            self.put_app(app)
+
+    # Apps
+
+    def put_app(self, app: App) -> None:
+        """Add or replace an app. Raises `RefusedAppId`."""
+        require_simulated(app.appid)
+        with self._lock:
+            self._apps[app.appid] = app
+            for account in self._accounts.values():
+                if account.app.appid == app.appid:
+                    account.app = app
+
+    def find_app(self, appid: str) -> App | None:
+        """Return the app, or None."""
+        return self._apps.get(appid)
+
+    def get_app(self, appid: str) -> App:
+        """Return the app. Raises `UnknownApp`."""
+        if (app := self._apps.get(appid)) is None:
+            raise UnknownApp(f"no app {appid!r}; add it with --app or POST /control/apps")
+        return app
+
+    def apps(self) -> list[App]:
+        """Return all apps in the order they came."""
+        return list(self._apps.values())
+
+    # Users
+
+    def user(self, name: str) -> User:
+        """Return the user, made on first mention with a realistic profile and a phone number of their own."""
+        with self._lock:
+            if (user := self._users.get(name)) is None:
+                user = self._users[name] = User(name, profile_for(name), self._free_phone(name))
+            return user
+
+    def account(self, appid: str, name: str) -> Account:
+        """Return the user's account in the app, made on first mention. Raises `UnknownApp`."""
+        with self._lock:
+            if (account := self._accounts.get((appid, name))) is None:
+                app, user = self.get_app(appid), self.user(name)
+                account = Account(app, user, identifiers.openid_for(appid, name))
+                self._accounts[appid, name] = account
+            return account
+
+    def accounts_of(self, name: str) -> list[Account]:
+        """Return the user's accounts in all apps."""
+        with self._lock:
+            return [account for (_, user), account in self._accounts.items() if user == name]
+
+    def pin_session_key(self, account: Account, session_key: str) -> None:
+        """Make `session_key` the current one, and keep it until a login forces rotation."""
+        with self._lock:
+            account.session_key, account.key_pinned = session_key, True
+            account.key_minted_at = self.clock.now()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many users and login codes there are."""
+        with self._lock:
+            return {"users": len(self._users), "login_codes": len(self._login_codes)}
+
+    def _free_phone(self, name: str) -> str:
+        attempt = 0
+        while self._phones.setdefault(phone := phone_candidate(name, attempt), name) != name:
+            attempt += 1
+        return phone
+
+    # Login
+
+    def log_in(self, appid: str, name: str, rotate: bool | None = None, code: str | None = None) -> str:
+        """Do `wx.login`: return a fresh code, and maybe mint a new session_key, which kills the old one.
+
+        A new code may mint a new key, but not within a minimum refresh interval (signature page). `rotate`
+        forces one or the other; `code` pins the code's text. Raises `UnknownApp`, or `WorldConflict` for a
+        code that exists.
+        """
+        with self._lock:
+            account = self.account(appid, name)
+            code = code or identifiers.new_login_code()
+            self._remember(self._login_codes, code, appid, name)
+            if self._rotates(account, rotate):
+                account.session_key, account.key_pinned = identifiers.new_session_key(), False
+                account.key_minted_at = self.clock.now()
+            return code
+
+    def mint_phone_code(self, appid: str, name: str) -> str:
+        """Return a phone-button code for getuserphonenumber.
+
+        It needs no login (quick phone verification page).
+        """
+        with self._lock:
+            self.account(appid, name)
+            code = identifiers.new_phone_code()
+            self._remember(self._phone_codes, code, appid, name)
+            return code
+
+    def exchange(self, appid: str, code: str) -> Session:
+        """Burn a login code of this app and return the session. Exactly one caller per code gets it.
+
+        Raises `WeChatRefusal`: 45011 too fast, 40029 unknown, expired or another app's, 40163 used, 40226
+        blocked user (which leaves the code unburnt: a verdict is not an exchange).
+        """
+        with self._lock:
+            found = self._login_codes.get(code)
+            if found is None or found.appid != appid:
+                raise WeChatRefusal(40029)
+            account = self.account(appid, found.user)
+            self._count_exchange(account)
+            if self.clock.now() - found.minted_at >= CODE_SECONDS:
+                raise WeChatRefusal(40029)
+            if found.used:
+                raise WeChatRefusal(40163)
+            if account.user.blocked:
+                raise WeChatRefusal(40226)
+            if account.session_key is None:  # cannot be: a code is minted together with a key
+                raise WeChatRefusal(-1)
+            found.used = True
+            return Session(account.openid, account.session_key, account.unionid)
+
+    def _rotates(self, account: Account, forced: bool | None) -> bool:
+        if account.session_key is None:
+            return True
+        if forced is not None:
+            return forced
+        age = self.clock.now() - account.key_minted_at
+        return not account.key_pinned and age >= self.settings.min_refresh_seconds
+
+    def _count_exchange(self, account: Account) -> None:
+        quota = self.settings.quota_per_minute
+        if quota is None:
+            return
+        now = self.clock.now()
+        while account.exchanges and not 0 <= now - account.exchanges[0] < QUOTA_WINDOW_SECONDS:
+            account.exchanges.popleft()
+        if len(account.exchanges) >= quota:
+            raise WeChatRefusal(45011)
+        account.exchanges.append(now)
+
+    def _remember(self, codes: dict[str, Code], code: str, appid: str, name: str) -> None:
+        if code in codes:
+            raise WorldConflict(f"the code {code!r} exists already")
+        now = self.clock.now()
+        while codes and now - codes[oldest := next(iter(codes))].minted_at > CODE_MEMORY_SECONDS:
+            del codes[oldest]
+        codes[code] = Code(appid, name, now)

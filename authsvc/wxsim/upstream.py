@@ -1,0 +1,132 @@
+"""The WeChat side: which endpoints exist, and what every call goes through.
+
+A new endpoint is one file with a function `(World, Asked) -> dict` (or an `Answer`, for pictures) and one
+line in `ENDPOINTS`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from authsvc.wxsim import sns
+from authsvc.wxsim.asked import Asked
+from authsvc.wxsim.delivery import Answer
+from authsvc.wxsim.errors import Tail, WeChatRefusal, gateway_tail, sns_tail
+from authsvc.wxsim.faults import NO_FAULT
+from authsvc.wxsim.journal import masked
+from authsvc.wxsim.sealing import compact_json
+from authsvc.wxsim.simulator import Simulator, simulator
+from authsvc.wxsim.state import World
+
+blueprint = Blueprint("upstream", __name__)
+
+JOURNAL_BODY_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint of api.weixin.qq.com: verb, path, what it does, and how its error texts end."""
+
+    method: str
+    path: str
+    work: Callable[[World, Asked], Mapping[str, Any] | Answer]
+    tail: Tail
+
+
+ENDPOINTS = {
+    endpoint.path: endpoint for endpoint in (Endpoint("GET", "/sns/jscode2session", sns.jscode2session, sns_tail),)
+}
+
+
+@blueprint.route("/<path:path>", methods=["GET", "POST", "PUT", "DELETE", "PATCH"])
+def serve(path: str) -> Response:
+    """Answer as api.weixin.qq.com does: HTTP 200 and JSON, also for errors.
+
+    40066 for a path it does not know.
+    """
+    sim = simulator()
+    asked = _arrive(sim, f"/{path}")
+    call = asked.call
+    queued = sim.faults.take(call.path, call.code)
+    fault = queued or NO_FAULT
+    call.fault = queued.kind if queued else None
+    answer = _work(sim.world, asked) if fault.consume else _not_worked(sim.world, call.path)
+    if pause := sim.world.settings.latency + fault.delay:
+        time.sleep(pause)
+    return fault.deliver(answer, call)
+
+
+def _arrive(sim: Simulator, path: str) -> Asked:
+    query = request.args.to_dict()
+    text = request.get_data(as_text=True)
+    body = _json_object(text)
+    fields = {**body, **query}
+    code = query.get("js_code") or body.get("code")
+    call = sim.journal.arrive(
+        method=request.method,
+        path=path,
+        query=masked(query),
+        body=masked(body) if body else text[:JOURNAL_BODY_CHARACTERS] or None,
+        code=code if isinstance(code, str) else None,
+        client=f"{request.remote_addr}:{request.environ.get('REMOTE_PORT', '')}",
+        simulator_time=sim.world.clock.now(),
+        secret_ok=_secret_ok(sim.world, fields),
+    )
+    return Asked(query, text, body, call)
+
+
+def _secret_ok(world: World, fields: Mapping[str, Any]) -> bool | None:
+    app = world.find_app(str(fields.get("appid", "")))
+    given = fields.get("secret", fields.get("appsecret"))
+    return None if app is None or given is None else given == app.secret
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text) if text.startswith("{") else {}
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _work(world: World, asked: Asked) -> Answer:
+    """Do what the endpoint does, and return what it says."""
+    path = asked.call.path
+    endpoint = ENDPOINTS.get(path)
+    try:
+        if endpoint is None:
+            raise WeChatRefusal(40066)
+        if asked.call.method != endpoint.method:
+            raise WeChatRefusal(43001 if endpoint.method == "GET" else 43002)
+        made = endpoint.work(world, asked)
+    except WeChatRefusal as refusal:
+        return _error(world, path, refusal)
+    return made if isinstance(made, Answer) else _json(world, path, made, _tail(world, path))
+
+
+def _not_worked(world: World, path: str) -> Answer:
+    """Return the answer of a call that a fault keeps from its endpoint: WeChat is busy."""
+    return _error(world, path, WeChatRefusal(-1))
+
+
+def _error(world: World, path: str, refusal: WeChatRefusal) -> Answer:
+    tail = _tail(world, path)
+    return _json(world, path, {"errcode": refusal.errcode, "errmsg": refusal.text + tail}, tail)
+
+
+def _tail(world: World, path: str) -> str:
+    endpoint = ENDPOINTS.get(path)
+    return (endpoint.tail if endpoint else gateway_tail)(world.clock.now())
+
+
+def _json(world: World, path: str, fields: Mapping[str, Any], tail: str) -> Answer:
+    text = compact_json(fields)
+    if world.settings.escape_slashes:
+        text = text.replace("/", "\\/")
+    return Answer(text.encode(), world.settings.content_type_of(path), fields.get("errcode", 0), tail)

@@ -1,0 +1,47 @@
+"""How gunicorn runs authsvc. Read by gunicorn itself; GUNICORN_CMD_ARGS and the command line override it."""
+
+import multiprocessing
+import os
+import sys
+
+from dotenv import dotenv_values
+
+from authsvc import logs
+from authsvc.config import BadSettings, Settings
+
+# flask run reads .env by itself, gunicorn does not: without this the two would start differently.
+_env = {**{name: value for name, value in dotenv_values(".env").items() if value}, **os.environ}
+
+wsgi_app = "wsgi:app"
+bind = f"0.0.0.0:{_env.get('PORT', '8000')}"
+workers = int(_env.get("WEB_CONCURRENCY", multiprocessing.cpu_count()))
+
+# Chosen by measurement (docs/decisions.md): waiting for WeChat costs a greenlet nothing, a thread a place.
+# Never with --preload: gevent must patch before ssl is in use, or every call to WeChat fails.
+worker_class = "gevent"
+worker_connections = 2000
+preload_app = False
+
+timeout = 30
+graceful_timeout = 30
+keepalive = 75
+# The path without its query: queries of old front ends carry login codes.
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms "%(a)s"'
+accesslog = "-" if _env.get("ACCESS_LOG", "0") == "1" else None
+forwarded_allow_ips = "127.0.0.1,::1"
+control_socket_disable = True
+
+
+def on_starting(server: object) -> None:
+    """Refuse to start on bad settings, with one clear message instead of one traceback per worker."""
+    try:
+        settings = Settings.from_env()
+    except BadSettings as problems:
+        sys.exit(f"authsvc does not start:\n{problems}")
+    logs.configure(settings.log_level, settings.log_format, settings.secrets)
+
+
+def when_ready(server: object) -> None:
+    """Refuse the one combination that breaks every call to WeChat."""
+    if getattr(server, "cfg").preload_app and "gevent" in str(getattr(server, "cfg").worker_class_str):  # noqa: B009
+        sys.exit("authsvc does not start: gevent and --preload do not go together")

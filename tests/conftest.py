@@ -1,0 +1,93 @@
+"""What every test may ask for: the simulator, the service on each database, and the leak scan over the whole run."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.databases import skip_without_mysql
+from tests.harness.leaks import Canaries
+from tests.harness.service import Service
+from tests.harness.simulator import Simulator
+
+# WeChat's published sample: the one AppID for which official test vectors exist.
+APPID = "wx4f4bc4dec97d474b"
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="session")
+def canaries(run_folder: Path) -> Iterator[Canaries]:
+    """Secrets of this run. When the run ends, none of them may stand in what authsvc wrote or answered."""
+    noted = Canaries()
+    yield noted
+    hits = noted.hits(run_folder.rglob("*.log"), run_folder.rglob("answers.txt"))
+    assert not hits, f"secrets leaked: {sorted(set(hits))}"
+
+
+@pytest.fixture(scope="session")
+def app_secret(canaries: Canaries) -> str:
+    return canaries.never("AppSecret", secrets.token_hex(16))
+
+
+@pytest.fixture(scope="session")
+def shared_simulator(run_folder: Path, canaries: Canaries, app_secret: str) -> Iterator[Simulator]:
+    simulator = Simulator(run_folder, canaries, [(APPID, app_secret, None)])
+    yield simulator
+    simulator.process.stop()
+
+
+@pytest.fixture
+def simulator(shared_simulator: Simulator) -> Simulator:
+    """The simulator without faults and with an empty journal."""
+    shared_simulator.clear()
+    return shared_simulator
+
+
+@pytest.fixture(scope="session")
+def start_service(
+    run_folder: Path, canaries: Canaries, shared_simulator: Simulator, app_secret: str
+) -> Iterator[Callable[..., Service]]:
+    """Start further services; all of them end with the run."""
+    started: list[Service] = []
+
+    def start(name: str, **options: object) -> Service:
+        service = Service(
+            run_folder / f"{name}-{len(started)}",
+            canaries,
+            **{"wechat": shared_simulator.url, "appid": APPID, "secret": app_secret, **options},
+        )
+        started.append(service)
+        return service
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_service(start_service: Callable[..., Service]) -> Service:
+    return start_service("sqlite", workers=4)
+
+
+@pytest.fixture(scope="session")
+def mysql_service(start_service: Callable[..., Service]) -> Service:
+    skip_without_mysql()
+    return start_service("mysql", database="mysql", workers=4)
+
+
+@pytest.fixture
+def service(sqlite_service: Service) -> Service:
+    """The service as most tests need it."""
+    return sqlite_service
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def each_service(request: pytest.FixtureRequest) -> Service:
+    """The service once on SQLite and once on MariaDB or MySQL."""
+    found: Service = request.getfixturevalue(f"{request.param}_service")
+    return found

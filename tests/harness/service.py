@@ -1,0 +1,140 @@
+"""authsvc under gunicorn, as it is deployed, with a database of its own."""
+
+import json
+import os
+import secrets
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.harness.databases import MySQLSchema
+from tests.harness.leaks import Canaries
+from tests.harness.processes import Process, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+ISSUER = "https://login.example.test"
+
+
+class Service:
+    """A running authsvc. Its answers are kept in ``answers`` and its output in ``log`` for the leak scan."""
+
+    def __init__(
+        self,
+        folder: Path,
+        canaries: Canaries,
+        *,
+        wechat: str,
+        appid: str,
+        secret: str,
+        database: str = "sqlite",
+        workers: int = 2,
+        module: str = "wsgi:app",
+        arguments: tuple[str, ...] = (),
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.canaries = canaries
+        self.schema = MySQLSchema() if database == "mysql" else None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "service.log"
+        self.answers = folder / "answers.txt"
+        self.appid = appid
+        self._command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), *arguments, module]
+        self.environment = self._environment(wechat, secret, workers, settings or {})
+        self._set_up()
+        self.process = self._start()
+        self._http = requests.Session()
+
+    def _environment(self, wechat: str, secret: str, workers: int, settings: dict[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WX_", "WECHAT_", "JWT_"))}
+        database = {"DATABASE_URL": self.schema.url} if self.schema else {}
+        return {
+            **kept,
+            **database,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "INSTANCE_PATH": str(self.folder / "instance"),
+            "WX_APPID": self.appid,
+            "WX_SECRET": secret,
+            "WX_API_BASE": wechat,
+            "PUBLIC_BASE_URL": ISSUER,
+            "SECRET_KEYS": self.canaries.never("SECRET_KEYS", secrets.token_urlsafe(32)),
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": str(workers),
+            "ACCESS_LOG": "1",
+            # Everything that any library wants to say is scanned for secrets.
+            "LOG_LEVEL": "DEBUG",
+            **settings,
+        }
+
+    def _set_up(self) -> None:
+        self.flask("authsvc", "init", "--env-file", str(self.folder / "unused.env"))
+        stored = json.loads((self.folder / "instance" / "keys" / "signing.json").read_text())
+        self.canaries.never("signing key", stored["keys"][0]["jwk"]["d"])
+        self.flask("db", "upgrade")
+
+    def flask(self, *arguments: str) -> str:
+        """Run a flask command against this service's settings and return what it printed."""
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+        done = subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        with self.log.open("a") as log:
+            log.write(done.stdout + done.stderr)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _start(self) -> Process:
+        process = Process(self._command, log=self.log, env=self.environment, cwd=self.folder)
+        process.wait_for(f"{self.url}/healthz")
+        return process
+
+    def restart(self) -> None:
+        """End it and start it again on the same data."""
+        self.process.stop()
+        self.process = self._start()
+
+    def call(self, method: str, path: str, *, token: str | None = None, **options: Any) -> requests.Response:
+        """Send a request, keep the answer for the leak scan, and note tokens in it."""
+        headers = {**options.pop("headers", {})}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        timeout = options.pop("timeout", 30)
+        answer = self._http.request(method, self.url + path, headers=headers, timeout=timeout, **options)
+        self.keep(answer)
+        return answer
+
+    def keep(self, answer: requests.Response) -> None:
+        """Write an answer down for the leak scan."""
+        with self.answers.open("ab") as kept:
+            kept.write(f"{answer.status_code} {dict(answer.headers)}\n".encode() + answer.content + b"\n")
+        for token in _tokens(answer):
+            self.canaries.not_in_logs("token", token)
+
+    def rows(self, sql: str) -> list[tuple]:
+        """Read the database behind the service's back."""
+        if self.schema:
+            return self.schema.rows(sql)
+        with sqlite3.connect(self.folder / "instance" / "authsvc.db") as connection:
+            return connection.execute(sql).fetchall()
+
+    def stop(self) -> None:
+        self.process.stop()
+        if self.schema:
+            self.schema.drop()
+
+
+def _tokens(answer: requests.Response) -> list[str]:
+    try:
+        data = answer.json()
+    except ValueError:
+        return []
+    places = [data, data.get("data")] if isinstance(data, dict) else []
+    names = ("token", "access_token", "refresh_token")
+    return [place[name] for place in places if isinstance(place, dict) for name in names if place.get(name)]
