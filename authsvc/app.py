@@ -11,15 +11,23 @@ from authsvc.config import Settings
 from authsvc.db import engine
 from authsvc.db.database import Database
 from authsvc.db.models import db
+from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash, Sealer
 from authsvc.services import Services
+from authsvc.services.accounts import AccountRules
 from authsvc.services.apps import Apps
+from authsvc.services.closing import AccountClosing
 from authsvc.services.health import HealthService
 from authsvc.services.login import LoginService
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
+from authsvc.services.people import PeopleService
+from authsvc.services.refreshtokens import RefreshTokens
+from authsvc.services.registration import RegistrationService
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
+from authsvc.services.sessiontokens import NATIVE, SessionTokens
+from authsvc.services.tickets import RegistrationTickets
 from authsvc.signing.keyset import ALGORITHM, KeySet
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.types import TokenPolicy
@@ -27,6 +35,7 @@ from authsvc.web import access, bodies
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
 from authsvc.web.ops import ops
+from authsvc.web.people import people
 from authsvc.web.phone import phone
 from authsvc.web.qrcode import qrcode
 from authsvc.web.wellknown import wellknown
@@ -55,7 +64,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
 
     access.install(app)
     web_errors.install(app)
-    for blueprint in (auth, phone, qrcode, wellknown, ops):
+    for blueprint in (auth, people, phone, qrcode, wellknown, ops):
         app.register_blueprint(blueprint)
     return app
 
@@ -91,21 +100,45 @@ def _published(settings: Settings, keys: KeySet) -> dict[str, object]:
 
 def _services(settings: Settings, database: Database, keys: KeySet, clock: SystemClock) -> Services:
     secret_keys = settings.secret_keys
-    native = TokenPolicy(settings.access_token_lifetime, _NATIVE_IDLE_SECONDS, settings.jwt_extra_claims)
+    native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
+    apps = Apps(settings.apps)
+    wechat = WeChatClient(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
+    pictures = PictureFolder(settings.instance_path / "avatars", f"{settings.public_base_url}/avatars")
+    issuer = TokenIssuer(keys, settings.public_base_url, clock)
+    tokens = SessionTokens(apps, issuer, RefreshTokens(secret_keys), settings.jwt_extra_claims)
+    tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
+    session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
+    accounts = AccountRules(settings.phone_account)
+    closing = AccountClosing(database, pictures, clock, settings.account_cooling_off)
     login = LoginService(
-        apps=Apps(settings.apps),
-        wechat=WeChatClient(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy),
+        apps=apps,
+        wechat=wechat,
         database=database,
-        session_keys=SessionKeys(Sealer(secret_keys, "session_key")),
+        accounts=accounts,
+        closing=closing,
+        session_keys=session_keys,
         sealed_data=SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age),
         attempts=LoginAttempts(database, clock, settings.login_retry_window),
         login_hashes=KeyedHash(secret_keys, "login attempts"),
-        issuer=TokenIssuer(keys, settings.public_base_url, clock),
+        tickets=tickets,
+        tokens=tokens,
         policy=native,
+        clock=clock,
+    )
+    people = PeopleService(
+        apps=apps,
+        wechat=wechat,
+        database=database,
+        accounts=accounts,
+        session_keys=session_keys,
+        pictures=pictures,
         clock=clock,
     )
     return Services(
         login=login,
-        sessions=SessionService(database, clock),
+        registration=RegistrationService(apps, database, accounts, tickets, tokens, clock),
+        sessions=SessionService(database, tokens, native, clock, settings.refresh_grace),
+        people=people,
+        closing=closing,
         health=HealthService(database, keys.signing_kid),
     )

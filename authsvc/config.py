@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import environs
 from dotenv import dotenv_values
 
-from authsvc.types import ExtraClaim, MiniProgram
+from authsvc.types import ExtraClaim, MiniProgram, PhonePolicy
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,9 @@ class Settings:
     wx_max_in_flight: int = 12
     watermark_max_age: int = 300
     login_retry_window: int = 60
+    refresh_grace: int = 30
+    phone_account: PhonePolicy = "link"
+    account_cooling_off: int = 15 * 86400
     log_level: str = "INFO"
     log_format: str = "json"
 
@@ -161,6 +164,9 @@ def _read(source: _Source) -> Settings | None:
         "wx_proxy": source.text("WX_PROXY"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
+        "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
+        "phone_account": _choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
+        "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "log_level": _choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": _choice(source, "LOG_FORMAT", "json", ("json", "text")),

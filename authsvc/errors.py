@@ -123,6 +123,75 @@ class AccountDisabled(AuthSvcError):
     action: ClassVar[Action] = "contact"
 
 
+class AccountClosed(AccountDisabled):
+    """The user asked to leave; until erased, the account can be opened again."""
+
+    error = "account_closed"
+    zh = "账号已注销"
+    en = "This account was closed"
+
+
+class TicketInvalid(AuthSvcError):
+    """A registration ticket that is forged, expired, for another purpose, or used."""
+
+    error = "ticket_invalid"
+    zh = "注册凭证无效，请重新登录"
+    en = "The registration ticket is not valid; sign in again"
+    action: ClassVar[Action] = "relogin"
+
+
+class Conflict(AuthSvcError):
+    """What was asked for belongs to somebody else, or may not be given up."""
+
+    error = "conflict"
+    zh = "操作冲突"
+    en = "This conflicts with what is stored"
+    action: ClassVar[Action] = "contact"
+
+
+class PhoneTaken(Conflict):
+    """The phone number is another user's."""
+
+    error = "phone_taken"
+    zh = "手机号已被其他账号使用"
+    en = "This phone number belongs to another account"
+
+
+class IdentityTaken(Conflict):
+    """The WeChat identity is a user's already."""
+
+    error = "identity_taken"
+    zh = "该微信已绑定其他账号"
+    en = "This WeChat account belongs to another account"
+
+
+class LastIdentity(Conflict):
+    """Without this identity nobody could sign in any more."""
+
+    error = "last_identity"
+    zh = "不能解除唯一的登录方式"
+    en = "The last way to sign in cannot be removed"
+    action: ClassVar[Action] = "fix_request"
+
+
+class NotFound(AuthSvcError):
+    """The caller has no such thing."""
+
+    error = "no_such_item"
+    zh = "内容不存在"
+    en = "There is no such item"
+    action: ClassVar[Action] = "fix_request"
+
+
+class PictureRejected(AuthSvcError):
+    """The upload is not a picture that we keep."""
+
+    error = "picture_rejected"
+    zh = "图片格式或大小不符合要求"
+    en = "Send a JPEG, PNG or WebP picture of reasonable size"
+    action: ClassVar[Action] = "fix_request"
+
+
 # --- what WeChat says ---------------------------------------------------------------------------------------
 
 

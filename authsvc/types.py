@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 ExtraClaim = Literal["openid", "nickname"]
+PhonePolicy = Literal["link", "reject"]
 UserStatus = Literal["active", "disabled", "closed"]
 
 
@@ -50,11 +51,29 @@ class SignedProfile:
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """What a contract promises its front end about the token: lifetime and idle limit in seconds."""
+    """What a contract promises its front end about the token: lifetime and idle limit in seconds.
 
+    ``least_left`` is how many seconds a token must still have to be kept by a refresh that does not replace it.
+    """
+
+    contract: str
     lifetime: int
     idle: int
     extra_claims: tuple[ExtraClaim, ...] = ()
+    least_left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A phone number in its one canonical form: country code ("86") and national digits."""
+
+    country_code: str
+    national: str = field(repr=False)
+
+    @property
+    def e164(self) -> str:
+        """The number as E.164 writes it, such as +8613800138000."""
+        return f"+{self.country_code}{self.national}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,15 @@ class LoginCommand:
     policy: TokenPolicy | None = None
     encrypted: EncryptedData | None = None
     signed: SignedProfile | None = None
+    phone_code: str | None = field(default=None, repr=False)
+    # The encrypted payload must be that of the phone button.
+    expects_phone: bool = False
+    # What the client merely says of the person.
+    claimed: "Profile | None" = None
+    # False where a stranger gets a registration ticket instead of a user.
+    registers: bool = True
+    # A closed account is to be opened again, within its cooling-off period.
+    reopens: bool = False
     appid: str | None = None
     referer: str | None = field(default=None, repr=False)
     idempotency_key: str | None = field(default=None, repr=False)
@@ -101,15 +129,35 @@ class User:
     profile: Profile
     token_version: int
     created_at: int
+    phone: PhoneNumber | None = None
+    claimed_phone: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One login on one device. The id is 128 random bits as base64url text."""
+    """One login on one device. The id is 128 random bits as base64url text; times are seconds since 1970 UTC.
+
+    ``counter`` says how often its ticket was rotated, ``contract`` which front end it serves.
+    """
 
     id: str
     user_id: int
     appid: str
+    contract: str
+    counter: int = 0
+    rotated_at: int = 0
+    created_at: int = 0
+    last_used_at: int = 0
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityLink:
+    """An identity as its owner sees it: in which mini program, since when (seconds UTC)."""
+
+    id: int
+    appid: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +186,24 @@ class LoginResult:
     user: User
     session: Session
     token: AccessToken
+    openid: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
     is_new: bool = False
     opened: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """Nobody's identity yet: a sealed ticket with which its owner may register, once, within ten minutes."""
+
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """A signed-in user, as a guard let them in."""
+    """A signed-in user, as a guard let them in: who, in which session, with which token."""
 
     user: User
+    session: Session
     claims: VerifiedClaims
     openid: str = field(default="", repr=False)

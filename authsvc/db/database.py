@@ -100,7 +100,7 @@ class Database:
         """True when the newest migration has run."""
         try:
             with self._engine.begin() as connection:
-                return set(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}"))) == self._heads  # noqa: S608
+                return set(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}"))) == self._heads
         except (DBAPIError, PoolTimeout):
             return False
 

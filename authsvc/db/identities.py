@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from authsvc.db import users
 from authsvc.db.statements import Statement
-from authsvc.types import Profile, User
+from authsvc.types import IdentityLink, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,49 +15,67 @@ class Identity:
     """An identity with its user, as a login needs them. Keys are sealed; ``replaced_at`` in seconds UTC."""
 
     id: int
+    appid: str
     openid: str = field(repr=False)
     unionid: str | None = field(repr=False)
-    session_key: str = field(repr=False)
+    session_key: str | None = field(repr=False)
     previous_session_key: str | None = field(repr=False)
     replaced_at: int | None
     user: User
 
 
-_COLUMNS = (
-    "i.id, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
-    " u.id, u.status, u.nickname, u.avatar_url, u.gender, u.token_version, u.created_at"
-    " FROM identities i JOIN users u ON u.id = i.user_id"
+_SELECT = (
+    "SELECT i.id, i.appid, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
+    f" {users.COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
 )
-_FIND = Statement(f"SELECT {_COLUMNS} WHERE i.appid = :appid AND i.openid = :openid")
-_GET = Statement(f"SELECT {_COLUMNS} WHERE i.id = :id")
+_FIND = Statement(f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid")
+_GET = Statement(f"{_SELECT} WHERE i.id = :id")
+_FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
+_LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
 _INSERT = Statement(
     "INSERT INTO identities (appid, openid, unionid, user_id, session_key, created_at)"
-    " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :now) ON CONFLICT DO NOTHING",
-    mysql="INSERT INTO identities (appid, openid, unionid, user_id, session_key, created_at)"
-    " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :now) ON DUPLICATE KEY UPDATE id = id",
+    " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :now)"
 )
 _REPLACE_KEY = Statement(
     "UPDATE identities SET session_key = :session_key, previous_session_key = :previous,"
     " session_key_replaced_at = :now WHERE id = :id"
 )
 _SET_UNIONID = Statement("UPDATE identities SET unionid = :unionid WHERE id = :id")
+_MOVE = Statement("UPDATE identities SET user_id = :into WHERE user_id = :user_id")
+_DELETE_ONE = Statement("DELETE FROM identities WHERE id = :id AND user_id = :user_id")
+_DELETE_ALL = Statement("DELETE FROM identities WHERE user_id = :user_id")
 _UNIONID_OWNER = Statement("SELECT user_id FROM unionids WHERE unionid = :unionid")
-_CLAIM_UNIONID = Statement(
-    "INSERT INTO unionids (unionid, user_id) VALUES (:unionid, :user_id) ON CONFLICT DO NOTHING",
-    mysql="INSERT INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)"
-    " ON DUPLICATE KEY UPDATE unionid = unionid",
+_CLAIM_UNIONID = Statement("INSERT INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)")
+_MOVE_UNIONIDS = Statement("UPDATE unionids SET user_id = :into WHERE user_id = :user_id")
+_DELETE_UNIONIDS = Statement("DELETE FROM unionids WHERE user_id = :user_id")
+_DELETE_ORPHAN_UNIONIDS = Statement(
+    "DELETE FROM unionids WHERE user_id = :user_id AND NOT EXISTS"
+    " (SELECT 1 FROM identities i WHERE i.user_id = :user_id AND i.unionid = unionids.unionid)"
+)
+_CONFLICTS = Statement(
+    "SELECT i.user_id, o.user_id, i.appid FROM identities i JOIN unionids o ON o.unionid = i.unionid"
+    " WHERE o.user_id <> i.user_id ORDER BY i.id LIMIT 1000"
 )
 
 
 def find(connection: Connection, appid: str, openid: str) -> Identity | None:
     """Return this identity and its user, if known."""
-    row = _FIND.run(connection, appid=appid, openid=openid).one_or_none()
-    return None if row is None else _identity(tuple(row))
+    return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
 
 
 def get(connection: Connection, identity_id: int) -> Identity:
     """Return the identity with this id, which must exist."""
     return _identity(tuple(_GET.run(connection, id=identity_id).one()))
+
+
+def find_of_user(connection: Connection, user_id: int, appid: str) -> Identity | None:
+    """Return the user's first identity in this app, if any."""
+    return _one(_FIND_OF_USER.run(connection, user_id=user_id, appid=appid).one_or_none())
+
+
+def links(connection: Connection, user_id: int) -> list[IdentityLink]:
+    """Return all identities of a user, oldest first."""
+    return [IdentityLink(row.id, row.appid, row.created_at) for row in _LINKS.run(connection, user_id=user_id)]
 
 
 def insert_if_absent(
@@ -66,11 +85,11 @@ def insert_if_absent(
     openid: str,
     unionid: str | None,
     user_id: int,
-    session_key: str,
+    session_key: str | None,
     now: int,
 ) -> int | None:
     """Add the identity and return its id; None when somebody else has just added it. ``session_key`` is sealed."""
-    result = _INSERT.run(
+    result = _INSERT.run_unless_taken(
         connection,
         appid=appid,
         openid=openid,
@@ -79,10 +98,12 @@ def insert_if_absent(
         session_key=session_key,
         now=now,
     )
-    return int(result.lastrowid) if result.rowcount == 1 else None
+    return None if result is None else int(result.lastrowid)
 
 
-def replace_session_key(connection: Connection, identity_id: int, *, session_key: str, previous: str, now: int) -> None:
+def replace_session_key(
+    connection: Connection, identity_id: int, *, session_key: str, previous: str | None, now: int
+) -> None:
     """Store a new sealed session_key and keep the one before, with the time of the change."""
     _REPLACE_KEY.run(connection, id=identity_id, session_key=session_key, previous=previous, now=now)
 
@@ -100,9 +121,37 @@ def find_unionid_owner(connection: Connection, unionid: str) -> int | None:
 
 def claim_unionid(connection: Connection, unionid: str, user_id: int) -> bool:
     """Make the unionid this user's; False when it is already somebody's."""
-    return _CLAIM_UNIONID.run(connection, unionid=unionid, user_id=user_id).rowcount == 1
+    return _CLAIM_UNIONID.run_unless_taken(connection, unionid=unionid, user_id=user_id) is not None
+
+
+def move_all(connection: Connection, user_id: int, into: int) -> None:
+    """Give every identity and unionid of one user to another."""
+    _MOVE.run(connection, user_id=user_id, into=into)
+    _MOVE_UNIONIDS.run(connection, user_id=user_id, into=into)
+
+
+def delete(connection: Connection, identity_id: int, user_id: int) -> bool:
+    """Remove one identity of this user, and a unionid that none of the others carries; False when not theirs."""
+    if _DELETE_ONE.run(connection, id=identity_id, user_id=user_id).rowcount == 0:
+        return False
+    _DELETE_ORPHAN_UNIONIDS.run(connection, user_id=user_id)
+    return True
+
+
+def delete_all(connection: Connection, user_id: int) -> None:
+    """Remove every identity and unionid of a user."""
+    _DELETE_ALL.run(connection, user_id=user_id)
+    _DELETE_UNIONIDS.run(connection, user_id=user_id)
+
+
+def conflicts(connection: Connection) -> list[tuple[int, int, str]]:
+    """Return (user, other user, appid) where an identity of one carries the unionid of the other."""
+    return [(row[0], row[1], row[2]) for row in map(tuple, _CONFLICTS.run(connection))]
+
+
+def _one(row: Any) -> Identity | None:
+    return None if row is None else _identity(tuple(row))
 
 
 def _identity(row: tuple[Any, ...]) -> Identity:
-    user = User(row[6], row[7], Profile(row[8], row[9], row[10]), row[11], row[12])
-    return Identity(row[0], row[1], row[2], row[3], row[4], row[5], user)
+    return Identity(*(*row[:7], users.from_row(row[7:])))

@@ -16,11 +16,7 @@ class LoginAttempt:
 
 
 _DROP_OLD = Statement("DELETE FROM login_attempts WHERE started_at < :since")
-_CLAIM = Statement(
-    "INSERT INTO login_attempts (login_hash, started_at) VALUES (:login_hash, :now) ON CONFLICT DO NOTHING",
-    mysql="INSERT INTO login_attempts (login_hash, started_at) VALUES (:login_hash, :now)"
-    " ON DUPLICATE KEY UPDATE login_hash = login_hash",
-)
+_CLAIM = Statement("INSERT INTO login_attempts (login_hash, started_at) VALUES (:login_hash, :now)")
 _FIND = Statement("SELECT identity_id, session_id FROM login_attempts WHERE login_hash = :login_hash")
 _FINISH = Statement(
     "UPDATE login_attempts SET identity_id = :identity_id, session_id = :session_id WHERE login_hash = :login_hash"
@@ -31,7 +27,7 @@ _RELEASE = Statement("DELETE FROM login_attempts WHERE login_hash = :login_hash 
 def claim(connection: Connection, login_hash: str, *, now: int, since: int) -> bool:
     """Make this login the caller's to carry out; False when another request has it, or had it after ``since``."""
     _DROP_OLD.run(connection, since=since)
-    return _CLAIM.run(connection, login_hash=login_hash, now=now).rowcount == 1
+    return _CLAIM.run_unless_taken(connection, login_hash=login_hash, now=now) is not None
 
 
 def find(connection: Connection, login_hash: str) -> LoginAttempt | None:

@@ -18,9 +18,11 @@ db = SQLAlchemy(model_class=Base)
 
 # MySQL compares text without regard to case unless told otherwise: openids, session ids and hashes must not fold.
 EXACT_COLUMNS = {
+    "users": ("country_code", "phone", "claimed_phone"),
     "identities": ("appid", "openid", "unionid"),
     "unionids": ("unionid",),
     "sessions": ("id", "appid"),
+    "spent_tickets": ("ticket_id",),
     "login_attempts": ("login_hash", "session_id"),
     "decrypt_failures": ("key_hash",),
 }
@@ -44,18 +46,32 @@ class UserRow(Base):
     """A person."""
 
     __tablename__ = "users"
-    __table_args__ = (_TABLE,)
+    __table_args__ = (
+        UniqueConstraint("country_code", "phone", name="uq_users_phone"),
+        UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
+        Index("ix_users_closed_at", "closed_at"),
+        _TABLE,
+    )
 
     id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
     nickname: Mapped[str | None] = mapped_column(String(64))
     avatar_url: Mapped[str | None] = mapped_column(String(512))
     gender: Mapped[int | None] = mapped_column(SmallInteger)
+    # Verified by WeChat: country code ("86") and national digits.
+    country_code: Mapped[str | None] = mapped_column(_exact(8))
+    phone: Mapped[str | None] = mapped_column(_exact(20))
+    # Only typed in (E.164): never identifies anybody, and gives way to the verified owner.
+    claimed_phone: Mapped[str | None] = mapped_column(_exact(20))
     status: Mapped[str] = mapped_column(String(16), server_default="active")
     # Raised to end every session of the user at once.
     token_version: Mapped[int] = mapped_column(Integer, server_default="0")
     created_at: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[int] = mapped_column(BigInteger)
     last_login_at: Mapped[int] = mapped_column(BigInteger)
+    # The person asked to leave: erased when the cooling-off period is over.
+    closed_at: Mapped[int | None] = mapped_column(BigInteger)
+    # Whom this user turned out to be; the row stays so that ids other services hold can be traced.
+    merged_into_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class IdentityRow(Base):
@@ -73,7 +89,8 @@ class IdentityRow(Base):
     openid: Mapped[str] = mapped_column(_exact(64))
     unionid: Mapped[str | None] = mapped_column(_exact(64))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_identities_user_id"))
-    session_key: Mapped[str] = mapped_column(String(255))
+    # Absent until the first wx.login after a registration by ticket.
+    session_key: Mapped[str | None] = mapped_column(String(255))
     previous_session_key: Mapped[str | None] = mapped_column(String(255))
     session_key_replaced_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[int] = mapped_column(BigInteger)
@@ -98,10 +115,14 @@ class SessionRow(Base):
     id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_sessions_user_id"))
     appid: Mapped[str] = mapped_column(_exact(32))
+    contract: Mapped[str] = mapped_column(String(32))
+    # How often the ticket of this session was rotated; the only thing that a ticket is compared with.
     counter: Mapped[int] = mapped_column(Integer, server_default="0")
     token_version: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[int] = mapped_column(BigInteger)
+    last_used_at: Mapped[int] = mapped_column(BigInteger)
     rotated_at: Mapped[int] = mapped_column(BigInteger)
+    idle_seconds: Mapped[int] = mapped_column(Integer)
     idle_expires_at: Mapped[int] = mapped_column(BigInteger)
     absolute_expires_at: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -119,6 +140,30 @@ class LoginAttemptRow(Base):
     started_at: Mapped[int] = mapped_column(BigInteger)
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
     session_id: Mapped[str | None] = mapped_column(_exact(32))
+
+
+class SpentTicketRow(Base):
+    """A registration ticket that was used, until it would have expired anyway."""
+
+    __tablename__ = "spent_tickets"
+    __table_args__ = (Index("ix_spent_tickets_expires_at", "expires_at"), _TABLE)
+
+    ticket_id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
+    expires_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditEventRow(Base):
+    """A change that matters for security: who, what, when, in which request."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_user_id", "user_id"), Index("ix_audit_events_at", "at"), _TABLE)
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    at: Mapped[int] = mapped_column(BigInteger)
+    event: Mapped[str] = mapped_column(String(40))
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    detail: Mapped[str] = mapped_column(String(255), server_default="")
+    request_id: Mapped[str] = mapped_column(_exact(64), server_default="")
 
 
 class DecryptFailureRow(Base):

@@ -1,16 +1,30 @@
 """Queries on sessions."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
+from authsvc.db import users
 from authsvc.db.statements import Statement
-from authsvc.types import Profile, Session, User
+from authsvc.types import Session, User
 
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that has not ended, its user, and their openid in the session's app (empty when unlinked)."""
+
+    session: Session
+    user: User
+    openid: str = field(repr=False)
+
+
+_SESSION = "s.id, s.user_id, s.appid, s.contract, s.counter, s.rotated_at, s.created_at, s.last_used_at, s.device"
+_SESSION_COUNT = 9
 _INSERT = Statement(
-    "INSERT INTO sessions (id, user_id, appid, counter, token_version, created_at, rotated_at, idle_expires_at,"
-    " absolute_expires_at, device) VALUES (:id, :user_id, :appid, 0, :token_version, :now, :now, :idle, :absolute,"
-    " :device)"
+    "INSERT INTO sessions (id, user_id, appid, contract, counter, token_version, created_at, last_used_at,"
+    " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device) VALUES (:id, :user_id, :appid,"
+    " :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until, :absolute_until, :device)"
 )
 # A session is live while it is not ended, within both limits, and no "end everything" came after it.
 _LIVE = (
@@ -18,41 +32,109 @@ _LIVE = (
     " AND s.token_version = u.token_version"
 )
 _FIND_LIVE = Statement(
-    "SELECT u.id, u.status, u.nickname, u.avatar_url, u.gender, u.token_version, u.created_at, i.openid"  # noqa: S608
+    f"SELECT {_SESSION}, {users.COLUMNS}, i.openid"
     " FROM sessions s JOIN users u ON u.id = s.user_id"
     " LEFT JOIN identities i ON i.user_id = s.user_id AND i.appid = s.appid"
     f" WHERE s.id = :id AND {_LIVE} ORDER BY i.id LIMIT 1"
 )
+_LIVE_OF_USER = Statement(
+    f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
+    f" WHERE s.user_id = :user_id AND {_LIVE} ORDER BY s.last_used_at DESC LIMIT 200"
+)
+# Compare-and-swap: of many callers with one counter, one changes the row.
+_ROTATE = Statement(
+    "UPDATE sessions SET counter = counter + 1, rotated_at = :now, last_used_at = :now,"
+    " idle_expires_at = :now + idle_seconds WHERE id = :id AND counter = :counter AND revoked_at IS NULL"
+)
+_EXTEND = Statement(
+    "UPDATE sessions SET last_used_at = :now, idle_expires_at = :now + idle_seconds"
+    " WHERE id = :id AND revoked_at IS NULL"
+)
+_TOUCH = Statement("UPDATE sessions SET last_used_at = :now WHERE id = :id AND last_used_at < :before")
+_END = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
+    " WHERE id = :id AND user_id = :user_id AND revoked_at IS NULL"
+)
+_END_ALL = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
+    " WHERE user_id = :user_id AND id <> :except_id AND revoked_at IS NULL"
+)
+_END_IN_APP = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
+    " WHERE user_id = :user_id AND appid = :appid AND revoked_at IS NULL"
+)
+_DELETE_OF_USER = Statement("DELETE FROM sessions WHERE user_id = :user_id")
+_DELETE_OLD = Statement(
+    "DELETE FROM sessions WHERE absolute_expires_at < :before OR idle_expires_at < :before OR revoked_at < :before"
+)
 
 
-def insert(
-    connection: Connection,
-    session: Session,
-    *,
-    token_version: int,
-    now: int,
-    idle: int,
-    absolute: int,
-    device: str,
-) -> None:
-    """Store a new session; ``idle`` and ``absolute`` are the seconds UTC at which it ends."""
+def insert(connection: Connection, session: Session, *, token_version: int, now: int, idle: int, absolute: int) -> None:
+    """Store a new session that ends after ``idle`` seconds without refresh, and after ``absolute`` at the latest."""
     _INSERT.run(
         connection,
         id=session.id,
         user_id=session.user_id,
         appid=session.appid,
+        contract=session.contract,
         token_version=token_version,
         now=now,
         idle=idle,
-        absolute=absolute,
-        device=device,
+        idle_until=now + idle,
+        absolute_until=now + absolute,
+        device=session.device,
     )
 
 
-def find_live_user(connection: Connection, session_id: str, now: int) -> tuple[User, str] | None:
-    """Return the user of a live session and the openid in the session's app (empty when unlinked)."""
+def find_live(connection: Connection, session_id: str, now: int) -> LiveSession | None:
+    """Return the session while it lives."""
     found = _FIND_LIVE.run(connection, id=session_id, now=now).first()
     if found is None:
         return None
     row: tuple[Any, ...] = tuple(found)
-    return User(row[0], row[1], Profile(row[2], row[3], row[4]), row[5], row[6]), row[7] or ""
+    return LiveSession(Session(*row[:_SESSION_COUNT]), users.from_row(row[_SESSION_COUNT:-1]), row[-1] or "")
+
+
+def live_of_user(connection: Connection, user_id: int, now: int) -> list[Session]:
+    """Return up to 200 live sessions of a user, the last used first."""
+    return [Session(*row) for row in map(tuple, _LIVE_OF_USER.run(connection, user_id=user_id, now=now))]
+
+
+def rotate(connection: Connection, session_id: str, counter: int, now: int) -> bool:
+    """Count one rotation if the counter is still this one; False when another caller was faster, or it ended."""
+    return _ROTATE.run(connection, id=session_id, counter=counter, now=now).rowcount == 1
+
+
+def extend(connection: Connection, session_id: str, now: int) -> bool:
+    """Begin the idle time anew; False when the session has ended."""
+    return _EXTEND.run(connection, id=session_id, now=now).rowcount == 1
+
+
+def touch(connection: Connection, session_id: str, *, now: int, before: int) -> None:
+    """Note that the session was used, unless that was noted since ``before``."""
+    _TOUCH.run(connection, id=session_id, now=now, before=before)
+
+
+def end(connection: Connection, session_id: str, user_id: int, reason: str, now: int) -> bool:
+    """End one session of this user; False when it is not theirs or has ended."""
+    return _END.run(connection, id=session_id, user_id=user_id, reason=reason, now=now).rowcount == 1
+
+
+def end_all(connection: Connection, user_id: int, reason: str, now: int, *, except_id: str = "") -> int:
+    """End the user's sessions, but for one if given; return how many."""
+    return _END_ALL.run(connection, user_id=user_id, reason=reason, now=now, except_id=except_id).rowcount
+
+
+def end_in_app(connection: Connection, user_id: int, appid: str, reason: str, now: int) -> None:
+    """End the user's sessions of one app."""
+    _END_IN_APP.run(connection, user_id=user_id, appid=appid, reason=reason, now=now)
+
+
+def delete_of_user(connection: Connection, user_id: int) -> None:
+    """Delete every session row of a user."""
+    _DELETE_OF_USER.run(connection, user_id=user_id)
+
+
+def delete_ended(connection: Connection, before: int) -> int:
+    """Delete sessions that ended before then; return how many."""
+    return _DELETE_OLD.run(connection, before=before).rowcount

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, TextClause, text
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import IntegrityError
 
 
 class Statement:
@@ -25,6 +26,17 @@ class Statement:
             ready = self._ready[dialect.name] = _compile(self._texts[dialect.name], dialect)
         sql, order = ready
         return connection.exec_driver_sql(sql, values if order is None else tuple(values[name] for name in order))
+
+    def run_unless_taken(self, connection: Connection, **values: Any) -> CursorResult[Any] | None:
+        """Execute as ``run`` does; None when a unique key is somebody else's already, and then nothing is changed.
+
+        MySQL's own ways of saying so (IGNORE, ON DUPLICATE KEY) cannot be told apart by their row counts: the driver
+        asks for matched rows, and a row that was left alone counts as matched.
+        """
+        try:
+            return self.run(connection, **values)
+        except IntegrityError:
+            return None
 
 
 def _compile(clause: TextClause, dialect: Dialect) -> tuple[str, list[str] | None]:

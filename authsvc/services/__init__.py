@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from authsvc.services.closing import AccountClosing
 from authsvc.services.health import HealthService
 from authsvc.services.login import LoginService
+from authsvc.services.people import PeopleService
+from authsvc.services.registration import RegistrationService
 from authsvc.services.sessions import SessionService
 
 
@@ -12,5 +15,8 @@ class Services:
     """Every use case, built once by the composition root."""
 
     login: LoginService
+    registration: RegistrationService
     sessions: SessionService
+    people: PeopleService
+    closing: AccountClosing
     health: HealthService

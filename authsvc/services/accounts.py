@@ -1,7 +1,8 @@
 """Who is it? The account rules, in one place.
 
 An identity is (appid, openid). In order: a known identity is its user; another identity with the same unionid lends
-its user; otherwise a new user is made. What the client merely claims never identifies anybody.
+its user; a verified phone lends its owner (``PHONE_ACCOUNT=link``); otherwise a new user is made. What the client
+merely claims never identifies anybody. All of it runs inside the caller's transaction; a lost race raises Restart.
 """
 
 from dataclasses import dataclass, replace
@@ -11,8 +12,22 @@ from sqlalchemy import Connection
 from authsvc.db import identities, users
 from authsvc.db.database import Restart
 from authsvc.db.identities import Identity
-from authsvc.errors import AccountDisabled
-from authsvc.types import MiniProgram, Profile, User, WeChatSession
+from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
+from authsvc.services import audit
+from authsvc.services.merging import is_bare, merge
+from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, User
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Somebody at the door: what WeChat vouches for, and what they look like. ``sealed_key`` is their session_key."""
+
+    app: MiniProgram
+    openid: str
+    unionid: str | None
+    sealed_key: str | None
+    profile: Profile
+    phone: PhoneNumber | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,65 +40,136 @@ class Admitted:
 
 
 def refuse_inactive(user: User) -> None:
-    """Raise AccountDisabled unless the user may sign in."""
+    """Raise AccountClosed or AccountDisabled unless the user may sign in."""
+    if user.status == "closed":
+        raise AccountClosed(f"user {user.id}")
     if user.status != "active":
-        raise AccountDisabled(f"user {user.id} is {user.status}")
+        raise AccountDisabled(f"user {user.id}")
 
 
-def recognise(
-    connection: Connection, known: Identity, exchanged: WeChatSession, profile: Profile, now: int
-) -> Admitted:
-    """Return the user of a known identity, after noting this login and a unionid that appears for the first time."""
-    refuse_inactive(known.user)
-    if exchanged.unionid and exchanged.unionid != known.unionid:
-        identities.set_unionid(connection, known.id, exchanged.unionid)
-        identities.claim_unionid(connection, exchanged.unionid, known.user.id)
-    users.record_login(connection, known.user.id, profile, now)
-    return Admitted(_wearing(known.user, profile), known.id, is_new=False)
+class AccountRules:
+    """Applies the rules; ``phone_policy`` says what a verified phone of somebody else means."""
 
+    def __init__(self, phone_policy: PhonePolicy) -> None:
+        self._phone_policy = phone_policy
 
-def admit(
-    connection: Connection,
-    app: MiniProgram,
-    exchanged: WeChatSession,
-    sealed_key: str,
-    profile: Profile,
-    now: int,
-) -> Admitted:
-    """Add an identity that nobody has yet, with its user: that of the same unionid, or a new one.
+    def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
+        """Return the user of a known identity, after noting this login, a late unionid and a verified phone.
 
-    Raises Restart when another login added it, or took its unionid, a moment earlier.
-    """
-    owner = _unionid_owner(connection, exchanged.unionid)
-    user = owner or users.insert(connection, profile, now)
-    identity_id = identities.insert_if_absent(
-        connection,
-        appid=app.appid,
-        openid=exchanged.openid,
-        unionid=exchanged.unionid,
-        user_id=user.id,
-        session_key=sealed_key,
-        now=now,
-    )
-    if identity_id is None:
-        raise Restart
-    if owner is not None:
-        users.record_login(connection, owner.id, profile, now)
-    elif exchanged.unionid and not identities.claim_unionid(connection, exchanged.unionid, user.id):
-        raise Restart
-    return Admitted(_wearing(user, profile), identity_id, is_new=owner is None)
+        Raises AccountDisabled, or PhoneTaken when the phone is another user's and neither can give way.
+        """
+        user = known.user
+        refuse_inactive(user)
+        if arrival.unionid and arrival.unionid != known.unionid:
+            user = self._attach_unionid(connection, known, arrival.unionid, now)
+        if arrival.phone is not None:
+            user = self.bind_phone(connection, user, arrival.phone, now)
+        users.record_login(connection, user.id, arrival.profile, now)
+        return Admitted(_wearing(user, arrival.profile), known.id, is_new=False)
+
+    def admit(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
+        """Add an identity that nobody has yet, with its user: by unionid, by verified phone, or a new one.
+
+        Raises AccountDisabled, or PhoneTaken when the phone is another user's and may not link.
+        """
+        owner = self.find_owner(connection, arrival, now)
+        user = owner or users.insert(connection, arrival.profile, now)
+        identity_id = self.add_identity(connection, arrival, user.id, now)
+        if owner is None:
+            audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
+        if arrival.phone is not None:
+            user = self.bind_phone(connection, user, arrival.phone, now)
+        if owner is not None:
+            users.record_login(connection, user.id, arrival.profile, now)
+        return Admitted(_wearing(user, arrival.profile), identity_id, is_new=owner is None)
+
+    def find_owner(self, connection: Connection, arrival: Arrival, now: int) -> User | None:
+        """Return the user that an unknown identity belongs to already, by unionid or verified phone."""
+        owner = self._unionid_owner(connection, arrival.unionid)
+        if owner is None and arrival.phone is not None:
+            owner = self._phone_owner(connection, arrival, arrival.phone, now)
+        if owner is not None:
+            refuse_inactive(owner)
+        return owner
+
+    def add_identity(self, connection: Connection, arrival: Arrival, user_id: int, now: int) -> int:
+        """Add the identity to this user and return its id."""
+        identity_id = identities.insert_if_absent(
+            connection,
+            appid=arrival.app.appid,
+            openid=arrival.openid,
+            unionid=arrival.unionid,
+            user_id=user_id,
+            session_key=arrival.sealed_key,
+            now=now,
+        )
+        if identity_id is None:
+            raise Restart
+        if arrival.unionid and not identities.claim_unionid(connection, arrival.unionid, user_id):
+            self._check_claim(connection, arrival.unionid, user_id)
+        return identity_id
+
+    def bind_phone(self, connection: Connection, user: User, phone: PhoneNumber, now: int) -> User:
+        """Make a number that WeChat has verified the user's; return whose user it is afterwards.
+
+        The same number changes nothing, a free one replaces an older one. One that another user has merges the two
+        when policy and a bare user allow it, else raises PhoneTaken.
+        """
+        if user.phone == phone:
+            return user
+        owner = users.find_by_phone(connection, phone)
+        if owner is None:
+            if not users.set_phone(connection, user.id, phone, now):
+                raise Restart
+            audit.record(connection, "phone_bound", user.id, now)
+            return replace(user, phone=phone, claimed_phone=None)
+        if self._phone_policy == "reject" or not is_bare(connection, user):
+            raise PhoneTaken(f"user {user.id} asked for the phone of user {owner.id}")
+        refuse_inactive(owner)
+        merge(connection, user, owner, now)
+        return owner
+
+    def _attach_unionid(self, connection: Connection, known: Identity, unionid: str, now: int) -> User:
+        """A unionid has become known. If it is another user's, a bare one of the two is merged into the other;
+
+        if neither is bare both stay, and the pair shows up among the conflicts.
+        """
+        user = known.user
+        identities.set_unionid(connection, known.id, unionid)
+        if identities.claim_unionid(connection, unionid, user.id):
+            return user
+        owner = self._unionid_owner(connection, unionid)
+        if owner is None:
+            raise Restart
+        if owner.id == user.id or owner.status != "active":
+            return user
+        # Of two bare users the older one stays: other services know it longer.
+        for loser, winner in sorted(((user, owner), (owner, user)), key=lambda pair: -pair[0].id):
+            if is_bare(connection, loser):
+                merge(connection, loser, winner, now)
+                return winner
+        audit.record(connection, "unionid_conflict", user.id, now, f"with user {owner.id}")
+        return user
+
+    def _unionid_owner(self, connection: Connection, unionid: str | None) -> User | None:
+        owner_id = identities.find_unionid_owner(connection, unionid) if unionid else None
+        return None if owner_id is None else users.get(connection, owner_id)
+
+    def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
+        """Somebody has the unionid: fine if it is the same user; otherwise another login just took it."""
+        if identities.find_unionid_owner(connection, unionid) != user_id:
+            raise Restart
+
+    def _phone_owner(self, connection: Connection, arrival: Arrival, phone: PhoneNumber, now: int) -> User | None:
+        owner = users.find_by_phone(connection, phone)
+        if owner is None:
+            return None
+        if self._phone_policy == "reject":
+            raise PhoneTaken(f"phone of user {owner.id}")
+        if identities.find_of_user(connection, owner.id, arrival.app.appid) is not None:
+            audit.record(connection, "second_identity", owner.id, now, f"app {arrival.app.appid}")
+        return owner
 
 
 def _wearing(user: User, profile: Profile) -> User:
     return replace(user, profile=profile.over(user.profile))
-
-
-def _unionid_owner(connection: Connection, unionid: str | None) -> User | None:
-    if unionid is None:
-        return None
-    owner_id = identities.find_unionid_owner(connection, unionid)
-    if owner_id is None:
-        return None
-    owner = users.get(connection, owner_id)
-    refuse_inactive(owner)
-    return owner

@@ -13,20 +13,24 @@ from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
 from authsvc.errors import DataRejected
 from authsvc.sealing import KeyedHash
-from authsvc.services import accounts, profiles
-from authsvc.services.accounts import Admitted
+from authsvc.services import accounts, phonenumbers, profiles
+from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.apps import Apps
+from authsvc.services.closing import AccountClosing
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import open_session
-from authsvc.signing.tokens import TokenIssuer
+from authsvc.services.sessiontokens import SessionTokens
+from authsvc.services.tickets import RegistrationTickets
 from authsvc.types import (
     LoginCommand,
     LoginResult,
     MiniProgram,
+    PhoneNumber,
     Profile,
     Session,
+    Stranger,
     TokenPolicy,
     User,
     WeChatSession,
@@ -47,7 +51,7 @@ class _Outcome:
 
 
 class LoginService:
-    """Exchanges the code, opens what came encrypted, finds or makes the user, opens a session, signs a token."""
+    """Exchanges the code, opens what came encrypted, finds or makes the user, opens a session, hands out tokens."""
 
     def __init__(
         self,
@@ -55,30 +59,37 @@ class LoginService:
         apps: Apps,
         wechat: WeChatClient,
         database: Database,
+        accounts: AccountRules,
+        closing: AccountClosing,
         session_keys: SessionKeys,
         sealed_data: SealedData,
         attempts: LoginAttempts,
         login_hashes: KeyedHash,
-        issuer: TokenIssuer,
+        tickets: RegistrationTickets,
+        tokens: SessionTokens,
         policy: TokenPolicy,
         clock: SystemClock,
     ) -> None:
         self._apps = apps
         self._wechat = wechat
         self._database = database
+        self._accounts = accounts
+        self._closing = closing
         self._session_keys = session_keys
         self._sealed_data = sealed_data
         self._attempts = attempts
         self._login_hashes = login_hashes
-        self._issuer = issuer
+        self._tickets = tickets
+        self._tokens = tokens
         self._policy = policy
         self._clock = clock
 
-    def log_in(self, command: LoginCommand) -> LoginResult:
-        """Sign somebody in with the code of ``wx.login``.
+    def log_in(self, command: LoginCommand) -> LoginResult | Stranger:
+        """Sign somebody in with the code of ``wx.login``; a Stranger only where the command does not register.
 
         The same code with the same idempotency key within the retry window gives the same session again, also while
-        the first request still runs. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled or ServiceBusy.
+        the first request still runs. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled, PhoneTaken or
+        ServiceBusy.
         """
         app = self._apps.choose(command.appid, command.referer)
         if command.idempotency_key is None or not self._attempts.is_on:
@@ -93,15 +104,17 @@ class LoginService:
             self._attempts.release(login_hash)
             raise
 
-    def _carry_out(self, app: MiniProgram, command: LoginCommand, login_hash: str | None) -> LoginResult:
+    def _carry_out(self, app: MiniProgram, command: LoginCommand, login_hash: str | None) -> LoginResult | Stranger:
         exchanged = self._wechat.code2session(app, command.code)
         keys = [exchanged.session_key]
 
-        def work(connection: Connection) -> _Outcome:
+        def work(connection: Connection) -> _Outcome | None:
             return self._transact(connection, app, command, exchanged, login_hash, keys)
 
         outcome = self._counting_refusals(keys, lambda: self._database.run(work))
-        return self._result(app, command, exchanged.openid, outcome)
+        if outcome is None:
+            return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid))
+        return self._result(command, exchanged.openid, outcome)
 
     def _transact(
         self,
@@ -111,20 +124,20 @@ class LoginService:
         exchanged: WeChatSession,
         login_hash: str | None,
         keys: list[str],
-    ) -> _Outcome:
+    ) -> _Outcome | None:
         """Everything that a login changes; ``keys`` is left holding the session_keys that were tried."""
         now = int(self._clock.now())
         known = identities.find(connection, app.appid, exchanged.openid)
         held = self._session_keys.held(known, now) if known else []
         keys[:] = [exchanged.session_key, *(key for key in held if key != exchanged.session_key)]
         payload = self._open(connection, app, command, keys, exchanged.openid)
-        profile = profiles.from_wechat(payload)
-        if known is None:
-            admitted = self._admit(connection, app, exchanged, profile, now)
-        else:
-            admitted = accounts.recognise(connection, known, exchanged, profile, now)
-            if held[:1] != [exchanged.session_key]:
-                self._session_keys.replace(connection, known, exchanged.session_key, now)
+        phone = phonenumbers.from_wechat(payload) if payload is not None and command.expects_phone else None
+        profile = profiles.from_wechat(payload).over(command.claimed or Profile())
+        admitted = self._admit(connection, app, command, exchanged, known, profile, phone, now)
+        if admitted is None:
+            return None
+        if known is not None and held[:1] != [exchanged.session_key]:
+            self._session_keys.replace(connection, known, exchanged.session_key, now)
         policy = command.policy or self._policy
         session = open_session(connection, admitted.user, app, policy, command.device, now)
         if login_hash is not None:
@@ -132,10 +145,25 @@ class LoginService:
         return _Outcome(admitted.user, session, admitted.is_new, payload)
 
     def _admit(
-        self, connection: Connection, app: MiniProgram, exchanged: WeChatSession, profile: Profile, now: int
-    ) -> Admitted:
-        sealed_key = self._session_keys.seal(exchanged.session_key)
-        return accounts.admit(connection, app, exchanged, sealed_key, profile, now)
+        self,
+        connection: Connection,
+        app: MiniProgram,
+        command: LoginCommand,
+        exchanged: WeChatSession,
+        known: Identity | None,
+        profile: Profile,
+        phone: PhoneNumber | None,
+        now: int,
+    ) -> Admitted | None:
+        sealed_key = None if known else self._session_keys.seal(exchanged.session_key)
+        arrival = Arrival(app, exchanged.openid, exchanged.unionid, sealed_key, profile, phone)
+        if known is not None:
+            if command.reopens:
+                known = self._closing.reopen(connection, known, now)
+            return self._accounts.recognise(connection, known, arrival, now)
+        if not command.registers and self._accounts.find_owner(connection, arrival, now) is None:
+            return None
+        return self._accounts.admit(connection, arrival, now)
 
     def _repeat(self, app: MiniProgram, command: LoginCommand, earlier: LoginAttempt) -> LoginResult:
         """Answer with the session of the earlier login; what came encrypted is opened again, not stored."""
@@ -149,8 +177,9 @@ class LoginService:
             return identity, self._open(connection, app, command, keys, identity.openid)
 
         identity, payload = self._counting_refusals(keys, lambda: self._database.read(work))
-        session = Session(str(earlier.session_id), identity.user.id, app.appid)
-        return self._result(app, command, identity.openid, _Outcome(identity.user, session, False, payload))
+        policy = command.policy or self._policy
+        session = Session(str(earlier.session_id), identity.user.id, app.appid, policy.contract)
+        return self._result(command, identity.openid, _Outcome(identity.user, session, False, payload))
 
     def _open(
         self,
@@ -174,15 +203,14 @@ class LoginService:
             self._database.run(lambda connection: self._sealed_data.count_failure(connection, keys))
             raise
 
-    def _result(self, app: MiniProgram, command: LoginCommand, openid: str, outcome: _Outcome) -> LoginResult:
-        policy = command.policy or self._policy
-        claims = {*policy.extra_claims, *self._policy.extra_claims}
-        values = {"openid": openid, "nickname": outcome.user.profile.nickname or ""}
-        token = self._issuer.issue(
-            user_id=outcome.user.id,
-            session_id=outcome.session.id,
-            app=app,
-            lifetime=policy.lifetime,
-            extra={name: values[name] for name in claims},
+    def _result(self, command: LoginCommand, openid: str, outcome: _Outcome) -> LoginResult:
+        user, session = outcome.user, outcome.session
+        return LoginResult(
+            user=user,
+            session=session,
+            token=self._tokens.access(user, session, openid, command.policy or self._policy),
+            openid=openid,
+            refresh_token=self._tokens.refresh(session),
+            is_new=outcome.is_new,
+            opened=outcome.payload,
         )
-        return LoginResult(outcome.user, outcome.session, token, outcome.is_new, outcome.payload)

@@ -46,6 +46,11 @@ def avatar_url(value: object) -> str | None:
     return parts._replace(scheme="https").geturl()
 
 
+def https_url(value: object) -> str | None:
+    """Return a picture address that a client claims, if it is usable and https to begin with."""
+    return avatar_url(value) if isinstance(value, str) and value.startswith("https://") else None
+
+
 def gender(value: object) -> int | None:
     """Return 1 (male) or 2 (female); WeChat's 0 means unknown and says nothing."""
     return value if value in (1, 2) and isinstance(value, int) else None

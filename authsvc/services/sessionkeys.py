@@ -22,7 +22,7 @@ class SessionKeys:
 
     def held(self, identity: Identity, now: int) -> list[str]:
         """Return the stored key, then the one before it if that was replaced under ten minutes ago."""
-        keys = [self._sealer.open(identity.session_key)]
+        keys = [self._sealer.open(identity.session_key)] if identity.session_key else []
         if identity.replaced_at is not None and now - identity.replaced_at <= PREVIOUS_KEY_SECONDS:
             keys.append(self._sealer.open(identity.previous_session_key))
         return [key for key in keys if key is not None]

@@ -1,49 +1,167 @@
-"""Sessions: opened by a login, asked for by every guarded endpoint."""
+"""Sessions: opened by a login, rotated by refreshing, ended by logout, asked for by every guarded endpoint.
+
+One model, two kinds of ticket: the native refresh token, and the only token of a front end that has but one. Both
+carry the counter of the session, which is all that decides: the latest counter rotates, the one before it is answered
+with the same child for a short grace (two tabs, a lost answer), any older one means theft and ends the session.
+"""
 
 import secrets
+from dataclasses import replace
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import sessions
-from authsvc.db.database import Database
-from authsvc.errors import SessionEnded
+from authsvc.db import sessions, users
+from authsvc.db.database import Database, Restart
+from authsvc.db.sessions import LiveSession
+from authsvc.errors import NotFound, SessionEnded, Unauthenticated
+from authsvc.services import audit
 from authsvc.services.accounts import refuse_inactive
-from authsvc.types import Caller, MiniProgram, Session, TokenPolicy, User, VerifiedClaims
+from authsvc.services.sessiontokens import NATIVE, SessionTokens
+from authsvc.types import Caller, LoginResult, MiniProgram, Session, TokenPolicy, User, VerifiedClaims
 
 ABSOLUTE_SECONDS = 90 * 86400
 _MAX_DEVICE = 255
+# Use is noted this often at most: a write per request would make reading as dear as writing.
+_TOUCH_SECONDS = 300
+
+Scope = Literal["local", "others", "global"]
 
 
 class SessionService:
-    """What may be done in the name of a session."""
+    """What may be done with and in the name of a session."""
 
-    def __init__(self, database: Database, clock: SystemClock) -> None:
+    def __init__(
+        self, database: Database, tokens: SessionTokens, policy: TokenPolicy, clock: SystemClock, grace: int
+    ) -> None:
+        """``policy`` is that of the native contract, ``grace`` in seconds."""
         self._database = database
+        self._tokens = tokens
+        self._policy = policy
         self._clock = clock
+        self._grace = grace
 
     def authenticate(self, claims: VerifiedClaims) -> Caller:
         """Return the caller of a live session; raises SessionEnded, or AccountDisabled."""
-        now = int(self._clock.now())
-        found = self._database.read(lambda connection: sessions.find_live_user(connection, claims.session_id, now))
-        if found is None or found[0].id != claims.user_id:
+        now = self._now()
+        live = self._database.read(lambda connection: sessions.find_live(connection, claims.session_id, now))
+        live = _entitled(live, claims)
+        if live.session.last_used_at < now - _TOUCH_SECONDS:
+            self._database.run(
+                lambda connection: sessions.touch(connection, live.session.id, now=now, before=now - _TOUCH_SECONDS)
+            )
+        return Caller(live.user, live.session, claims, live.openid)
+
+    def refresh(self, refresh_token: str) -> LoginResult:
+        """Rotate a native session: a new access token and the next refresh token.
+
+        Raises Unauthenticated or SessionEnded; an old token ends the session.
+        """
+        session_id, counter = self._tokens.read_refresh(refresh_token)
+        return self._renew(session_id, counter, NATIVE, self._policy)
+
+    def renew(self, claims: VerifiedClaims, policy: TokenPolicy) -> LoginResult:
+        """Rotate a session whose front end has one token only: a new token for the latest one.
+
+        The token may have expired, the session may not. Raises as ``refresh`` does, and for another contract's token.
+        """
+        session_id, _, counter = claims.jti.rpartition(".")
+        if session_id != claims.session_id or not counter.isdigit():
+            raise Unauthenticated("not a token that renews itself")
+        return self._renew(session_id, int(counter), policy.contract, policy)
+
+    def _renew(self, session_id: str, counter: int, contract: str, policy: TokenPolicy) -> LoginResult:
+        live = self._database.run(lambda connection: self._rotate(connection, session_id, counter, contract))
+        if live is None:
+            raise SessionEnded("an old ticket was used again")
+        access = self._tokens.access(live.user, live.session, live.openid, policy)
+        refresh_token = self._tokens.refresh(live.session)
+        return LoginResult(live.user, live.session, access, live.openid, refresh_token)
+
+    def _rotate(self, connection: Connection, session_id: str, counter: int, contract: str) -> LiveSession | None:
+        """Return the session as it is after this use of its ticket; None when the ticket was too old, and it ended."""
+        now = self._now()
+        live = sessions.find_live(connection, session_id, now)
+        if live is None or live.session.contract != contract:
             raise SessionEnded("session ended or run out")
-        refuse_inactive(found[0])
-        return Caller(user=found[0], claims=claims, openid=found[1])
+        refuse_inactive(live.user)
+        session = live.session
+        if counter == session.counter:
+            if not sessions.rotate(connection, session_id, counter, now):
+                raise Restart
+            return replace(live, session=replace(session, counter=counter + 1, rotated_at=now))
+        if counter == session.counter - 1 and self._grace and now - session.rotated_at <= self._grace:
+            return live
+        sessions.end(connection, session_id, session.user_id, "reuse", now)
+        audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
+        return None
+
+    def extend(self, caller: Caller, policy: TokenPolicy) -> None:
+        """Begin the session's idle time anew, its token staying as it is.
+
+        Raises SessionEnded, also when a token of this very contract would not last until its front end's next check.
+        """
+        now = self._now()
+        if caller.session.contract == policy.contract and caller.claims.expires_at - now < policy.least_left:
+            raise SessionEnded("token too old to be kept")
+        if not self._database.run(lambda connection: sessions.extend(connection, caller.session.id, now)):
+            raise SessionEnded("session ended")
+
+    def log_out(self, caller: Caller, scope: Scope) -> None:
+        """End this session, all others, or all."""
+        now, user_id = self._now(), caller.user.id
+
+        def work(connection: Connection) -> None:
+            if scope == "local":
+                sessions.end(connection, caller.session.id, user_id, "logout", now)
+                return
+            if scope == "global":
+                users.end_everything(connection, user_id)
+                sessions.end_all(connection, user_id, "logout", now)
+            else:
+                sessions.end_all(connection, user_id, "logout", now, except_id=caller.session.id)
+            audit.record(connection, f"logout_{scope}", user_id, now)
+
+        self._database.run(work)
+
+    def list(self, caller: Caller) -> list[Session]:
+        """Return the caller's live sessions, the last used first."""
+        now = self._now()
+        return self._database.read(lambda connection: sessions.live_of_user(connection, caller.user.id, now))
+
+    def end(self, caller: Caller, session_id: str) -> None:
+        """End one of the caller's sessions; raises NotFound when they have no such live one."""
+        now, user_id = self._now(), caller.user.id
+        if not self._database.run(lambda connection: sessions.end(connection, session_id, user_id, "logout", now)):
+            raise NotFound("no such session")
+
+    def _now(self) -> int:
+        return int(self._clock.now())
 
 
 def open_session(
     connection: Connection, user: User, app: MiniProgram, policy: TokenPolicy, device: str, now: int
 ) -> Session:
     """Store a new session of the user in this app."""
-    session = Session(secrets.token_urlsafe(16), user.id, app.appid)
-    sessions.insert(
-        connection,
-        session,
-        token_version=user.token_version,
-        now=now,
-        idle=now + policy.idle,
-        absolute=now + ABSOLUTE_SECONDS,
+    session = Session(
+        id=secrets.token_urlsafe(16),
+        user_id=user.id,
+        appid=app.appid,
+        contract=policy.contract,
+        rotated_at=now,
+        created_at=now,
+        last_used_at=now,
         device=device[:_MAX_DEVICE],
     )
+    sessions.insert(
+        connection, session, token_version=user.token_version, now=now, idle=policy.idle, absolute=ABSOLUTE_SECONDS
+    )
     return session
+
+
+def _entitled(live: LiveSession | None, claims: VerifiedClaims) -> LiveSession:
+    if live is None or (live.user.id, live.session.appid) != (claims.user_id, claims.appid):
+        raise SessionEnded("session ended or run out")
+    refuse_inactive(live.user)
+    return live

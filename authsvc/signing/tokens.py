@@ -7,7 +7,6 @@ what neither library insists on: canonical base64url, the type, a known ``kid``,
 
 import base64
 import re
-import secrets
 from typing import Any
 
 import jwt
@@ -44,18 +43,19 @@ class TokenIssuer:
         session_id: str,
         app: MiniProgram,
         lifetime: int,
-        extra: dict[str, str] | None = None,
+        jti: str,
+        extra: dict[str, str],
     ) -> AccessToken:
         """Return a token for ``lifetime`` seconds. ``extra`` claims cannot replace the standard ones."""
         now = int(self._clock.now())
         claims: dict[str, Any] = {
-            **(extra or {}),
+            **extra,
             "iss": self._issuer,
             "aud": app.audience,
             "sub": str(user_id),
             "iat": now,
             "exp": now + lifetime,
-            "jti": secrets.token_urlsafe(16),
+            "jti": jti,
             "sid": session_id,
             "appid": app.appid,
         }
@@ -85,12 +85,15 @@ class TokenChecker:
         manager = JWTManager(app)
         manager.decode_key_loader(self._find_key)
 
-    def check(self, text: str) -> VerifiedClaims:
-        """Return the claims of a token that is ours, unaltered and in time; raises Unauthenticated for any other."""
+    def check(self, text: str, *, allow_expired: bool = False) -> VerifiedClaims:
+        """Return the claims of a token that is ours, unaltered and in time; raises Unauthenticated for any other.
+
+        ``allow_expired`` is for a front end that renews its only token after it has run out.
+        """
         if len(text) > _MAX_TOKEN_CHARS or not _COMPACT.match(text) or not all(map(_is_canonical, text.split("."))):
             raise Unauthenticated("not a compact JWT")
         try:
-            claims = decode_token(text)
+            claims = decode_token(text, allow_expired=allow_expired)
         except (jwt.PyJWTError, JWTExtendedException, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated(f"token refused: {type(error).__name__}") from None
         return self._claims(claims)

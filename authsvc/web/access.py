@@ -5,6 +5,7 @@ import secrets
 
 from flask import Flask, Response, current_app, g, request
 
+from authsvc import context
 from authsvc.services import Services
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
@@ -21,13 +22,19 @@ def request_id() -> str:
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(16)
+        context.request_id.set(g.request_id)
     known: str = g.request_id
     return known
 
 
 def install(app: Flask) -> None:
     """Give every answer its request id, and headers that keep tokens out of caches and sniffers."""
+    app.before_request(_begin)
     app.after_request(_finish)
+
+
+def _begin() -> None:
+    request_id()
 
 
 def _finish(response: Response) -> Response:

@@ -1,34 +1,110 @@
-"""The auth blueprint: every contract's login, and who the caller is."""
+"""The auth blueprint: every contract's login and what follows from it, and the native session routes."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, request
+from marshmallow import fields
 
 from authsvc.errors import InvalidRequest
-from authsvc.types import Caller, LoginCommand
+from authsvc.services.sessions import Scope
+from authsvc.types import Caller, LoginCommand, Session, TokenPolicy
+from authsvc.web import guards
 from authsvc.web.access import services
 from authsvc.web.contracts import CONTRACTS
-from authsvc.web.contracts import code_message_data as cmd
-from authsvc.web.contracts.shape import LoginRoute
+from authsvc.web.contracts.native import NATIVE, TOKENS_ANSWER, NativeRefresh, envelope, enveloped, tokens_view
+from authsvc.web.contracts.shape import Contract, Route, Use
 from authsvc.web.operations import Operation, View, add
-from authsvc.web.schemas import IDEMPOTENCY_KEY
+from authsvc.web.schemas import IDEMPOTENCY_KEY, SCOPE, Body, Text
 
 auth = Blueprint("auth", __name__)
 
 
-def _login_view(route: LoginRoute) -> View:
+# --- what every contract can ask for ------------------------------------------------------------------------
+
+
+def _login(route: Route) -> View:
     def login(body: dict[str, Any]) -> Mapping[str, Any]:
         command = LoginCommand(
             **route.parse(body),
             policy=route.policy,
             referer=request.headers.get("Referer"),
             idempotency_key=_idempotency_key(),
-            device=request.headers.get("User-Agent", ""),
+            device=_device(),
         )
         return route.render(services().login.log_in(command))
 
     return login
+
+
+def _register(route: Route) -> View:
+    def register(body: dict[str, Any]) -> Mapping[str, Any]:
+        arguments = route.parse(body)
+        return route.render(services().registration.register(**arguments, policy=_policy(route), device=_device()))
+
+    return register
+
+
+def _renew(route: Route) -> View:
+    def renew() -> Mapping[str, Any]:
+        claims = guards.claims(allow_expired=True)
+        return route.render(services().sessions.renew(claims, _policy(route)))
+
+    return renew
+
+
+def _extend(route: Route) -> View:
+    def extend(caller: Caller) -> Mapping[str, Any]:
+        services().sessions.extend(caller, _policy(route))
+        return route.render(caller)
+
+    return extend
+
+
+def _profile(route: Route) -> View:
+    def profile(caller: Caller) -> Mapping[str, Any]:
+        return route.render(caller)
+
+    return profile
+
+
+def _log_out(route: Route) -> View:
+    def log_out(caller: Caller) -> Mapping[str, Any]:
+        services().sessions.log_out(caller, "local")
+        return route.render(None)
+
+    return log_out
+
+
+_VIEWS = {
+    "login": _login,
+    "register": _register,
+    "renew": _renew,
+    "extend": _extend,
+    "profile": _profile,
+    "log_out": _log_out,
+}
+# Those that need a live session. Renewing checks its token by itself: it may have expired.
+_GUARDED: set[Use] = {"extend", "profile", "log_out"}
+
+
+def _add(contract: Contract, route: Route) -> None:
+    operation = Operation(
+        contract,
+        route.summary,
+        route.answer,
+        fields=route.fields,
+        guarded=route.use in _GUARDED,
+        bearer=route.use == "renew",
+        retryable=route.use == "login",
+        status=route.status,
+    )
+    add(auth, route.method, route.rule, operation, _VIEWS[route.use](route))
+
+
+def _policy(route: Route) -> TokenPolicy:
+    assert route.policy is not None  # noqa: S101 (every route of these uses states one)
+    return route.policy
 
 
 def _idempotency_key() -> str | None:
@@ -38,19 +114,105 @@ def _idempotency_key() -> str | None:
     return key
 
 
-def _profile(caller: Caller) -> Mapping[str, Any]:
-    return cmd.envelope(cmd.user_view(caller))
+def _device() -> str:
+    return request.headers.get("User-Agent", "")
 
 
 for _contract in CONTRACTS:
-    for _route in _contract.logins:
-        _operation = Operation(_contract, _route.summary, _route.answer, body=_route.body)
-        add(auth, "POST", _route.rule, _operation, _login_view(_route))
+    for _route in _contract.routes:
+        _add(_contract, _route)
+
+
+# --- native sessions ----------------------------------------------------------------------------------------
+
+
+class _Scope(Body):
+    scope = Text(8, SCOPE, load_default="local", description="local (this session), others, or global")
+
+
+_SESSION = fields.Nested(
+    Body.from_dict(
+        {
+            "id": fields.String(required=True),
+            "appid": fields.String(required=True),
+            "device": fields.String(required=True, metadata={"description": "the User-Agent of the login"}),
+            "created_at": fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"}),
+            "last_used_at": fields.Integer(required=True, metadata={"description": "accurate to five minutes"}),
+            "current": fields.Boolean(required=True),
+        },
+        name="NativeSession",
+    )()
+)
+_NOTHING = fields.Raw(required=True, allow_none=True)
+
+
+def _refresh(body: dict[str, Any]) -> Mapping[str, Any]:
+    return tokens_view(services().sessions.refresh(body["refresh_token"]))
+
+
+def _native_log_out(body: dict[str, Any], caller: Caller) -> Mapping[str, Any]:
+    scope: Scope = body["scope"]
+    services().sessions.log_out(caller, scope)
+    return envelope(None)
+
+
+def _list(caller: Caller) -> Mapping[str, Any]:
+    return envelope([_session_view(session, caller) for session in services().sessions.list(caller)])
+
+
+def _end(caller: Caller, session_id: str) -> Mapping[str, Any]:
+    services().sessions.end(caller, session_id)
+    return envelope(None)
+
+
+def _session_view(session: Session, caller: Caller) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "appid": session.appid,
+        "device": session.device,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "current": session.id == caller.session.id,
+    }
+
 
 add(
     auth,
+    "POST",
+    "/api/v1/sessions/refresh",
+    Operation(NATIVE, "Rotate the refresh token and get a new access token", TOKENS_ANSWER, fields=NativeRefresh()),
+    _refresh,
+)
+add(
+    auth,
+    "POST",
+    "/api/v1/sessions/logout",
+    Operation(
+        NATIVE,
+        "End this session, all others, or all",
+        enveloped("NativeLogoutAnswer", _NOTHING),
+        fields=_Scope(),
+        in_query=True,
+        guarded=True,
+    ),
+    _native_log_out,
+)
+add(
+    auth,
     "GET",
-    "/api/v1/user/profile",
-    Operation(cmd.CODE_MESSAGE_DATA, "Who the caller is", cmd.ProfileAnswer(), guarded=True),
-    _profile,
+    "/api/v1/sessions",
+    Operation(
+        NATIVE,
+        "The caller's sessions, the last used first",
+        enveloped("NativeSessionsAnswer", fields.List(_SESSION, required=True)),
+        guarded=True,
+    ),
+    _list,
+)
+add(
+    auth,
+    "DELETE",
+    "/api/v1/sessions/<session_id>",
+    Operation(NATIVE, "End one of the caller's sessions", enveloped("NativeEndAnswer", _NOTHING), guarded=True),
+    _end,
 )

@@ -9,6 +9,7 @@ from flask import Response, request
 from marshmallow import Schema, ValidationError
 
 from authsvc.errors import InvalidRequest, MalformedBody, UnsupportedMediaType
+from authsvc.web.schemas import Base64
 
 MAX_BODY_BYTES = 16 * 1024
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
@@ -19,12 +20,29 @@ def read(schema: Schema) -> dict[str, Any]:
 
     Raises UnsupportedMediaType, MalformedBody, or InvalidRequest with every wrong field by its dotted name.
     """
+    return _load(schema, _json_object())
+
+
+def _load(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
     try:
-        loaded: dict[str, Any] = schema.load(_json_object())
+        loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:
         fields = dict(_flat(error.messages_dict))
         raise InvalidRequest(f"fields {sorted(fields)}", fields=fields) from None
     return loaded
+
+
+def read_query(schema: Schema) -> dict[str, Any]:
+    """Return the query as ``schema`` loads it; parameters it does not know are nobody's business.
+
+    A ``+`` of base64 that a client did not escape arrives as a blank and is put back. Raises InvalidRequest.
+    """
+    values = {name: request.args[name] for name in request.args if name in schema.fields}
+    restored = {
+        name: value.replace(" ", "+") if isinstance(schema.fields[name], Base64) else value
+        for name, value in values.items()
+    }
+    return _load(schema, restored)
 
 
 def write(body: Mapping[str, Any], status: int = 200) -> Response:

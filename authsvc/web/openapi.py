@@ -46,28 +46,45 @@ def _document(declared: list[tuple[str, str, Operation]]) -> dict[str, Any]:
     spec = APISpec("authsvc", __version__, "3.1.0", plugins=[MarshmallowPlugin()])
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     for path, method, operation in declared:
-        spec.path(path, operations={method.lower(): _describe(operation)})
+        spec.path(path, operations={method.lower(): _describe(path, method, operation)})
     described: dict[str, Any] = spec.to_dict()
     return described
 
 
-def _describe(operation: Operation) -> dict[str, Any]:
+def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
     refusal = {"content": {"application/json": {"schema": operation.contract.error_answer}}}
-    statuses = {"401", "403", "500", "503"} if operation.body is None else set(_REFUSALS)
+    statuses = {"401", "403", "500", "503"} if operation.fields is None else set(_REFUSALS)
+    answer = {"description": "Done", "content": {"application/json": {"schema": operation.answer}}}
     described: dict[str, Any] = {
         "summary": operation.summary,
         "tags": [operation.tag, operation.contract.name],
+        "parameters": _parameters(path, method, operation),
         "responses": {
-            "200": {"description": "Done", "content": {"application/json": {"schema": operation.answer}}},
+            str(operation.status): answer,
             **{status: {"description": _REFUSALS[status], **refusal} for status in sorted(statuses)},
         },
     }
-    if operation.body is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": operation.body}},
-        }
-        described["parameters"] = [_IDEMPOTENCY_KEY]
-    if operation.guarded:
+    if operation.fields is not None and not _reads_query(method, operation):
+        content = {"application/json": {"schema": operation.fields}}
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.guarded or operation.bearer:
         described["security"] = [{"bearer": []}]
     return described
+
+
+def _parameters(path: str, method: str, operation: Operation) -> list[Any]:
+    parameters: list[Any] = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
+    if operation.fields is not None and _reads_query(method, operation):
+        parameters.append({"in": "query", "schema": operation.fields})
+    if operation.retryable:
+        parameters.append(_IDEMPOTENCY_KEY)
+    return parameters
+
+
+def _reads_query(method: str, operation: Operation) -> bool:
+    return method == "GET" or operation.in_query
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    kind = "integer" if name.endswith("link_id") else "string"
+    return {"in": "path", "name": name, "required": True, "schema": {"type": kind}}

@@ -17,26 +17,35 @@ _ATTRIBUTE = "authsvc_operation"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route. ``guarded`` ones are for signed-in users and get the ``caller``; ``body`` arrives loaded."""
+    """One route. ``guarded`` ones are for signed-in users and get the ``caller``; ``fields`` arrive as ``body``.
+
+    ``bearer`` ones look at the token themselves; ``retryable`` ones take an Idempotency-Key. Fields come in the query
+    of a GET (or where ``in_query`` says so) and in the JSON body otherwise.
+    """
 
     contract: Contract
     summary: str
     answer: Schema
-    body: Schema | None = None
+    fields: Schema | None = None
+    in_query: bool = False
     guarded: bool = False
+    bearer: bool = False
+    retryable: bool = False
+    status: int = 200
     tag: str = "auth"
 
 
 def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:
     """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer."""
+    read = bodies.read_query if method == "GET" or operation.in_query else bodies.read
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
         if operation.guarded:
             arguments["caller"] = guards.caller()
-        if operation.body is not None:
-            arguments["body"] = bodies.read(operation.body)
-        return bodies.write(view(**arguments))
+        if operation.fields is not None:
+            arguments["body"] = read(operation.fields)
+        return bodies.write(view(**arguments), operation.status)
 
     setattr(endpoint, _ATTRIBUTE, operation)
     name = f"{operation.contract.name}:{method}:{rule}".replace(".", "_")

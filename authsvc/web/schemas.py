@@ -10,6 +10,8 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
+from authsvc.services import profiles
+
 # key: (zh, en)
 REASONS: dict[str, tuple[str, str]] = {
     "required": ("缺少必填字段", "is required"),
@@ -35,6 +37,7 @@ _SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
 CODE = re.compile(r"[0-9A-Za-z_-]{1,128}\Z")
 APPID = re.compile(r"wx[0-9a-f]{16}\Z")
 SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
+SCOPE = re.compile(r"(?:local|others|global)\Z")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _BLOCK = 16
 
@@ -96,6 +99,51 @@ class Nested(fields.Nested):
         super().__init__(nested, error_messages=_MESSAGES, **options)
 
 
+class Integer(fields.Integer):
+    """A whole number, written as one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strict=True, error_messages=_MESSAGES, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("type")
+        return value
+
+
+class Boolean(fields.Boolean):
+    """true or false, not words for them."""
+
+    def __init__(self, *, description: str = "", **options: Any) -> None:
+        metadata = {"description": description}
+        super().__init__(truthy={True}, falsy={False}, error_messages=_MESSAGES, metadata=metadata, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("type")
+        return value
+
+
+class Nickname(Text):
+    """What people call themselves; WeChat's placeholder is nobody's name."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        nickname = profiles.nickname(super()._deserialize(value, attr, data, **options))
+        if nickname is None:
+            raise ValidationError("malformed")
+        return nickname
+
+
+class AvatarUrl(Text):
+    """An https address of a picture that is not WeChat's placeholder."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        url = profiles.https_url(super()._deserialize(value, attr, data, **options))
+        if url is None:
+            raise ValidationError("malformed")
+        return url
+
+
 class EncryptedFields(Body):
     """What the phone encrypted and signed: either pair may be missing, no half of one may."""
 
@@ -117,3 +165,20 @@ class CodeField(Text):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(128, CODE, description="code of wx.login; one use", **options)
+
+
+class PhoneLoginFields(Body):
+    """One-tap phone login: what the phone button encrypted, or its code."""
+
+    code = CodeField(required=True)
+    encryptedData = Base64()
+    iv = Base64(exactly=_BLOCK)
+    phoneCode = CodeField()
+
+    @validates_schema
+    def _either(self, data: dict[str, Any], **_: Any) -> None:
+        if "phoneCode" in data:
+            return
+        missing = {name: ["required"] for name in ("encryptedData", "iv") if name not in data}
+        if missing:
+            raise ValidationError(missing)

@@ -1,5 +1,6 @@
 """Starting a program, waiting until it serves, and ending it with everything it started."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -53,14 +54,10 @@ class Process:
         """End it, politely at first, with all its children."""
         if self._popen.poll() is None:
             self._popen.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(5)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._popen.wait(5)
 
     def kill(self) -> None:

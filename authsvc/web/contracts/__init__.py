@@ -3,12 +3,15 @@
 A new contract is one file here and one line in ``CONTRACTS``.
 """
 
+from authsvc.web.contracts.bearer import BEARER
 from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
 from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA
+from authsvc.web.contracts.detail import DETAIL
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.contracts.shape import Contract
+from authsvc.web.contracts.success_data import SUCCESS_DATA
 
-CONTRACTS: tuple[Contract, ...] = (NATIVE, CODE_MSG_DATA, CODE_MESSAGE_DATA)
+CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA)
 
 
 def for_path(path: str) -> Contract:

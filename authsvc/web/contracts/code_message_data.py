@@ -6,11 +6,24 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from authsvc.types import Caller
-from authsvc.web.contracts.shape import Contract, Problem
+from authsvc.errors import WeChatError
+from authsvc.services import profiles
+from authsvc.types import Caller, LoginResult, Profile, TokenPolicy, User
+from authsvc.web.contracts.shape import DAY, Contract, Problem, Route
+from authsvc.web.schemas import Body, CodeField, Text
+
+_POLICY = TokenPolicy("code_message_data", lifetime=7 * DAY, idle=30 * DAY, extra_claims=("openid", "nickname"))
 
 
-class ProfileData(Schema):
+class WxLoginFields(Body):
+    """The code, and what the person filled in."""
+
+    code = CodeField(required=True)
+    nickName = Text(256, allow_none=True)
+    avatarUrl = Text(1024, allow_none=True)
+
+
+class CloudUser(Schema):
     """A person as this front end knows them."""
 
     id = fields.String(required=True)
@@ -20,13 +33,24 @@ class ProfileData(Schema):
     created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
-class ProfileAnswer(Schema):
-    """A success around a person."""
+class CloudToken(Schema):
+    """A new token."""
 
-    code = fields.Integer(required=True)
+    access_token = fields.String(required=True)
+    expires_in = fields.Integer(required=True)
+
+
+class CloudLogin(CloudToken):
+    """What a login gives."""
+
+    token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
+    user = fields.Nested(CloudUser(), required=True)
+
+
+class CloudFarewell(Schema):
+    """What a logout gives."""
+
     message = fields.String(required=True)
-    data = fields.Nested(ProfileData(), required=True)
-    timestamp = fields.String(required=True, metadata={"format": "date-time"})
 
 
 class CodeMessageDataError(Schema):
@@ -38,17 +62,24 @@ class CodeMessageDataError(Schema):
     timestamp = fields.String(required=True, metadata={"format": "date-time"})
 
 
-def envelope(data: dict[str, Any], message: str = "success") -> dict[str, Any]:
-    """Wrap the data of a success."""
+def _enveloped(data: Schema) -> Schema:
+    members: dict[str, Any] = {
+        "code": fields.Integer(required=True),
+        "message": fields.String(required=True),
+        "data": fields.Nested(data, required=True),
+        "timestamp": fields.String(required=True, metadata={"format": "date-time"}),
+    }
+    return Schema.from_dict(members, name=f"{type(data).__name__}Answer")()
+
+
+def _envelope(data: dict[str, Any], message: str = "success") -> dict[str, Any]:
     return {"code": 200, "message": message, "data": data, "timestamp": _iso(datetime.now(UTC))}
 
 
-def user_view(caller: Caller) -> dict[str, Any]:
-    """Return the caller as ProfileData describes."""
-    user = caller.user
+def _user_view(user: User, openid: str) -> dict[str, Any]:
     return {
         "id": str(user.id),
-        "openid": caller.openid,
+        "openid": openid,
         "nickname": user.profile.nickname,
         "avatar": user.profile.avatar_url,
         "created_at": _iso(datetime.fromtimestamp(user.created_at, UTC)),
@@ -59,19 +90,99 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
+def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
+    filled_in = Profile(profiles.nickname(data.get("nickName")), profiles.https_url(data.get("avatarUrl")))
+    return {"code": data["code"], "claimed": filled_in}
+
+
+def _render_login(result: LoginResult) -> dict[str, Any]:
+    return _envelope(
+        {
+            "access_token": result.token.text,
+            "token_type": "Bearer",
+            "expires_in": result.token.expires_in,
+            "user": _user_view(result.user, result.openid),
+        }
+    )
+
+
+def _render_renewed(result: LoginResult) -> dict[str, Any]:
+    return _envelope({"access_token": result.token.text, "expires_in": result.token.expires_in})
+
+
+def _render_profile(caller: Caller) -> dict[str, Any]:
+    return _envelope(_user_view(caller.user, caller.openid))
+
+
+def _render_logout(_: object) -> dict[str, Any]:
+    return _envelope({"message": "退出成功"}, "退出成功")
+
+
 def _render_error(problem: Problem) -> dict[str, Any]:
-    reasons = "; ".join(f"{name} {reason}" for name, reason in problem.fields.items())
     return {
         "code": problem.status,
-        "message": f"{problem.message}: {reasons}" if reasons else problem.message,
+        "message": _text(problem),
         "error": HTTPStatus(problem.status).phrase,
         "timestamp": _iso(datetime.now(UTC)),
     }
 
 
+def _text(problem: Problem) -> str:
+    """These front ends show WeChat's own words, and its number."""
+    error = problem.error
+    if not isinstance(error, WeChatError):
+        return problem.text
+    if error.errcode is None:
+        return f"微信登录失败: {problem.message}"
+    return f"微信登录失败: {error.errmsg} (错误码: {error.errcode})"
+
+
 CODE_MESSAGE_DATA = Contract(
     name="code_message_data",
-    prefixes=("/api/v1/user/profile",),
+    prefixes=(
+        "/api/v1/auth/wx-login",
+        "/api/v1/auth/refresh",
+        "/api/v1/auth/logout",
+        "/api/v1/user/profile",
+    ),
     render_error=_render_error,
     error_answer=CodeMessageDataError(),
+    routes=(
+        Route(
+            use="login",
+            method="POST",
+            rule="/api/v1/auth/wx-login",
+            summary="Sign in with the code and what the person filled in",
+            fields=WxLoginFields(),
+            parse=_parse_login,
+            answer=_enveloped(CloudLogin()),
+            render=_render_login,
+            policy=_POLICY,
+        ),
+        Route(
+            use="renew",
+            method="POST",
+            rule="/api/v1/auth/refresh",
+            summary="A new token for the latest one, which may have expired",
+            answer=_enveloped(CloudToken()),
+            render=_render_renewed,
+            policy=_POLICY,
+        ),
+        Route(
+            use="profile",
+            method="GET",
+            rule="/api/v1/user/profile",
+            summary="Who the caller is",
+            answer=_enveloped(CloudUser()),
+            render=_render_profile,
+        ),
+        Route(
+            use="log_out",
+            method="POST",
+            rule="/api/v1/auth/logout",
+            summary="End this session",
+            answer=_enveloped(CloudFarewell()),
+            render=_render_logout,
+        ),
+    ),
 )

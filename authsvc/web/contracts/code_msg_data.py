@@ -4,13 +4,12 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from authsvc.errors import LoginCodeInvalid, LoginCodeUsed
+from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
 from authsvc.types import LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import Contract, LoginRoute, Problem, what_came_sealed
+from authsvc.web.contracts.shape import DAY, Contract, Problem, Route, what_came_sealed
 from authsvc.web.schemas import Body, CodeField, EncryptedFields, Nested
 
-_DAY = 86400
-_POLICY = TokenPolicy(lifetime=7 * _DAY, idle=30 * _DAY)
+_POLICY = TokenPolicy("code_msg_data", lifetime=7 * DAY, idle=30 * DAY)
 
 
 class WxLogin(Body):
@@ -71,9 +70,7 @@ def _render(result: LoginResult) -> dict[str, Any]:
 
 
 def _render_error(problem: Problem) -> dict[str, Any]:
-    reasons = "; ".join(f"{name} {reason}" for name, reason in problem.fields.items())
-    text = f"{problem.message}: {reasons}" if reasons else problem.message
-    return {"code": problem.status, "msg": text, "data": None}
+    return {"code": problem.status, "msg": problem.text, "data": None}
 
 
 CODE_MSG_DATA = Contract(
@@ -81,14 +78,16 @@ CODE_MSG_DATA = Contract(
     prefixes=("/user/",),
     render_error=_render_error,
     error_answer=CodeMsgDataError(),
-    statuses={LoginCodeInvalid: 400, LoginCodeUsed: 400},
-    logins=(
-        LoginRoute(
+    statuses={LoginCodeInvalid: 400, LoginCodeUsed: 400, WeChatBadAnswer: 503, WeChatUnknownError: 503},
+    routes=(
+        Route(
+            use="login",
+            method="POST",
             rule="/user/wxlogin",
             summary="Sign in with the code and the encrypted profile",
-            body=WxLogin(),
-            answer=WxLoginAnswer(),
+            fields=WxLogin(),
             parse=_parse,
+            answer=WxLoginAnswer(),
             render=_render,
             policy=_POLICY,
         ),

@@ -6,8 +6,8 @@ from marshmallow import Schema, fields
 
 from authsvc.types import LoginResult, User
 from authsvc.web.access import request_id
-from authsvc.web.contracts.shape import Contract, LoginRoute, Problem, what_came_sealed
-from authsvc.web.schemas import APPID, CodeField, EncryptedFields, Text
+from authsvc.web.contracts.shape import Contract, Problem, Route, what_came_sealed
+from authsvc.web.schemas import APPID, Body, Boolean, CodeField, EncryptedFields, Text
 
 
 class NativeLogin(EncryptedFields):
@@ -15,6 +15,7 @@ class NativeLogin(EncryptedFields):
 
     code = CodeField(required=True)
     appid = Text(18, APPID, description="which mini program; default: WeChat's Referer, then the first")
+    reopen = Boolean(description="open an account again that was closed and is not erased yet")
 
 
 class NativeUser(Schema):
@@ -24,26 +25,19 @@ class NativeUser(Schema):
     nickname = fields.String(required=True, allow_none=True)
     avatar_url = fields.String(required=True, allow_none=True)
     gender = fields.Integer(required=True, allow_none=True)
+    phone = fields.String(required=True, allow_none=True, metadata={"description": "verified, as E.164 writes it"})
     created_at = fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"})
 
 
 class NativeTokens(Schema):
-    """What a login gives."""
+    """What a login or a refresh gives."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    refresh_token = fields.String(required=True, metadata={"description": "one use; the answer holds the next one"})
     is_new_user = fields.Boolean(required=True)
     user = fields.Nested(NativeUser(), required=True)
-
-
-class NativeLoginAnswer(Schema):
-    """The native envelope around a login."""
-
-    code = fields.Integer(required=True)
-    msg = fields.String(required=True)
-    data = fields.Nested(NativeTokens(), required=True)
-    request_id = fields.String(required=True)
 
 
 class NativeError(Schema):
@@ -65,6 +59,17 @@ class NativeError(Schema):
     request_id = fields.String(required=True)
 
 
+def enveloped(name: str, data: fields.Field[Any]) -> Schema:
+    """Return the schema of a success whose ``data`` is this field."""
+    members: dict[str, Any] = {
+        "code": fields.Integer(required=True),
+        "msg": fields.String(required=True),
+        "data": data,
+        "request_id": fields.String(required=True),
+    }
+    return Schema.from_dict(members, name=name)()
+
+
 def envelope(data: Any) -> dict[str, Any]:
     """Wrap the data of a success."""
     return {"code": 0, "msg": "ok", "data": data, "request_id": request_id()}
@@ -78,24 +83,32 @@ def user_view(user: User) -> dict[str, Any]:
         "nickname": profile.nickname,
         "avatar_url": profile.avatar_url,
         "gender": profile.gender,
+        "phone": user.phone.e164 if user.phone else None,
         "created_at": user.created_at,
     }
 
 
-def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
-    return {"code": data["code"], "appid": data.get("appid"), **what_came_sealed(data)}
-
-
-def _render_login(result: LoginResult) -> dict[str, Any]:
+def tokens_view(result: LoginResult) -> dict[str, Any]:
+    """Return what a login or refresh gave, in the envelope."""
     return envelope(
         {
             "access_token": result.token.text,
             "token_type": "Bearer",
             "expires_in": result.token.expires_in,
+            "refresh_token": result.refresh_token,
             "is_new_user": result.is_new,
             "user": user_view(result.user),
         }
     )
+
+
+def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "code": data["code"],
+        "appid": data.get("appid"),
+        "reopens": data.get("reopen", False),
+        **what_came_sealed(data),
+    }
 
 
 def _render_error(problem: Problem) -> dict[str, Any]:
@@ -110,19 +123,29 @@ def _render_error(problem: Problem) -> dict[str, Any]:
     return {**body, "fields": dict(problem.fields)} if problem.fields else body
 
 
+class NativeRefresh(Body):
+    """The refresh token that the last login or refresh gave."""
+
+    refresh_token = Text(120, required=True)
+
+
+TOKENS_ANSWER = enveloped("NativeTokensAnswer", fields.Nested(NativeTokens(), required=True))
+
 NATIVE = Contract(
     name="native",
     prefixes=("/",),
     render_error=_render_error,
     error_answer=NativeError(),
-    logins=(
-        LoginRoute(
+    routes=(
+        Route(
+            use="login",
+            method="POST",
             rule="/api/v1/auth/login",
             summary="Sign in with the code of wx.login",
-            body=NativeLogin(),
-            answer=NativeLoginAnswer(),
+            fields=NativeLogin(),
             parse=_parse_login,
-            render=_render_login,
+            answer=TOKENS_ANSWER,
+            render=tokens_view,
         ),
     ),
 )

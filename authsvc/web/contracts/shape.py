@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from marshmallow import Schema
 
 from authsvc.errors import AuthSvcError
-from authsvc.types import EncryptedData, LoginResult, SignedProfile, TokenPolicy
+from authsvc.types import EncryptedData, SignedProfile, TokenPolicy
+
+DAY = 86400
+
+# The use cases that a contract's address can stand for; web/auth.py holds one view for each.
+Use = Literal["login", "register", "renew", "extend", "profile", "log_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +25,31 @@ class Problem:
     fields: Mapping[str, str]
     request_id: str
 
+    @property
+    def text(self) -> str:
+        """The sentence, and behind it which fields are to blame."""
+        reasons = "; ".join(f"{name} {reason}" for name, reason in self.fields.items())
+        return f"{self.message}: {reasons}" if reasons else self.message
+
 
 @dataclass(frozen=True, slots=True)
-class LoginRoute:
-    """One way of signing in: how its body reads, and how its answer is written."""
+class Route:
+    """One address of a contract: what it does, how its request reads, how its answer is written.
 
+    ``parse`` turns the loaded fields into the arguments of the use case; ``render`` its result into JSON. Fields come
+    in the query of a GET and in the JSON body otherwise.
+    """
+
+    use: Use
+    method: Literal["GET", "POST"]
     rule: str
     summary: str
-    body: Schema
     answer: Schema
-    parse: Callable[[dict[str, Any]], dict[str, Any]]
-    render: Callable[[LoginResult], dict[str, Any]]
+    render: Callable[[Any], dict[str, Any]]
+    fields: Schema | None = None
+    parse: Callable[[dict[str, Any]], dict[str, Any]] = dict
     policy: TokenPolicy | None = None
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +60,7 @@ class Contract:
     prefixes: tuple[str, ...]
     render_error: Callable[[Problem], dict[str, Any]]
     error_answer: Schema
-    logins: tuple[LoginRoute, ...] = ()
+    routes: tuple[Route, ...] = ()
     statuses: Mapping[type[AuthSvcError], int] = field(default_factory=dict)
 
 
@@ -54,3 +72,10 @@ def what_came_sealed(data: Mapping[str, Any]) -> dict[str, Any]:
     if "rawData" in data:
         found["signed"] = SignedProfile(data["rawData"], data["signature"])
     return found
+
+
+def phone_login(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a LoginCommand for one-tap phone login; the phone code, where sent, is preferred."""
+    if "phoneCode" in data:
+        return {"code": data["code"], "phone_code": data["phoneCode"]}
+    return {"code": data["code"], "expects_phone": True, **what_came_sealed(data)}

@@ -27,13 +27,21 @@ def upgrade() -> None:
         sa.Column("nickname", sa.String(64)),
         sa.Column("avatar_url", sa.String(512)),
         sa.Column("gender", sa.SmallInteger()),
+        sa.Column("country_code", _exact(8)),
+        sa.Column("phone", _exact(20)),
+        sa.Column("claimed_phone", _exact(20)),
         sa.Column("status", sa.String(16), nullable=False, server_default="active"),
         sa.Column("token_version", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("last_login_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger()),
+        sa.Column("merged_into_id", sa.BigInteger()),
+        sa.UniqueConstraint("country_code", "phone", name="uq_users_phone"),
+        sa.UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
         **_TABLE,
     )
+    op.create_index("ix_users_closed_at", "users", ["closed_at"])
     op.create_table(
         "identities",
         sa.Column("id", _key, primary_key=True),
@@ -41,7 +49,7 @@ def upgrade() -> None:
         sa.Column("openid", _exact(64), nullable=False),
         sa.Column("unionid", _exact(64)),
         sa.Column("user_id", _key, sa.ForeignKey("users.id", name="fk_identities_user_id"), nullable=False),
-        sa.Column("session_key", sa.String(255), nullable=False),
+        sa.Column("session_key", sa.String(255)),
         sa.Column("previous_session_key", sa.String(255)),
         sa.Column("session_key_replaced_at", sa.BigInteger()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -61,10 +69,13 @@ def upgrade() -> None:
         sa.Column("id", _exact(32), primary_key=True),
         sa.Column("user_id", _key, sa.ForeignKey("users.id", name="fk_sessions_user_id"), nullable=False),
         sa.Column("appid", _exact(32), nullable=False),
+        sa.Column("contract", sa.String(32), nullable=False),
         sa.Column("counter", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("token_version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=False),
         sa.Column("rotated_at", sa.BigInteger(), nullable=False),
+        sa.Column("idle_seconds", sa.Integer(), nullable=False),
         sa.Column("idle_expires_at", sa.BigInteger(), nullable=False),
         sa.Column("absolute_expires_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger()),
@@ -83,6 +94,25 @@ def upgrade() -> None:
     )
     op.create_index("ix_login_attempts_started_at", "login_attempts", ["started_at"])
     op.create_table(
+        "spent_tickets",
+        sa.Column("ticket_id", _exact(32), primary_key=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        **_TABLE,
+    )
+    op.create_index("ix_spent_tickets_expires_at", "spent_tickets", ["expires_at"])
+    op.create_table(
+        "audit_events",
+        sa.Column("id", _key, primary_key=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.String(40), nullable=False),
+        sa.Column("user_id", sa.BigInteger()),
+        sa.Column("detail", sa.String(255), nullable=False, server_default=""),
+        sa.Column("request_id", _exact(64), nullable=False, server_default=""),
+        **_TABLE,
+    )
+    op.create_index("ix_audit_events_user_id", "audit_events", ["user_id"])
+    op.create_index("ix_audit_events_at", "audit_events", ["at"])
+    op.create_table(
         "decrypt_failures",
         sa.Column("key_hash", _exact(64), primary_key=True),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -93,5 +123,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("decrypt_failures", "login_attempts", "sessions", "unionids", "identities", "users"):
+    guards = ("decrypt_failures", "audit_events", "spent_tickets", "login_attempts")
+    for table in (*guards, "sessions", "unionids", "identities", "users"):
         op.drop_table(table)

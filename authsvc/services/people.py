@@ -1,0 +1,137 @@
+"""What signed-in people see and change of themselves: profile, picture, linked identities."""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import identities, sessions, users
+from authsvc.db.database import Database, Restart
+from authsvc.errors import IdentityTaken, LastIdentity, NotFound
+from authsvc.picturestore.folder import PictureFolder
+from authsvc.services import audit
+from authsvc.services.accounts import AccountRules, Arrival
+from authsvc.services.apps import Apps
+from authsvc.services.avatars import reencode
+from authsvc.services.sessionkeys import SessionKeys
+from authsvc.types import Caller, IdentityLink, Profile, User, WeChatSession
+from authsvc.wechat.client import WeChatClient
+
+
+class PeopleService:
+    """Changes by a person about themselves."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        wechat: WeChatClient,
+        database: Database,
+        accounts: AccountRules,
+        session_keys: SessionKeys,
+        pictures: PictureFolder,
+        clock: SystemClock,
+    ) -> None:
+        self._apps = apps
+        self._wechat = wechat
+        self._database = database
+        self._accounts = accounts
+        self._session_keys = session_keys
+        self._pictures = pictures
+        self._clock = clock
+
+    def set_profile(self, caller: Caller, profile: Profile) -> User:
+        """Store what the profile says (checked by the caller); ``None`` fields stay as they are."""
+        now = self._now()
+
+        def work(connection: Connection) -> User:
+            stored = users.get(connection, caller.user.id)
+            changed = profile.over(stored.profile)
+            users.set_profile(connection, stored.id, changed, now)
+            return replace(stored, profile=changed)
+
+        user = self._database.run(work)
+        if user.profile.avatar_url != caller.user.profile.avatar_url:
+            self._pictures.delete_address(caller.user.profile.avatar_url)
+        return user
+
+    def set_avatar(self, caller: Caller, upload: bytes) -> User:
+        """Keep an uploaded picture, drawn anew, as the caller's. Raises PictureRejected."""
+        address = self._pictures.put(reencode(upload), "jpg")
+        return self.set_profile(caller, Profile(avatar_url=address))
+
+    def picture(self, name: str) -> bytes:
+        """Return a stored picture; raises NotFound."""
+        content = self._pictures.read(name)
+        if content is None:
+            raise NotFound("no such picture")
+        return content
+
+    def links(self, caller: Caller) -> list[IdentityLink]:
+        """Return the caller's identities, oldest first."""
+        return self._database.read(lambda connection: identities.links(connection, caller.user.id))
+
+    def link(self, caller: Caller, code: str, appid: str) -> list[IdentityLink]:
+        """Add the identity behind a login code of that app to the caller; return all links.
+
+        Adding what is there already changes nothing. Raises UnknownApp, a WeChatError, or IdentityTaken.
+        """
+        app = self._apps.choose(appid, None)
+        exchanged = self._wechat.code2session(app, code)
+        arrival = Arrival(
+            app,
+            exchanged.openid,
+            exchanged.unionid,
+            self._session_keys.seal(exchanged.session_key),
+            Profile(),
+        )
+
+        def work(connection: Connection) -> list[IdentityLink]:
+            self._add(connection, caller, arrival, exchanged)
+            return identities.links(connection, caller.user.id)
+
+        return self._database.run(work)
+
+    def _add(self, connection: Connection, caller: Caller, arrival: Arrival, exchanged: WeChatSession) -> None:
+        now, user_id = self._now(), caller.user.id
+        known = identities.find(connection, arrival.app.appid, arrival.openid)
+        if known is None:
+            owner = exchanged.unionid and identities.find_unionid_owner(connection, exchanged.unionid)
+            if owner and owner != user_id:
+                raise IdentityTaken("unionid of another user")
+            self._accounts.add_identity(connection, arrival, user_id, now)
+            audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
+            return
+        if known.user.id != user_id:
+            raise IdentityTaken(f"identity of user {known.user.id}")
+        if exchanged.session_key not in self._session_keys.held(known, now)[:1]:
+            self._session_keys.replace(connection, known, exchanged.session_key, now)
+
+    def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
+        """Remove one identity and end its app's sessions; return what is left.
+
+        Raises NotFound for an identity that is not the caller's, LastIdentity for the last one.
+        """
+        now, user_id = self._now(), caller.user.id
+
+        def work(connection: Connection) -> list[IdentityLink]:
+            # Two removals at once would each see the other's identity still there.
+            users.lock(connection, user_id)
+            links = identities.links(connection, user_id)
+            gone = [link for link in links if link.id == link_id]
+            if not gone:
+                raise NotFound("no such identity")
+            left = [link for link in links if link.id != link_id]
+            if not left:
+                raise LastIdentity(f"user {user_id}")
+            if not identities.delete(connection, link_id, user_id):
+                raise Restart
+            if gone[0].appid not in {link.appid for link in left}:
+                sessions.end_in_app(connection, user_id, gone[0].appid, "unlinked", now)
+            audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}")
+            return left
+
+        return self._database.run(work)
+
+    def _now(self) -> int:
+        return int(self._clock.now())

@@ -1,0 +1,45 @@
+"""One canonical form per phone number: country code and national digits, judged by the phonenumbers library."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import phonenumbers
+
+from authsvc.errors import DataRejected
+from authsvc.types import PhoneNumber
+
+_MAINLAND = "86"
+
+
+def from_wechat(payload: Mapping[str, Any]) -> PhoneNumber:
+    """Return the number in a decrypted payload of the phone button; raises DataRejected for any other payload.
+
+    ``countryCode`` is text or number, ``purePhoneNumber`` has no country code. WeChat page: 手机号快速验证组件.
+    """
+    number = parse(payload.get("countryCode"), payload.get("purePhoneNumber"))
+    if number is None:
+        raise DataRejected("no phone number in the payload")
+    return number
+
+
+def mainland(digits: str) -> PhoneNumber | None:
+    """Return a mainland number from its eleven digits, or None."""
+    return parse(_MAINLAND, digits)
+
+
+def parse(country_code: object, national: object) -> PhoneNumber | None:
+    """Return the canonical number, or None when its length is impossible in that country.
+
+    Possible, not valid: WeChat has verified the number, and numbering plans change faster than a library.
+    """
+    code = str(country_code).lstrip("+0") if isinstance(country_code, str | int) else ""
+    digits = national if isinstance(national, str) else ""
+    if not (code.isascii() and code.isdigit() and digits.isascii()):
+        return None
+    try:
+        number = phonenumbers.parse(f"+{code}{digits}", None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number) or str(number.country_code) != code:
+        return None
+    return PhoneNumber(code, phonenumbers.national_significant_number(number))

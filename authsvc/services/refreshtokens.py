@@ -1,0 +1,41 @@
+"""Refresh tokens: ``<session id>.<counter>.<HMAC>``.
+
+Nothing of it is stored: the row of the session keeps the counter, and the key of the HMAC is outside the database,
+so whoever reads the database cannot make one, and a repeat is answered with the very same token.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+
+from authsvc.errors import Unauthenticated
+from authsvc.sealing import derive_key
+
+_FORM = re.compile(r"([A-Za-z0-9_-]{22})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})\Z")
+
+
+class RefreshTokens:
+    """Makes and reads refresh tokens; the first key makes, every key is accepted."""
+
+    def __init__(self, secret_keys: tuple[bytes, ...]) -> None:
+        self._keys = [derive_key(key, "refresh tokens") for key in secret_keys]
+
+    def make(self, session_id: str, counter: int) -> str:
+        """Return the token of a session after ``counter`` rotations."""
+        return f"{session_id}.{counter}.{_mac(self._keys[0], session_id, counter)}"
+
+    def read(self, text: str) -> tuple[str, int]:
+        """Return (session id, counter) of a token of ours; raises Unauthenticated for any other text."""
+        match = _FORM.match(text)
+        if match is None:
+            raise Unauthenticated("not a refresh token")
+        session_id, counter, mac = match[1], int(match[2]), match[3]
+        if not any(hmac.compare_digest(_mac(key, session_id, counter), mac) for key in self._keys):
+            raise Unauthenticated("refresh token not ours")
+        return session_id, counter
+
+
+def _mac(key: bytes, session_id: str, counter: int) -> str:
+    digest = hmac.new(key, f"{session_id}.{counter}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

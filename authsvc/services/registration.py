@@ -1,0 +1,75 @@
+"""Registering with a ticket: the second step of front ends that ask a stranger for a phone number first."""
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import identities, tickets, users
+from authsvc.db.database import Database, Restart
+from authsvc.errors import IdentityTaken, PhoneTaken, TicketInvalid
+from authsvc.services.accounts import AccountRules, Arrival
+from authsvc.services.apps import Apps
+from authsvc.services.sessions import open_session
+from authsvc.services.sessiontokens import SessionTokens
+from authsvc.services.tickets import RegistrationTickets, Ticket
+from authsvc.types import LoginResult, PhoneNumber, Profile, Session, TokenPolicy, User
+
+
+class RegistrationService:
+    """Turns a stranger's ticket into a user."""
+
+    def __init__(
+        self,
+        apps: Apps,
+        database: Database,
+        accounts: AccountRules,
+        tickets: RegistrationTickets,
+        tokens: SessionTokens,
+        clock: SystemClock,
+    ) -> None:
+        self._apps = apps
+        self._database = database
+        self._accounts = accounts
+        self._tickets = tickets
+        self._tokens = tokens
+        self._clock = clock
+
+    def register(
+        self, ticket_text: str, phone: PhoneNumber, gender: int | None, policy: TokenPolicy, device: str
+    ) -> LoginResult:
+        """Make the user, store the phone as claimed (never as verified), and sign them in.
+
+        Raises, in this order: TicketInvalid (forged, expired, used), PhoneTaken, IdentityTaken. A ticket is spent by
+        success only.
+        """
+        ticket = self._tickets.open(ticket_text)
+
+        def work(connection: Connection) -> tuple[User, Session]:
+            return self._transact(connection, ticket, phone, gender, policy, device)
+
+        user, session = self._database.run(work)
+        token = self._tokens.access(user, session, ticket.openid, policy)
+        return LoginResult(user, session, token, ticket.openid, is_new=True)
+
+    def _transact(
+        self,
+        connection: Connection,
+        ticket: Ticket,
+        phone: PhoneNumber,
+        gender: int | None,
+        policy: TokenPolicy,
+        device: str,
+    ) -> tuple[User, Session]:
+        now = int(self._clock.now())
+        app = self._apps.get(ticket.appid)
+        if not tickets.spend(connection, ticket.id, ticket.expires_at):
+            raise TicketInvalid("used before")
+        if users.is_known_phone(connection, phone):
+            raise PhoneTaken("typed in at registration")
+        if identities.find(connection, app.appid, ticket.openid) is not None:
+            raise IdentityTaken("registered meanwhile")
+        arrival = Arrival(app, ticket.openid, ticket.unionid, None, Profile(gender=gender))
+        admitted = self._accounts.admit(connection, arrival, now)
+        if not users.claim_phone(connection, admitted.user.id, phone):
+            raise Restart
+        session = open_session(connection, admitted.user, app, policy, device, now)
+        return users.get(connection, admitted.user.id), session

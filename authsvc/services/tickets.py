@@ -1,0 +1,46 @@
+"""Registration tickets: who a stranger is, sealed so that they can carry it but not read it."""
+
+import json
+import secrets
+from dataclasses import dataclass, field
+
+from authsvc.clock import SystemClock
+from authsvc.errors import TicketInvalid
+from authsvc.sealing import Sealer
+
+TICKET_SECONDS = 600
+_MAX_TICKET_CHARS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An opened ticket. ``expires_at`` is seconds UTC."""
+
+    id: str
+    appid: str
+    openid: str = field(repr=False)
+    unionid: str | None = field(repr=False)
+    expires_at: int
+
+
+class RegistrationTickets:
+    """Seals and opens tickets. The sealer's purpose keeps every other sealed text of ours from being one."""
+
+    def __init__(self, sealer: Sealer, clock: SystemClock) -> None:
+        self._sealer = sealer
+        self._clock = clock
+
+    def make(self, appid: str, openid: str, unionid: str | None) -> str:
+        """Return a ticket (ASCII text) that holds for ten minutes."""
+        expires_at = int(self._clock.now()) + TICKET_SECONDS
+        return self._sealer.seal(json.dumps([secrets.token_urlsafe(16), appid, openid, unionid, expires_at]))
+
+    def open(self, text: str) -> Ticket:
+        """Return an unexpired ticket of ours; raises TicketInvalid for any other text. Use is checked by the caller."""
+        content = self._sealer.open(text) if text.isascii() and len(text) <= _MAX_TICKET_CHARS else None
+        if content is None:
+            raise TicketInvalid("not a ticket of ours")
+        ticket = Ticket(*json.loads(content))
+        if ticket.expires_at <= self._clock.now():
+            raise TicketInvalid("expired")
+        return ticket

@@ -1,0 +1,154 @@
+"""Front ends that sign in, register with a ticket if they are strangers, and sign in: ``{"detail": …}`` on failure."""
+
+import re
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from authsvc.errors import (
+    IdentityTaken,
+    InvalidRequest,
+    LoginCodeInvalid,
+    LoginCodeUsed,
+    PhoneTaken,
+    TicketInvalid,
+    WeChatError,
+    WeChatNoAnswer,
+    WeChatUnknownError,
+    WeChatUnreachable,
+)
+from authsvc.services import phonenumbers
+from authsvc.types import LoginResult, Stranger, TokenPolicy
+from authsvc.web.contracts.shape import DAY, Contract, Problem, Route
+from authsvc.web.schemas import Body, CodeField, Integer, Text
+
+_POLICY = TokenPolicy("detail", lifetime=7 * DAY, idle=30 * DAY)
+# Exactly these digits: \d would take full-width ones, and an unanchored pattern anything around them.
+_MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}\Z")
+_REGISTRATION = {TicketInvalid: "openid无效", PhoneTaken: "手机号已存在", IdentityTaken: "该微信已绑定用户"}
+
+
+class WxLoginQuery(Body):
+    """The code of wx.login."""
+
+    code = CodeField(required=True)
+
+
+class WxRegister(Body):
+    """The ticket that stood in place of the openid, and what the person typed in."""
+
+    openid = Text(2048, required=True, description="the ticket from GET /wx/login")
+    phone = Text(11, _MAINLAND_MOBILE, required=True)
+    sex = Integer(required=True, validate=validate.OneOf([0, 1, 2], error="malformed"))
+
+
+class WxKnown(Schema):
+    """A known person's token, or a stranger's ticket under the name ``openid``."""
+
+    token = fields.String()
+    user_id = fields.String()
+    openid = fields.String(metadata={"description": "a sealed ticket: ten minutes, one use"})
+
+
+class WxRegistered(Schema):
+    """A new user."""
+
+    id = fields.String(required=True)
+    phone = fields.String(required=True)
+    sex = fields.Integer(required=True)
+    token = fields.String(required=True)
+
+
+class DetailError(Schema):
+    """A failure: ``detail``, or reasons per field, or ``non_field_errors``."""
+
+    detail = fields.String()
+    non_field_errors = fields.List(fields.String())
+    phone = fields.List(fields.String())
+    openid = fields.List(fields.String())
+    sex = fields.List(fields.String())
+
+
+def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
+    return {"code": data["code"], "registers": False}
+
+
+def _render_login(result: LoginResult | Stranger) -> dict[str, Any]:
+    if isinstance(result, Stranger):
+        return {"openid": result.ticket}
+    return {"token": result.token.text, "user_id": str(result.user.id)}
+
+
+def _parse_register(data: dict[str, Any]) -> dict[str, Any]:
+    phone = phonenumbers.mainland(data["phone"])
+    if phone is None:
+        raise InvalidRequest("phone", fields={"phone": ["malformed"]})
+    return {"ticket_text": data["openid"], "phone": phone, "gender": data["sex"]}
+
+
+def _render_register(result: LoginResult) -> dict[str, Any]:
+    claimed = result.user.claimed_phone or ""
+    return {
+        "id": str(result.user.id),
+        "phone": claimed.removeprefix("+86"),
+        "sex": result.user.profile.gender or 0,
+        "token": result.token.text,
+    }
+
+
+def _render_error(problem: Problem) -> dict[str, Any]:
+    error = problem.error
+    if isinstance(error, InvalidRequest):
+        if "code" in problem.fields:
+            return {"detail": "缺少code"}
+        return {name: [reason] for name, reason in problem.fields.items()}
+    for kind, sentence in _REGISTRATION.items():
+        if isinstance(error, kind):
+            return {"non_field_errors": [sentence]}
+    if isinstance(error, WeChatNoAnswer | WeChatUnreachable):
+        return {"detail": "WX服务器异常"}
+    if isinstance(error, WeChatError):
+        return {"detail": error.errmsg or "WX登录失败"}
+    return {"detail": problem.text}
+
+
+DETAIL = Contract(
+    name="detail",
+    prefixes=("/wx/",),
+    render_error=_render_error,
+    error_answer=DetailError(),
+    statuses={
+        LoginCodeInvalid: 503,
+        LoginCodeUsed: 503,
+        WeChatNoAnswer: 503,
+        WeChatUnknownError: 503,
+        TicketInvalid: 400,
+        PhoneTaken: 400,
+        IdentityTaken: 400,
+    },
+    routes=(
+        Route(
+            use="login",
+            method="GET",
+            rule="/wx/login",
+            summary="Sign in with the code, or get a ticket to register with",
+            fields=WxLoginQuery(),
+            parse=_parse_login,
+            answer=WxKnown(),
+            render=_render_login,
+            policy=_POLICY,
+        ),
+        Route(
+            use="register",
+            method="POST",
+            rule="/wx/login",
+            summary="Register with the ticket and a phone number",
+            fields=WxRegister(),
+            parse=_parse_register,
+            answer=WxRegistered(),
+            render=_render_register,
+            policy=_POLICY,
+            status=201,
+        ),
+    ),
+)

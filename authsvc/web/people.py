@@ -1,0 +1,111 @@
+"""The people blueprint: what a signed-in person sees and changes of themselves. Native shape only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, request
+from marshmallow import fields, validate
+
+from authsvc.errors import PictureRejected
+from authsvc.services import profiles
+from authsvc.services.avatars import MAX_UPLOAD_BYTES
+from authsvc.types import Caller, IdentityLink, Profile
+from authsvc.web.access import services
+from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
+from authsvc.web.operations import Operation, View, add
+from authsvc.web.schemas import APPID, AvatarUrl, Body, CodeField, Integer, Nickname, Text
+
+people = Blueprint("people", __name__)
+
+# A multipart body is a little larger than the file in it.
+_MULTIPART_OVERHEAD = 8 * 1024
+
+
+class ProfileChange(Body):
+    """What to change; what is left out stays."""
+
+    nickname = Nickname(profiles.MAX_NICKNAME)
+    avatar_url = AvatarUrl(profiles.MAX_AVATAR_URL, description="https")
+    gender = Integer(validate=validate.OneOf([1, 2], error="malformed"))
+
+
+class NewLink(Body):
+    """The code of wx.login in another mini program of this deployment."""
+
+    code = CodeField(required=True)
+    appid = Text(18, APPID, required=True)
+
+
+_USER_ANSWER = enveloped("NativeUserAnswer", fields.Nested(NativeUser(), required=True))
+_LINK = fields.Nested(
+    Body.from_dict(
+        {
+            "id": fields.Integer(required=True),
+            "appid": fields.String(required=True),
+            "created_at": fields.Integer(required=True),
+        },
+        name="NativeIdentity",
+    )()
+)
+_LINKS_ANSWER = enveloped("NativeIdentitiesAnswer", fields.List(_LINK, required=True))
+_CLOSED = fields.Nested(Body.from_dict({"erased_after": fields.Integer(required=True)}, name="NativeClosing")())
+_CLOSED_ANSWER = enveloped("NativeClosingAnswer", _CLOSED)
+
+
+def _see(caller: Caller) -> Mapping[str, Any]:
+    return envelope(user_view(caller.user))
+
+
+def _change(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    return envelope(user_view(services().people.set_profile(caller, Profile(**body))))
+
+
+def _upload(caller: Caller) -> Mapping[str, Any]:
+    request.max_content_length = MAX_UPLOAD_BYTES + _MULTIPART_OVERHEAD
+    file = request.files.get("file")
+    if file is None:
+        raise PictureRejected("no part named file")
+    return envelope(user_view(services().people.set_avatar(caller, file.read())))
+
+
+def _links(caller: Caller) -> Mapping[str, Any]:
+    return envelope(_links_view(services().people.links(caller)))
+
+
+def _link(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    return envelope(_links_view(services().people.link(caller, body["code"], body["appid"])))
+
+
+def _unlink(caller: Caller, link_id: int) -> Mapping[str, Any]:
+    return envelope(_links_view(services().people.unlink(caller, link_id)))
+
+
+def _close(caller: Caller) -> Mapping[str, Any]:
+    return envelope({"erased_after": services().closing.close(caller)})
+
+
+def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
+    return [{"id": link.id, "appid": link.appid, "created_at": link.created_at} for link in links]
+
+
+@people.get("/avatars/<name>")
+def picture(name: str) -> Response:
+    """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
+    response = Response(services().people.picture(name), mimetype="image/jpeg")
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["Content-Disposition"] = "inline"
+    return response
+
+
+def _add(method: str, rule: str, view: View, summary: str, answer: Any, **options: Any) -> None:
+    add(people, method, rule, Operation(NATIVE, summary, answer, guarded=True, tag="people", **options), view)
+
+
+_add("GET", "/api/v1/me", _see, "The caller's profile", _USER_ANSWER)
+_add("PUT", "/api/v1/me", _change, "Change the caller's profile", _USER_ANSWER, fields=ProfileChange())
+_add("POST", "/api/v1/me/avatar", _upload, "Upload a picture (multipart, part `file`)", _USER_ANSWER)
+_add("GET", "/api/v1/me/identities", _links, "The caller's mini-program identities", _LINKS_ANSWER)
+_add("POST", "/api/v1/me/identities", _link, "Add an identity", _LINKS_ANSWER, fields=NewLink())
+_add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER)
+_add("POST", "/api/v1/me/close", _close, "Close the account: erased after a cooling-off period", _CLOSED_ANSWER)
