@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 from typing import Any
 
 from Crypto.Cipher import AES
@@ -37,11 +38,11 @@ class WXBizDataCrypt:
         which never says which of them was not. The watermark's age is for the caller to judge.
         """
         try:
-            payload = json.loads(self._open(encrypted_data, iv), parse_constant=_refuse_constant)
+            payload = json.loads(self._open(encrypted_data, iv), parse_constant=_refuse_constant, parse_float=_finite)
             issued_for = payload["watermark"]["appid"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise DataRejected from None
-        if issued_for != self._appid or _depth(payload) > _MAX_DEPTH:
+        if issued_for != self._appid or _is_deeper(payload, _MAX_DEPTH):
             raise DataRejected
         assert isinstance(payload, dict)  # noqa: S101 (a list or text has no ["watermark"])
         return payload
@@ -71,9 +72,17 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _depth(value: Any) -> int:
-    if isinstance(value, dict):
-        return 1 + max((_depth(item) for item in value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max((_depth(item) for item in value), default=0)
-    return 0
+def _finite(digits: str) -> float:
+    """1e400 reads as infinity, which no JSON answer of ours could repeat."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """True when objects and lists lie more than ``levels`` deep. Looks no deeper: a payload may nest 4,000 times."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
