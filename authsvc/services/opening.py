@@ -77,5 +77,5 @@ class SealedData:
         timestamp = payload["watermark"].get("timestamp")
         if type(timestamp) is not int or payload.get("openId", openid) != openid:
             return None
-        age = self._clock.now() - timestamp
+        age = int(self._clock.now()) - timestamp  # whole numbers only: a float and 400 digits overflow
         return payload if -_FUTURE_SECONDS <= age <= self._max_age else None
