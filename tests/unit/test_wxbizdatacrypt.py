@@ -74,6 +74,7 @@ def test_the_longest_ciphertext_opens() -> None:
 
 DATA = PROFILE.encrypted_data
 PADDED = pad(PROFILE.plaintext.encode(), AES.block_size)
+LONG_INTEGER = f'{{"n":{"9" * 5000},"watermark":{json.dumps(WATERMARK)}}}'
 ONE_KEY, URL_SAFE = zeros(16), DATA.replace("+", "-").replace("/", "_")
 
 # name: (session_key, iv, encryptedData)
@@ -102,7 +103,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "two objects": (SESSION_KEY, IV, sealed_text(PROFILE.plaintext * 2)),
     "NaN": (SESSION_KEY, IV, sealed_json({"watermark": WATERMARK, "value": float("nan")})),
     "infinity": (SESSION_KEY, IV, sealed_text(f'{{"watermark":{json.dumps(WATERMARK)},"value":1e400}}')),
-    "an integer of 5,000 digits": (SESSION_KEY, IV, sealed_text('{"n":' + "9" * 5000 + ',"watermark":{"appid":"x"}}')),
+    "an integer of 5,000 digits": (SESSION_KEY, IV, sealed_text(LONG_INTEGER)),
     "no watermark": (SESSION_KEY, IV, sealed_json({"openId": "o"})),
     "a watermark without appid": (SESSION_KEY, IV, sealed_json({"watermark": {"timestamp": 1}})),
     "a watermark of text": (SESSION_KEY, IV, sealed_json({"watermark": APPID})),

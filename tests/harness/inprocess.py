@@ -1,0 +1,63 @@
+"""Rooms of authsvc without the house around them: a migrated database and a clock that a test moves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from flask_migrate import Migrate, upgrade
+
+from authsvc.app import MIGRATIONS
+from authsvc.clock import SystemClock
+from authsvc.db import engine
+from authsvc.db.database import Database
+from authsvc.db.models import Base, db
+
+
+class Clock(SystemClock):
+    """Stands still until a test moves it."""
+
+    def __init__(self, moment: float = 1_800_000_000.0) -> None:
+        self.moment = moment
+
+    def now(self) -> float:
+        return self.moment
+
+
+@contextmanager
+def migrated_database(url: str) -> Iterator[Database]:
+    """The database at ``url`` as the service sets it up, all migrations run."""
+    app = Flask("tests")
+    driver_url = url.replace("mysql://", "mysql+pymysql://")
+    engine.prepare_sqlite_file(driver_url)
+    app.config["SQLALCHEMY_DATABASE_URI"] = driver_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(driver_url, 4)
+    db.init_app(app)
+    Migrate(app, db, directory=MIGRATIONS)
+    with app.app_context():
+        database = Database(db.engine, MIGRATIONS)
+        upgrade(directory=MIGRATIONS)
+        yield database
+        db.engine.dispose()
+
+
+def empty(database: Database) -> None:
+    """Remove every row of ours."""
+    names = [table.name for table in reversed(Base.metadata.sorted_tables)]
+
+    def work(connection) -> None:
+        for name in names:
+            connection.exec_driver_sql(f"DELETE FROM {name}")
+
+    database.run(work)
+
+
+def rows(database: Database, sql: str) -> list[tuple]:
+    """Read behind the queries' back."""
+    return database.read(lambda connection: [tuple(row) for row in connection.exec_driver_sql(sql)])
+
+
+def counts(database: Database) -> dict[str, int]:
+    """Rows per table of ours."""
+    return {
+        table.name: rows(database, f"SELECT COUNT(*) FROM {table.name}")[0][0] for table in Base.metadata.sorted_tables
+    }
