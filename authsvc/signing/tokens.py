@@ -24,6 +24,8 @@ TYPE = "at+jwt"
 CLOCK_LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARS = 8192
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+# As services/sessions.py makes them: nothing else may reach a query.
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 
 
@@ -115,6 +117,8 @@ class TokenChecker:
         # One audience per app: a token made for one must not pass as made for another.
         if claims.get("aud") != self._audiences.get(appid) or not _USER_ID.match(sub):
             raise Unauthenticated("token refused: audience or subject")
+        if not _SESSION_ID.match(sid):
+            raise Unauthenticated("token refused: session")
         return VerifiedClaims(int(sub), sid, appid, jti, claims["exp"])
 
 
