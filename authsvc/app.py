@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     clock = clock or SystemClock()
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     app = Flask("authsvc", instance_path=str(settings.instance_path))
-    app.config["MAX_CONTENT_LENGTH"] = bodies.MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
     database = _database(app, settings)
     keys = _keys(settings)

@@ -8,17 +8,20 @@ from typing import Any
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from authsvc.errors import InvalidRequest, MalformedBody, UnsupportedMediaType
+from authsvc.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
 from authsvc.web.schemas import Base64
 
 MAX_BODY_BYTES = 16 * 1024
+# For Flask's MAX_CONTENT_LENGTH: a body sent in chunks is cut there without a word, so one byte more must get through.
+READ_BYTES = MAX_BODY_BYTES + 1
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
 
 
 def read(schema: Schema) -> dict[str, Any]:
     """Return the body as ``schema`` loads it.
 
-    Raises UnsupportedMediaType, MalformedBody, or InvalidRequest with every wrong field by its dotted name.
+    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody, or InvalidRequest with every wrong field by its dotted
+    name.
     """
     return _load(schema, _json_object())
 
@@ -53,10 +56,14 @@ def write(body: Mapping[str, Any], status: int = 200) -> Response:
 
 def _json_object() -> dict[str, Any]:
     data = request.get_data(cache=False)
+    if len(data) > MAX_BODY_BYTES:
+        raise BodyTooLarge
     if not data:
         raise MalformedBody("empty body")
     if not request.is_json:
         raise UnsupportedMediaType("not declared as JSON")
+    if request.content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType("in a content coding")
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
