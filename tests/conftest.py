@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.crowd import Crowd
 from tests.harness.databases import skip_without_mysql
 from tests.harness.leaks import Canaries
 from tests.harness.service import Service
@@ -13,6 +14,7 @@ from tests.harness.simulator import Simulator
 
 # WeChat's published sample: the one AppID for which official test vectors exist.
 APPID = "wx4f4bc4dec97d474b"
+FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,7 @@ def canaries(run_folder: Path) -> Iterator[Canaries]:
     """Secrets of this run. When the run ends, none of them may stand in what authsvc wrote or answered."""
     noted = Canaries()
     yield noted
-    hits = noted.hits(run_folder.rglob("*.log"), run_folder.rglob("answers.txt"))
+    hits = noted.hits(run_folder.rglob("*.log"), [*run_folder.rglob("answers.txt"), *run_folder.rglob("*.db*")])
     assert not hits, f"secrets leaked: {sorted(set(hits))}"
 
 
@@ -67,6 +69,41 @@ def start_service(
     yield start
     for service in started:
         service.stop()
+
+
+@pytest.fixture
+def start_briefly(start_service: Callable[..., Service]) -> Iterator[Callable[..., Service]]:
+    """Start services that end with the test."""
+    started: list[Service] = []
+
+    def start(name: str, **options: object) -> Service:
+        started.append(start_service(name, **options))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def crowd() -> Iterator[Crowd]:
+    """Four client processes."""
+    gathered = Crowd(4)
+    yield gathered
+    gathered.close()
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Note a measured figure; all of them are printed when the run ends."""
+    return request.config.stash.setdefault(FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if noted := config.stash.get(FIGURES, []):
+        terminalreporter.section("measured")
+        for figure in noted:
+            terminalreporter.write_line(figure)
 
 
 @pytest.fixture(scope="session")

@@ -56,10 +56,9 @@ class MySQLSchema:
         with _connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4")
 
-    def rows(self, sql: str) -> list[tuple]:
-        with _connect(self.name) as connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
+    def connect(self) -> pymysql.Connection:
+        """A connection of the driver; each statement is its own transaction until ``begin``."""
+        return _connect(self.name)
 
     def drop(self) -> None:
         with _connect() as connection, connection.cursor() as cursor:

@@ -1,24 +1,41 @@
 """The scan for leaked secrets: every marked value, in every spelling it could take, in everything a run wrote."""
 
 import base64
+import contextlib
 import json
 import threading
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
+
+# Shorter pieces would be found by chance.
+_LEAST = 8
+# The scan looks at every fourth place of a file for eight bytes that begin in one of a spelling's first four.
+_STRIDE = 4
+_WINDOW = 8
 
 
 def spellings(secret: str) -> set[bytes]:
     """Return the forms in which a secret may turn up in a file."""
-    raw = secret.encode()
-    forms = {raw, raw.hex().encode(), quote(secret, safe="").encode(), json.dumps(secret)[1:-1].encode()}
-    forms.add(secret.replace("/", "\\/").encode())
+    forms = _forms_of(secret.encode())
+    for text in (secret, json.dumps(secret)[1:-1], secret.replace("/", "\\/")):
+        quoted = quote(text, safe="")
+        forms |= {text.encode(), text.replace("\\", "\\\\").encode(), quoted.encode(), quoted.lower().encode()}
+        forms |= {quote(quoted, safe="").encode(), quote(secret, safe="/").encode()}
+    with contextlib.suppress(ValueError):  # a session_key is base64 text: its bytes must not show either
+        forms |= _forms_of(base64.b64decode(secret + "=" * (-len(secret) % 4), altchars=b"-_", validate=True))
+    return {form for form in forms if len(form) >= _LEAST}
+
+
+def _forms_of(raw: bytes) -> set[bytes]:
+    forms = {raw.hex().encode(), raw.hex().upper().encode()}
     # Base64 of a text that starts anywhere in a block of three: compare the part no neighbour can change.
     for shift in range(3):
         whole = base64.b64encode(b"\0" * shift + raw)
-        inner = whole[(shift * 8 + 5) // 6 : len(raw) * 8 // 6]
-        forms |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
-    return {form for form in forms if len(form) >= 8}
+        inner = whole[(shift * 8 + 5) // 6 : (shift + len(raw)) * 8 // 6]
+        forms |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_"), inner.replace(b"/", b"\\/")}
+    return forms
 
 
 class Canaries:
@@ -30,7 +47,7 @@ class Canaries:
         self._not_in_logs: dict[str, str] = {}
 
     def never(self, name: str, secret: str) -> str:
-        """Note a secret that may appear in no log and in no answer of ours."""
+        """Note a secret that may appear in no log, in no answer and in no database of ours."""
         with self._lock:
             self._never[secret] = name
         return secret
@@ -41,17 +58,37 @@ class Canaries:
             self._not_in_logs[secret] = name
         return secret
 
-    def hits(self, logs: Iterable[Path], answers: Iterable[Path]) -> list[str]:
+    def hits(self, logs: Iterable[Path], elsewhere: Iterable[Path]) -> list[str]:
         """Return "name in file" for every secret found where it must not be."""
-        in_logs = {**self._not_in_logs, **self._never}
-        return [*_hits(in_logs, logs), *_hits(self._never, answers)]
+        in_logs, everywhere = _Scan({**self._not_in_logs, **self._never}), _Scan(self._never)
+        return [*in_logs.hits(logs), *everywhere.hits(elsewhere)]
 
 
-def _hits(secrets: dict[str, str], files: Iterable[Path]) -> list[str]:
-    found = []
-    for file in files:
-        content = file.read_bytes()
+class _Scan:
+    """Looks for all spellings of many secrets in one pass over each file."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._short: dict[bytes, str] = {}
+        self._windows: dict[bytes, list[tuple[int, bytes, str]]] = defaultdict(list)
         for secret, name in secrets.items():
-            if any(form in content for form in spellings(secret)):
-                found.append(f"{name} in {file.name}")
-    return found
+            for form in spellings(secret):
+                self._add(form, name)
+
+    def _add(self, form: bytes, name: str) -> None:
+        if len(form) < _WINDOW + _STRIDE - 1:
+            self._short[form] = name
+            return
+        for shift in range(_STRIDE):
+            self._windows[form[shift : shift + _WINDOW]].append((shift, form, name))
+
+    def hits(self, files: Iterable[Path]) -> list[str]:
+        return [f"{name} in {file.parent.name}/{file.name}" for file in files for name in self._names(file)]
+
+    def _names(self, file: Path) -> set[str]:
+        content = file.read_bytes()
+        found = {name for form, name in self._short.items() if form in content}
+        for place in range(0, len(content), _STRIDE):
+            for shift, form, name in self._windows.get(content[place : place + _WINDOW], ()):
+                if content.startswith(form, max(0, place - shift)):
+                    found.add(name)
+        return found

@@ -6,11 +6,14 @@ import secrets
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from tests.harness.crowd import Answer
 from tests.harness.databases import MySQLSchema
 from tests.harness.leaks import Canaries
 from tests.harness.processes import Process, free_port
@@ -44,6 +47,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "service.log"
         self.answers = folder / "answers.txt"
+        self._dump = folder / "dump.db"
         self.appid = appid
         self._command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), *arguments, module]
         self.environment = self._environment(wechat, secret, workers, settings or {})
@@ -107,32 +111,85 @@ class Service:
             headers["Authorization"] = f"Bearer {token}"
         timeout = options.pop("timeout", 30)
         answer = self._http.request(method, self.url + path, headers=headers, timeout=timeout, **options)
-        self.keep(answer)
+        self.keep(answer.headers, answer.content)
         return answer
 
-    def keep(self, answer: requests.Response) -> None:
+    def login(self, code: str, **options: Any) -> requests.Response:
+        """Sign in by the native contract."""
+        body = {"code": code, **options.pop("json", {})}
+        return self.call("POST", "/api/v1/auth/login", json=body, **options)
+
+    def keep_all(self, answers: Iterable[Answer]) -> None:
+        """Write the answers of a crowd down for the leak scan."""
+        for answer in answers:
+            self.keep(answer.headers, answer.content)
+
+    def keep(self, headers: Mapping[str, str], content: bytes) -> None:
         """Write an answer down for the leak scan."""
         with self.answers.open("ab") as kept:
-            kept.write(f"{answer.status_code} {dict(answer.headers)}\n".encode() + answer.content + b"\n")
-        for token in _tokens(answer):
-            self.canaries.not_in_logs("token", token)
+            kept.write(f"{dict(headers)}\n".encode() + content + b"\n")
+        for token in _tokens(content):
+            # The signature is what makes a token of it, and the only part that no other token shares.
+            self.canaries.not_in_logs("token", token.rpartition(".")[2])
 
     def rows(self, sql: str) -> list[tuple]:
         """Read the database behind the service's back."""
+        with closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def count(self, table: str, condition: str = "1 = 1") -> int:
+        """How many rows of a table meet a condition."""
+        return int(self.rows(f"SELECT COUNT(*) FROM {table} WHERE {condition}")[0][0])
+
+    def connect(self) -> Any:
+        """A driver's connection to the service's database, each statement its own transaction until told otherwise."""
         if self.schema:
-            return self.schema.rows(sql)
-        with sqlite3.connect(self.folder / "instance" / "authsvc.db") as connection:
-            return connection.execute(sql).fetchall()
+            return self.schema.connect()
+        return sqlite3.connect(self.folder / "instance" / "authsvc.db", isolation_level=None, timeout=10)
+
+    @property
+    def database_url(self) -> str:
+        """As SQLAlchemy wants it."""
+        if self.schema:
+            return self.schema.url.replace("mysql://", "mysql+pymysql://")
+        return f"sqlite:///{self.folder / 'instance' / 'authsvc.db'}"
+
+    def workers(self) -> list[int]:
+        """The process ids of gunicorn's workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def orphans(self) -> list[str]:
+        """Rows that lost what they belong to: none, whatever was killed or lost on the way."""
+        questions = {
+            "identity without user": "SELECT COUNT(*) FROM identities WHERE user_id NOT IN (SELECT id FROM users)",
+            "session without user": "SELECT COUNT(*) FROM sessions WHERE user_id NOT IN (SELECT id FROM users)",
+            "user without identity": "SELECT COUNT(*) FROM users WHERE id NOT IN (SELECT user_id FROM identities)",
+            "identity twice": "SELECT COUNT(*) - COUNT(DISTINCT appid, openid) FROM identities"
+            if self.schema
+            else "SELECT COUNT(*) - COUNT(DISTINCT appid || ' ' || openid) FROM identities",
+        }
+        return [name for name, sql in questions.items() if self.rows(sql)[0][0]]
 
     def stop(self) -> None:
+        """End it for good; what it wrote stays for the leak scan."""
+        self._http.close()
         self.process.stop()
-        if self.schema:
+        if self.schema and not self._dump.exists():
+            self._keep_rows()
             self.schema.drop()
 
+    def _keep_rows(self) -> None:
+        tables = [name for (name,) in self.rows("SHOW TABLES")]
+        rows = [row for table in tables for row in self.rows(f"SELECT * FROM `{table}`")]
+        self._dump.write_text("\n".join(map(str, rows)))
 
-def _tokens(answer: requests.Response) -> list[str]:
+
+def _tokens(content: bytes) -> list[str]:
     try:
-        data = answer.json()
+        data = json.loads(content)
     except ValueError:
         return []
     places = [data, data.get("data")] if isinstance(data, dict) else []

@@ -19,9 +19,12 @@ class Simulator:
         self.url = f"http://127.0.0.1:{port}"
         self.appid = apps[0][0]
         self._canaries = canaries
+        self._users: set[tuple[str, str]] = set()
         self._http = requests.Session()
         arguments = [f"--app={':'.join(part for part in app if part)}" for app in apps]
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("WX_", "WECHAT_"))}
+        # A session_key changes when a test says so, not because a minute went by: the leak scan wants them all.
+        arguments.append("--min-refresh-seconds=86400")
         self.process = Process(
             [sys.executable, "-m", "authsvc.wxsim", "--port", str(port), *arguments],
             log=folder / "simulator.txt",
@@ -40,7 +43,35 @@ class Simulator:
         """What ``wx.login`` gives this user."""
         body = {"appid": self.appid, "user": user, **options}
         code: str = self.call("POST", "/phone/login", body)["code"]
+        if "rotate" in options or (self.appid, user) not in self._users:
+            self._users.add((self.appid, user))
+            self._note(user)
         return self._canaries.not_in_logs("login code", code)
+
+    def codes(self, user: str, count: int) -> list[str]:
+        """As many codes of one user, as if ``wx.login`` had been called again and again."""
+        return [self.code(user) for _ in range(count)]
+
+    def account(self, user: str) -> dict[str, Any]:
+        """What WeChat knows of this user in the default app: openid, unionid, session_key."""
+        found = self._note(user)["accounts"]
+        account: dict[str, Any] = next(entry for entry in found if entry["appid"] == self.appid)
+        return account
+
+    def pin(self, user: str, **values: Any) -> None:
+        """Fix what WeChat knows of this user."""
+        self.call("PUT", f"/control/users/{user}", {"appid": self.appid, **values})
+        self._note(user)
+
+    def _note(self, user: str) -> dict[str, Any]:
+        """Tell the leak scan what of this user must not show."""
+        known: dict[str, Any] = self.call("GET", f"/control/users/{user}")
+        self._canaries.not_in_logs("phone number", known["phone"])
+        for account in known["accounts"]:
+            self._canaries.not_in_logs("openid", account["openid"])
+            if account["session_key"]:
+                self._canaries.never("session_key", account["session_key"])
+        return known
 
     def userinfo(self, user: str, **options: Any) -> dict[str, Any]:
         """What ``wx.getUserInfo`` gives this user."""
@@ -57,8 +88,17 @@ class Simulator:
         body = {"path": "/sns/jscode2session", "times": times, "code": code, "fault": fault}
         self.call("POST", "/control/faults", body)
 
+    def script(self, *faults: dict[str, Any], code: str) -> None:
+        """Let the calls with this code go wrong one after the other, each in its way."""
+        self.call("POST", "/control/faults", {"path": "/sns/jscode2session", "code": code, "script": list(faults)})
+
+    def slow_down(self, seconds: float) -> None:
+        """Let every answer of WeChat take this long."""
+        self.call("POST", "/control/settings", {"latency": seconds})
+
     def clear(self) -> None:
-        """Forget faults and journal."""
+        """Forget faults, slowness and journal."""
+        self.slow_down(0)
         self.call("DELETE", "/control/faults")
         self.call("DELETE", "/control/journal")
 
