@@ -40,17 +40,25 @@ class LoginAttempts:
         """
         give_up = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < give_up:
-            earlier = self._database.run(partial(self._claim, login_hash))
-            if earlier is None or earlier.session_id is not None:
+            if self._database.run(partial(self._try_claim, login_hash)):
+                return None
+            earlier = self._await_end(login_hash, give_up)
+            if earlier is not None:
                 return earlier
-            time.sleep(_POLL_SECONDS)
         raise LoginCodeUsed("an earlier request with this code has not ended")
 
-    def _claim(self, login_hash: str, connection: Connection) -> LoginAttempt | None:
+    def _try_claim(self, login_hash: str, connection: Connection) -> bool:
         now = int(self._clock.now())
-        if loginattempts.claim(connection, login_hash, now=now, since=now - self._window):
-            return None
-        return loginattempts.find(connection, login_hash)
+        return loginattempts.claim(connection, login_hash, now=now, since=now - self._window)
+
+    def _await_end(self, login_hash: str, give_up: float) -> LoginAttempt | None:
+        """Look, without writing, until the login is done; None when it was given up or takes too long."""
+        while time.monotonic() < give_up:
+            attempt = self._database.read(lambda connection: loginattempts.find(connection, login_hash))
+            if attempt is None or attempt.session_id is not None:
+                return attempt
+            time.sleep(_POLL_SECONDS)
+        return None
 
     def release(self, login_hash: str) -> None:
         """Give up a login that failed."""
