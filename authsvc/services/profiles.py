@@ -40,10 +40,12 @@ def avatar_url(value: object) -> str | None:
         return None
     if any(placeholder in value for placeholder in _PLACEHOLDER_AVATARS):
         return None
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable():
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and value.isprintable()
+    except ValueError:  # an unclosed bracket, a port that is no number
         return None
-    return parts._replace(scheme="https").geturl()
+    return parts._replace(scheme="https").geturl() if usable else None
 
 
 def https_url(value: object) -> str | None:
@@ -53,4 +55,4 @@ def https_url(value: object) -> str | None:
 
 def gender(value: object) -> int | None:
     """Return 1 (male) or 2 (female); WeChat's 0 means unknown and says nothing."""
-    return value if value in (1, 2) and isinstance(value, int) else None
+    return value if type(value) is int and value in (1, 2) else None

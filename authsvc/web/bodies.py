@@ -49,9 +49,12 @@ def read_query(schema: Schema) -> dict[str, Any]:
 
 
 def write(body: Mapping[str, Any], status: int = 200) -> Response:
-    """Return ``body`` as a JSON answer, in UTF-8 without escapes."""
+    """Return ``body`` as a JSON answer, in UTF-8 without escapes.
+
+    Only half a surrogate pair, as in a nickname cut through an emoji, has no UTF-8: it stays the escape it was.
+    """
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, mimetype="application/json")
+    return Response(text.encode("utf-8", "backslashreplace"), status, mimetype="application/json")
 
 
 def _json_object() -> dict[str, Any]:
