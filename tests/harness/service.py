@@ -166,7 +166,8 @@ class Service:
         questions = {
             "identity without user": "SELECT COUNT(*) FROM identities WHERE user_id NOT IN (SELECT id FROM users)",
             "session without user": "SELECT COUNT(*) FROM sessions WHERE user_id NOT IN (SELECT id FROM users)",
-            "user without identity": "SELECT COUNT(*) FROM users WHERE id NOT IN (SELECT user_id FROM identities)",
+            "user without identity": "SELECT COUNT(*) FROM users WHERE status = 'active' AND id NOT IN"
+            " (SELECT user_id FROM identities)",
             "identity twice": "SELECT COUNT(*) - COUNT(DISTINCT appid, openid) FROM identities"
             if self.schema
             else "SELECT COUNT(*) - COUNT(DISTINCT appid || ' ' || openid) FROM identities",
