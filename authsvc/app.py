@@ -1,5 +1,6 @@
 """The composition root: settings → adapters → services → blueprints. No logic."""
 
+import logging
 from pathlib import Path
 
 from flask import Flask
@@ -41,6 +42,8 @@ from authsvc.web.qrcode import qrcode
 from authsvc.web.wellknown import wellknown
 from authsvc.wechat.client import WeChatClient
 
+logger = logging.getLogger(__name__)
+
 MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
 KEY_FILE = "keys/signing.json"
 _NATIVE_IDLE_SECONDS = 30 * 86400
@@ -51,6 +54,8 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     settings = settings or Settings.from_env()
     clock = clock or SystemClock()
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    for name, alias in settings.aliases_used:
+        logger.info("setting %s was read from %s", name, alias)
     app = Flask("authsvc", instance_path=str(settings.instance_path))
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 

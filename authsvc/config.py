@@ -6,7 +6,6 @@ are mended. Any setting may come from a file named by ``NAME_FILE``.
 
 import base64
 import binascii
-import logging
 import os
 import re
 import tomllib
@@ -14,14 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import environs
 from dotenv import dotenv_values
 
 from authsvc.types import ExtraClaim, MiniProgram, PhonePolicy
-
-logger = logging.getLogger(__name__)
 
 WECHAT_API = "https://api.weixin.qq.com"
 
@@ -72,6 +69,8 @@ class Settings:
     account_cooling_off: int = 15 * 86400
     log_level: str = "INFO"
     log_format: str = "json"
+    # (setting, the other name it was read from): said in the log once there is one.
+    aliases_used: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -84,17 +83,31 @@ class Settings:
         settings = _read(source)
         if source.problems or settings is None:
             raise BadSettings("\n".join(source.problems))
-        for name, alias in source.aliases_used.items():
-            logger.info("setting %s was read from %s", name, alias)
         return settings
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every configured value that must not appear in a log."""
         keys = [base64.urlsafe_b64encode(key).decode().rstrip("=") for key in self.secret_keys]
-        password = urlsplit(self.database_url).password
-        optional = [value for value in (self.jwt_private_key, password) if value]
-        return (*(app.secret for app in self.apps), *keys, *optional)
+        passwords = [*_passwords(self.database_url), *_passwords(self.wx_proxy or "")]
+        private_key = [self.jwt_private_key] if self.jwt_private_key else []
+        return (*(app.secret for app in self.apps), *keys, *private_key, *passwords)
+
+
+def _passwords(url: str) -> set[str]:
+    """Return the password in an address, as it is written there and as it is meant; urlsplit refuses some of them."""
+    found = re.search(r"://[^:/@]*:([^@]+)@", url)
+    return {found[1], unquote(found[1])} if found else set()
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address; none for one that is not even an address."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        return parts
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _environment() -> dict[str, str]:
@@ -174,7 +187,8 @@ def _read(source: _Source) -> Settings | None:
     source.gather()
     if source.problems or base_url is None:
         return None
-    return Settings(apps=apps, public_base_url=base_url, secret_keys=keys, **values)
+    aliases = tuple(source.aliases_used.items())
+    return Settings(apps=apps, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
 
 
 def _apps(source: _Source) -> tuple[MiniProgram, ...]:
@@ -199,7 +213,7 @@ def _apps_from_file(source: _Source, path: str) -> list[MiniProgram]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         source.problems.append("WX_APPS_FILE does not name a readable TOML file")
         return []
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         source.problems.append("WX_APPS_FILE holds no [[app]] table")
         return []
     apps: list[MiniProgram] = []
@@ -251,7 +265,7 @@ def _public_base_url(source: _Source) -> str | None:
     if value is None:
         source.problems.append("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
         return None
-    parts = urlsplit(value)
+    parts = _split(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         source.problems.append("PUBLIC_BASE_URL is not an http(s) address without query")
     return value.rstrip("/")
@@ -259,7 +273,7 @@ def _public_base_url(source: _Source) -> str | None:
 
 def _api_base(source: _Source) -> str:
     value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
-    parts = urlsplit(value)
+    parts = _split(value)
     encrypted = parts.scheme == "https" and parts.hostname
     local = parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS
     if not (encrypted or local):
