@@ -4,10 +4,13 @@ Secrets are removed from the finished text of a record, traceback included, at t
 site has to remember it, and a library that logs a whole URL (urllib3 does, with AppSecret in its query) is covered.
 """
 
+import json
 import logging
 import logging.config
 import re
+import sys
 from typing import Any
+from urllib.parse import quote
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -24,13 +27,16 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+=*"), MASK),
 )
+# What a terminal or a collector of lines obeys: a path with %0A in it must not become a line of its own.
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
 class Scrubber:
     """Removes known secret values and everything that looks like one from a text."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
-        self._secrets = tuple(sorted((s for s in secrets if len(s) >= 8), key=len, reverse=True))
+        spellings = {spelling for secret in secrets if len(secret) >= 8 for spelling in _spellings(secret)}
+        self._secrets = tuple(sorted(spellings, key=len, reverse=True))
 
     def scrub(self, text: str) -> str:
         """Return ``text`` with every secret replaced by ``***``."""
@@ -39,6 +45,12 @@ class Scrubber:
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+
+def _spellings(secret: str) -> set[str]:
+    """A password is percent-encoded in an address, a PEM key has its newlines escaped in JSON."""
+    in_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return {secret, quote(secret, safe=""), quote(secret), *in_json}
 
 
 class _ScrubbingJsonFormatter(JsonFormatter):
@@ -52,7 +64,7 @@ class _ScrubbingJsonFormatter(JsonFormatter):
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._scrubber.scrub(super().format(record))
+        return self._scrubber.scrub(super().format(record)).translate(_CONTROLS)
 
 
 class _ScrubbingTextFormatter(logging.Formatter):
@@ -62,6 +74,22 @@ class _ScrubbingTextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._scrubber.scrub(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = record.message.translate(_CONTROLS)
+        return super().formatMessage(record)
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Where everything goes. The library's own report of a record that cannot be written would print its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if record.name == __name__:
+            return  # stderr itself is gone or full: no request fails for that
+        kind = getattr(sys.exc_info()[0], "__name__", "error")
+        place = f"{record.filename}:{record.lineno}"
+        said = "a record of %s could not be written: %s at %s"
+        self.emit(logging.LogRecord(__name__, logging.ERROR, "", 0, said, (record.name, kind, place), None))
 
 
 class _RowFilter(logging.Filter):
@@ -83,7 +111,7 @@ def _dict_config(level: str, formatter: str, scrubber: Scrubber) -> dict[str, An
         "disable_existing_loggers": False,
         "formatters": {"scrubbed": {"()": formatter, "scrubber": scrubber}},
         "filters": {"no_rows": {"()": _RowFilter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "scrubbed", "filters": ["no_rows"]}},
+        "handlers": {"stderr": {"class": f"{__name__}._Stderr", "formatter": "scrubbed", "filters": ["no_rows"]}},
         "root": {"level": level, "handlers": ["stderr"]},
         # gunicorn gives its loggers handlers of their own; ours replaces them.
         "loggers": {
