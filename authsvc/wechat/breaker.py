@@ -35,7 +35,8 @@ class Bulkhead:
 class Breaker:
     """Opens after eight failures in a row, lets one probe out every five seconds, closes when a probe succeeds.
 
-    A failure is an unreachable, silent or broken WeChat. Business errors, however many, prove that it works.
+    A failure is an unreachable, silent or failing (HTTP 5xx, 429) WeChat. Business errors, however many, prove that
+    it works; an unusable answer proves nothing and counts for nothing.
     """
 
     def __init__(self) -> None:
