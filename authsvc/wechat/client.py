@@ -20,6 +20,7 @@ from authsvc.errors import (
     WeChatBadAnswer,
     WeChatBusy,
     WeChatNoAnswer,
+    WeChatOverloaded,
     WeChatUnreachable,
 )
 from authsvc.types import MiniProgram, WeChatSession
@@ -80,6 +81,8 @@ class WeChatClient:
             try:
                 with self._breaker.watch():
                     return self._ask(path, request)
+            except WeChatOverloaded:
+                raise  # our own breaker, not WeChat: it will not have changed its mind in 100 ms
             except (WeChatUnreachable, WeChatBusy) as error:
                 pause = random.uniform(0.05, 0.15)  # noqa: S311 (jitter, not a secret)
                 if attempt == _TRIES or remaining() < pause + _CONNECT_SECONDS:
@@ -91,7 +94,7 @@ class WeChatClient:
     def _ask(self, path: str, request: requests.PreparedRequest) -> dict[str, Any]:
         status, body = self._exchange(path, request)
         if status != 200:
-            kind = WeChatNoAnswer if status >= 500 else WeChatBadAnswer
+            kind = WeChatNoAnswer if status >= 500 or status == 429 else WeChatBadAnswer
             raise kind(f"{path}: HTTP status {status}")
         answer = _json_object(path, body)
         errcode = answer.get("errcode", 0)
@@ -134,12 +137,25 @@ def _never_left(error: Exception) -> bool:
 def _json_object(path: str, body: bytes) -> dict[str, Any]:
     """Parse by content: WeChat's header says text/plain here and image/jpeg elsewhere."""
     try:
-        answer = json.loads(body.decode("utf-8")) if body.startswith(b"{") else None
+        text = body.decode("utf-8") if body.startswith(b"{") else "null"
+        answer = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise WeChatBadAnswer(f"{path}: not a JSON object")
     return answer
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two openids in one answer: whoever wrote that was not WeChat, or did not finish."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("duplicate member")
+    return members
 
 
 def _wechat_session(answer: dict[str, Any]) -> WeChatSession:

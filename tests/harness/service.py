@@ -100,7 +100,8 @@ class Service:
         return process
 
     def restart(self) -> None:
-        """End it and start it again on the same data."""
+        """End it and start it again on the same data, with the environment as it is now."""
+        self._http.close()  # or gunicorn waits for this connection
         self.process.stop()
         self.process = self._start()
 
