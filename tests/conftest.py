@@ -11,6 +11,7 @@ from tests.harness.databases import skip_without_mysql
 from tests.harness.leaks import Canaries
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
+from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pytest)
 
 # WeChat's published sample: the one AppID for which official test vectors exist.
 APPID = "wx4f4bc4dec97d474b"

@@ -1,0 +1,34 @@
+"""What any other service of the company does with a token: it knows an issuer, an audience and where the keys are.
+
+usage: another_service.py ISSUER AUDIENCE JWKS_URL, one token per line on standard input. Prints, per token,
+{"claims": …} or {"refused": why}. It shares no secret with authsvc and asks it about no token.
+"""
+
+import json
+import sys
+
+import jwt
+
+
+def verify(token: str, keys: jwt.PyJWKClient, issuer: str, audience: str) -> dict:
+    """Return the claims of a token that holds; raises jwt.PyJWTError for any other."""
+    key = keys.get_signing_key_from_jwt(token)
+    wanted = {"require": ["exp", "iat", "sub", "sid"]}
+    complete = jwt.decode_complete(token, key, ["ES256"], audience=audience, issuer=issuer, options=wanted)
+    if complete["header"].get("typ") != "at+jwt":
+        raise jwt.InvalidTokenError("not an access token")
+    return complete["payload"]
+
+
+def main() -> None:
+    issuer, audience, jwks_url = sys.argv[1:]
+    keys = jwt.PyJWKClient(jwks_url)  # fetched at the first token, then kept for five minutes
+    for line in sys.stdin:
+        try:
+            print(json.dumps({"claims": verify(line.strip(), keys, issuer, audience)}))
+        except jwt.PyJWTError as error:
+            print(json.dumps({"refused": type(error).__name__}))
+
+
+if __name__ == "__main__":
+    main()
