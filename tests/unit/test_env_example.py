@@ -1,6 +1,7 @@
 """.env.example against the code: the same settings, the same defaults, each with its meaning."""
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_every_setting_has_its_meaning_on_the_line_before() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     without = [
         line
-        for before, line in zip(lines, lines[1:], strict=False)
+        for before, line in itertools.pairwise(lines)
         if _SETTING.fullmatch(line) and (not before.startswith("# ") or _SETTING.fullmatch(before) or "---" in before)
     ]
     assert without == []
