@@ -64,7 +64,7 @@ def test_a_login_goes_through_and_its_query_reaches_no_log(
     code = simulator.code("ning")
     answer = requests.post(f"{nginx.url}/api/v1/auth/login?code={code}", json={"code": code}, timeout=10)
     assert answer.status_code == 200, answer.text
-    sqlite_service.keep(answer)
+    sqlite_service.keep(answer.headers, answer.content)
     requests.get(f"{nginx.url}/nowhere?js_code={code}", timeout=10)
     logged = nginx.access_log()
     assert '"POST /api/v1/auth/login" 200' in logged and answer.headers["X-Request-ID"] in logged
