@@ -475,6 +475,8 @@ def main() -> int:
     except KeyboardInterrupt:
         page.line()
         code = 130
+    except BrokenPipeError:  # the reader of the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (DemoFailed, requests.RequestException) as error:
         print(f"\nThe demo failed: {error}\n", file=sys.stderr)
     finally:
