@@ -9,13 +9,16 @@ from dotenv import dotenv_values
 
 from authsvc import logs
 from authsvc.config import BadSettings, Settings
+from authsvc.signing.keyset import BadKeys, load_keys
 
 # flask run reads .env by itself, gunicorn does not: without this the two would start differently.
 _env = {**{name: value for name, value in dotenv_values(".env").items() if value}, **os.environ}
 
 wsgi_app = "wsgi:app"
 bind = f"0.0.0.0:{_env.get('PORT', '8000')}"
-workers = int(_env.get("WEB_CONCURRENCY", multiprocessing.cpu_count()))
+workers = _env.get("WEB_CONCURRENCY", str(multiprocessing.cpu_count()))
+if not (workers.isascii() and workers.isdigit() and int(workers)):
+    sys.exit("authsvc does not start:\nWEB_CONCURRENCY is not a number of worker processes")
 
 # Chosen by measurement (docs/decisions.md): waiting for WeChat costs a greenlet nothing, a thread a place.
 # Never with --preload: gevent must patch before ssl is in use, or every call to WeChat fails.
@@ -34,10 +37,11 @@ control_socket_disable = True
 
 
 def on_starting(server: object) -> None:
-    """Refuse to start on bad settings, with one clear message instead of one traceback per worker."""
+    """Refuse to start on bad settings or keys, with one clear message instead of one traceback per worker."""
     try:
         settings = Settings.from_env()
-    except BadSettings as problems:
+        load_keys(settings.instance_path, settings.jwt_private_key)
+    except (BadSettings, BadKeys) as problems:
         sys.exit(f"authsvc does not start:\n{problems}")
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     if "WX_MAX_IN_FLIGHT" not in _env:

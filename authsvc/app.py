@@ -29,7 +29,7 @@ from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
 from authsvc.services.tickets import RegistrationTickets
-from authsvc.signing.keyset import ALGORITHM, KeySet
+from authsvc.signing.keyset import ALGORITHM, KeySet, load_keys
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.types import TokenPolicy
 from authsvc.web import access, bodies
@@ -45,7 +45,6 @@ from authsvc.wechat.client import WeChatClient
 logger = logging.getLogger(__name__)
 
 MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
-KEY_FILE = "keys/signing.json"
 _NATIVE_IDLE_SECONDS = 30 * 86400
 
 
@@ -60,7 +59,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
     database = _database(app, settings)
-    keys = _keys(settings)
+    keys = load_keys(settings.instance_path, settings.jwt_private_key)
     checker = TokenChecker(keys, settings.public_base_url, settings.apps)
     checker.install(app)
     app.extensions["authsvc-tokens"] = checker
@@ -85,12 +84,6 @@ def _database(app: Flask, settings: Settings) -> Database:
         database = Database(db.engine, MIGRATIONS)
     database.refuse_folding_columns()
     return database
-
-
-def _keys(settings: Settings) -> KeySet:
-    if settings.jwt_private_key is not None:
-        return KeySet.from_pem(settings.jwt_private_key)
-    return KeySet.load(settings.instance_path / KEY_FILE)
 
 
 def _published(settings: Settings, keys: KeySet) -> dict[str, object]:

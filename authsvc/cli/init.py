@@ -1,13 +1,13 @@
-"""``flask authsvc init``: keys and a first ``.env``. Needs no settings, and never replaces what is there."""
+"""``flask authsvc init``: keys and a first ``.env``. Needs no settings, and replaces nothing that is there."""
 
 import os
 import secrets
 from pathlib import Path
 
 import click
+from dotenv import dotenv_values
 
-from authsvc.app import KEY_FILE
-from authsvc.signing.keyset import create_key_file
+from authsvc.signing.keyset import KEY_FILE, create_key_file
 
 _ENV = """\
 # Made by `flask authsvc init`. Every other setting, with its default and meaning, is in .env.example.
@@ -33,9 +33,20 @@ def init(instance: str, env_file: str) -> None:
     made = create_key_file(key_file)
     click.echo(f"{'created' if made else 'kept'}  {key_file}")
     made = _create_env(Path(env_file))
-    click.echo(f"{'created' if made else 'kept'}  {env_file}")
+    added = not made and _add_secret_key(Path(env_file))
+    click.echo(f"{'created' if made else 'added SECRET_KEYS to' if added else 'kept'}  {env_file}")
     if made:
         click.echo(f"next: fill in WX_APPID and WX_SECRET in {env_file}, then run: flask db upgrade")
+
+
+def _add_secret_key(path: Path) -> bool:
+    """Complete a .env that somebody copied from .env.example, where the key stands empty."""
+    if dotenv_values(path).get("SECRET_KEYS") or os.environ.get("SECRET_KEYS"):
+        return False
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\nSECRET_KEYS={secrets.token_urlsafe(32)}\n")
+    path.chmod(0o600)
+    return True
 
 
 def _create_env(path: Path) -> bool:

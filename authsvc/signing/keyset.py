@@ -17,6 +17,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 ALGORITHM = "ES256"
+# Under the instance folder.
+KEY_FILE = "keys/signing.json"
 _CURVE = "P-256"
 
 
@@ -71,6 +73,11 @@ class KeySet:
             public_keys={str(key.kid): key.public_key for _, key in entries},
             jwks={"keys": [_public_jwk(key) for _, key in entries]},
         )
+
+
+def load_keys(instance_path: Path, pem: str | None) -> KeySet:
+    """Return the keys of the setting JWT_PRIVATE_KEY if it is given, else of the key file. Raises BadKeys."""
+    return KeySet.load(instance_path / KEY_FILE) if pem is None else KeySet.from_pem(pem)
 
 
 def create_key_file(path: Path) -> bool:
