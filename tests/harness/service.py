@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import requests
 
+from authsvc.signing.keyset import create_key_file
 from tests.harness.crowd import Answer
 from tests.harness.databases import MySQLSchema
 from tests.harness.leaks import Canaries
@@ -78,10 +80,16 @@ class Service:
         }
 
     def _set_up(self) -> None:
-        self.flask("authsvc", "init", "--env-file", str(self.folder / "unused.env"))
-        stored = json.loads((self.folder / "instance" / "keys" / "signing.json").read_text())
-        self.canaries.never("signing key", stored["keys"][0]["jwk"]["d"])
-        self.flask("db", "upgrade")
+        keys = self.folder / "instance" / "keys" / "signing.json"
+        create_key_file(keys)
+        self.canaries.never("signing key", json.loads(keys.read_text())["keys"][0]["jwk"]["d"])
+        # Migrating takes a second and always gives the same SQLite file: the run's first one serves the others.
+        migrated = self.folder.parent / "migrated.sqlite"
+        if self.schema or not migrated.exists():
+            self.flask("db", "upgrade")
+        if not self.schema:
+            database = self.folder / "instance" / "authsvc.db"
+            shutil.copyfile(*((migrated, database) if migrated.exists() else (database, migrated)))
 
     def flask(self, *arguments: str) -> str:
         """Run a flask command against this service's settings and return what it printed."""
@@ -101,7 +109,7 @@ class Service:
 
     def restart(self) -> None:
         """End it and start it again on the same data, with the environment as it is now."""
-        self._http.close()  # or gunicorn waits for this connection
+        self._hang_up()
         self.process.stop()
         self.process = self._start()
 
@@ -177,11 +185,17 @@ class Service:
 
     def stop(self) -> None:
         """End it for good; what it wrote stays for the leak scan."""
-        self._http.close()
+        self._hang_up()
         self.process.stop()
         if self.schema and not self._dump.exists():
             self._keep_rows()
             self.schema.drop()
+
+    def _hang_up(self) -> None:
+        """Close our connections: gunicorn waits for them, and Session.close leaves that to the garbage collector."""
+        pools = self._http.get_adapter(self.url).poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118 (this mapping refuses to be iterated)
+            pools[key].close()
 
     def _keep_rows(self) -> None:
         tables = [name for (name,) in self.rows("SHOW TABLES")]
