@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.synchronize import Barrier
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,7 +57,10 @@ class Crowd:
         )
 
     def send(self, requests: Sequence[Request]) -> list[Answer]:
-        """Send all requests, released together once every connection stands; answers in the order of the requests."""
+        """Send all requests, released together; answers in the order of the requests.
+
+        Those that go at once have their connections open by then, the others connect when their time comes.
+        """
         shares = [requests[number :: self._size] for number in range(self._size)]
         # A process waits at the barrier with its share, so each of them gets exactly one.
         waiting = [self._pool.submit(_send_share, share) for share in shares]
@@ -66,9 +69,13 @@ class Crowd:
             answers[number :: self._size] = share.result(_PATIENCE)
         return answers
 
-    def measure(self, requests: Sequence[Request], seconds: float) -> "Future[list[Answer]]":
-        """In one process, send the requests one after the other, again and again for that long."""
-        return self._pool.submit(_repeat, requests, seconds)
+    def measure(self, requests: Sequence[Request], seconds: float, pause: float = 0.01) -> "Future[list[Answer]]":
+        """In one process, send these requests in turn for that long, one every ``pause`` seconds.
+
+        An answer's time counts from when its request was due: one that keeps the next ones waiting counts for all
+        of them, as it would for the people who had sent them.
+        """
+        return self._pool.submit(_repeat, requests, seconds, pause)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -93,10 +100,13 @@ def _send_share(requests: Sequence[Request]) -> list[Answer]:
     ready = threading.Barrier(len(requests) + 1)
 
     def client(number: int) -> None:
-        connection = _connect(requests[number])
+        request = requests[number]
+        connection = _connection(request)
+        if not request.after:
+            connection.connect()
         ready.wait(_PATIENCE)
-        time.sleep(requests[number].after)
-        answers[number] = _exchange(connection, requests[number])
+        time.sleep(request.after)
+        answers[number] = _exchange(connection, request)
         connection.close()
 
     threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(len(requests))]
@@ -111,21 +121,23 @@ def _send_share(requests: Sequence[Request]) -> list[Answer]:
     return answers
 
 
-def _repeat(requests: Sequence[Request], seconds: float) -> list[Answer]:
-    connection = _connect(requests[0])
+def _repeat(requests: Sequence[Request], seconds: float, pause: float) -> list[Answer]:
+    connection = _connection(requests[0])
+    connection.connect()
     answers = []
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        answers += [_exchange(connection, request) for request in requests]
+    started = time.perf_counter()
+    for number in range(int(seconds / pause)):
+        due = started + number * pause
+        time.sleep(max(0.0, due - time.perf_counter()))
+        answer = _exchange(connection, requests[number % len(requests)])
+        answers.append(replace(answer, seconds=time.perf_counter() - due))
     connection.close()
     return answers
 
 
-def _connect(request: Request) -> http.client.HTTPConnection:
+def _connection(request: Request) -> http.client.HTTPConnection:
     parts = urlsplit(request.url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE / 2)
-    connection.connect()
-    return connection
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE / 2)
 
 
 def _exchange(connection: http.client.HTTPConnection, request: Request) -> Answer:

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -89,7 +88,7 @@ class Service:
             self.flask("db", "upgrade")
         if not self.schema:
             database = self.folder / "instance" / "authsvc.db"
-            shutil.copyfile(*((migrated, database) if migrated.exists() else (database, migrated)))
+            _copy_database(*((migrated, database) if migrated.exists() else (database, migrated)))
 
     def flask(self, *arguments: str) -> str:
         """Run a flask command against this service's settings and return what it printed."""
@@ -201,6 +200,12 @@ class Service:
         tables = [name for (name,) in self.rows("SHOW TABLES")]
         rows = [row for table in tables for row in self.rows(f"SELECT * FROM `{table}`")]
         self._dump.write_text("\n".join(map(str, rows)))
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+    target.chmod(0o600)
 
 
 def _tokens(content: bytes) -> list[str]:
