@@ -48,25 +48,26 @@ class Database:
         ``work`` may run several times, so it must touch nothing but the database. Raises ServiceBusy when the
         database stays locked, away or out of connections.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._writing.begin() as connection:
-                    return work(connection)
-            except Restart:
-                continue
-            except DBAPIError as error:
-                if not _is_lost_lock(error):
-                    raise _busy(error) from error
-                logger.info("transaction runs again: %s", _summary(error))
-                time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))  # noqa: S311 (jitter)
-            except PoolTimeout as error:
-                raise ServiceBusy("no free database connection") from error
+        with engine_room.patience() as is_over:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    with self._writing.begin() as connection:
+                        return work(connection)
+                except Restart:
+                    continue
+                except DBAPIError as error:
+                    if not _is_lost_lock(error) or is_over():
+                        raise _busy(error) from error
+                    logger.info("transaction runs again: %s", _summary(error))
+                    time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))  # noqa: S311 (jitter)
+                except PoolTimeout as error:
+                    raise ServiceBusy("no free database connection") from error
         raise ServiceBusy(f"transaction lost {_ATTEMPTS} times")
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction that only reads. Raises ServiceBusy as ``run`` does."""
         try:
-            with self._engine.begin() as connection:
+            with engine_room.patience(), self._engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
             raise _busy(error) from error
