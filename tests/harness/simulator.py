@@ -55,6 +55,9 @@ class Simulator:
     def account(self, user: str) -> dict[str, Any]:
         """What WeChat knows of this user in the default app: openid, unionid, session_key."""
         found = self._note(user)["accounts"]
+        if not found:  # an account is made when somebody opens the mini program
+            self.code(user)
+            found = self._note(user)["accounts"]
         account: dict[str, Any] = next(entry for entry in found if entry["appid"] == self.appid)
         return account
 

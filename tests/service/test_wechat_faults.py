@@ -17,6 +17,7 @@ from tests.harness.processes import free_port
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.sockets import black_hole, listening, says
+from tests.harness.waiting import wait_until
 
 # The deadline of a call, and half a second for everything around it.
 IN_TIME = 5.5
@@ -337,9 +338,9 @@ def test_the_breaker_opens_within_ten_failures_probes_every_five_seconds_and_rec
         client.start()
 
     # It opens; one probe fails; then WeChat is well again, and the next probe finds that out.
-    _wait_until(lambda: len(simulator.journal()) >= 8, 10)
+    wait_until(lambda: len(simulator.journal()) >= 8, 10)
     opened_at = time.time()
-    _wait_until(lambda: any(call["arrived_at"] > opened_at + 1 for call in simulator.journal()), 10)
+    wait_until(lambda: any(call["arrived_at"] > opened_at + 1 for call in simulator.journal()), 10)
     simulator.call("DELETE", "/control/faults")
     healed_at = time.time()
     for client in clients:
@@ -386,10 +387,3 @@ class _Client(threading.Thread):
                     self.signed_in_at = time.time()
                     return
                 time.sleep(0.3)
-
-
-def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "waited in vain"
-        time.sleep(0.05)
