@@ -20,6 +20,7 @@ ALGORITHM = "ES256"
 # Under the instance folder.
 KEY_FILE = "keys/signing.json"
 _CURVE = "P-256"
+_STATES = ("signing", "published")
 
 
 class BadKeys(Exception):
@@ -44,8 +45,10 @@ class KeySet:
             entries = [(entry["state"], ECKey.import_key(entry["jwk"])) for entry in stored["keys"]]
         except FileNotFoundError:
             raise BadKeys(f"{path} is missing (run: flask authsvc init)") from None
-        except (OSError, ValueError, KeyError, TypeError, JoseError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, JoseError):
             raise BadKeys(f"{path} is not a readable key file") from None
+        if not all(state in _STATES for state, _ in entries):
+            raise BadKeys(f"{path} gives a key a state other than {' or '.join(_STATES)}")
         if mode & 0o077:
             raise BadKeys(f"{path} is readable by others (mode {mode:04o}); run: chmod 600")
         return cls._of(str(path), entries)
@@ -63,14 +66,15 @@ class KeySet:
         for _, key in entries:
             if key.curve_name != _CURVE or not key.is_private:
                 raise BadKeys(f"{source} holds a key that is not a P-256 private key")
-            key.ensure_kid()
+        if len({key.thumbprint() for _, key in entries}) < len(entries):
+            raise BadKeys(f"{source} holds a key twice")
         signing = [key for state, key in entries if state == "signing"]
         if len(signing) != 1:
             raise BadKeys(f"{source} must hold exactly one signing key")
         return cls(
-            signing_kid=str(signing[0].kid),
+            signing_kid=signing[0].thumbprint(),
             signing_key=cast(EllipticCurvePrivateKey, signing[0].private_key),
-            public_keys={str(key.kid): key.public_key for _, key in entries},
+            public_keys={key.thumbprint(): key.public_key for _, key in entries},
             jwks={"keys": [_public_jwk(key) for _, key in entries]},
         )
 
@@ -101,4 +105,7 @@ def create_key_file(path: Path) -> bool:
 
 
 def _public_jwk(key: ECKey) -> dict[str, Any]:
-    return {**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM}
+    """Member by member: whatever else somebody wrote beside a key in the file stays there."""
+    jwk = key.as_dict(private=False)
+    members = {name: jwk[name] for name in ("kty", "crv", "x", "y")}
+    return {**members, "kid": key.thumbprint(), "use": "sig", "alg": ALGORITHM}
