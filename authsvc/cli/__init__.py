@@ -2,6 +2,7 @@
 
 import click
 
+from authsvc.cli.errors import errors
 from authsvc.cli.init import init
 
 
@@ -11,3 +12,4 @@ def authsvc() -> None:
 
 
 authsvc.add_command(init)
+authsvc.add_command(errors)
