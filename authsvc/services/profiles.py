@@ -11,6 +11,8 @@ MAX_AVATAR_URL = 512
 # Since late 2022 WeChat gives every mini program this nickname and this grey picture instead of the real ones
 # (WeChat notice 小程序用户头像昵称获取规则调整公告); neither may overwrite what the person has filled in.
 PLACEHOLDER_NICKNAME = "微信用户"
+# Not printable by itself, but what holds the emoji of a family together.
+_JOINER = "\u200d"
 _PLACEHOLDER_AVATARS = (
     "icTdbqWNOwNRna42FI242Lcia07jQodd2FJGIYQfG0LAJGFxM4FbnQP6yfMxBgJ0F3YRqJCJ1aPAK2dQagdusBZg",
     "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg",
@@ -30,7 +32,8 @@ def nickname(value: object) -> str | None:
     """Return a usable nickname, cut to 64 characters, or None."""
     if not isinstance(value, str):
         return None
-    cleaned = "".join(character for character in value if character.isprintable()).strip()[:MAX_NICKNAME]
+    printable = "".join(character for character in value if character.isprintable() or character == _JOINER)
+    cleaned = printable.strip(f" {_JOINER}")[:MAX_NICKNAME]
     return None if cleaned in ("", PLACEHOLDER_NICKNAME) else cleaned
 
 
