@@ -1,7 +1,7 @@
 """Published samples of what WeChat encrypts and signs, byte for byte.
 
-Source: WeChat page "开放数据校验与解密" and the SDKs that repeat its sample. The first vector is WeChat's own. No
-public one exists for phone, steps and group: these three were made from it with an independent AES, under the same key.
+Source: WeChat page "开放数据校验与解密" and the SDKs that repeat its sample. The first vector is WeChat's own; no
+public one exists for phone, steps and group, so these three were made with an independent AES, under the same key.
 """
 
 from dataclasses import dataclass
