@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     for name, alias in settings.aliases_used:
         logger.info("setting %s was read from %s", name, alias)
-    app = Flask("authsvc", instance_path=str(settings.instance_path))
+    app = Flask("authsvc", instance_path=str(settings.instance_path), static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
     database = _database(app, settings)

@@ -18,7 +18,8 @@ _IDEMPOTENCY_KEY = {
     "description": "The same code with the same key within the retry window gives the same session.",
 }
 _REFUSALS = {"400": "A field, the code or the data is not right", "401": "Not signed in, or a code that does not hold",
-             "403": "Disabled, or refused by WeChat", "413": "Body over 16 KB", "415": "Not JSON",
+             "403": "Disabled, or refused by WeChat", "404": "The caller has no such item",
+             "409": "It belongs to somebody else", "422": "A field is missing or malformed", "413": "Body over 16 KB", "415": "Not JSON",
              "429": "Too many requests", "500": "Internal error", "502": "WeChat gave an unusable answer",
              "503": "WeChat or the database is unavailable"}  # fmt: skip
 
@@ -52,16 +53,16 @@ def _document(declared: list[tuple[str, str, Operation]]) -> dict[str, Any]:
 
 
 def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
+    answer = {"content": {operation.media: {"schema": operation.answer}}}
     refusal = {"content": {"application/json": {"schema": operation.contract.error_answer}}}
-    statuses = {"401", "403", "500", "503"} if operation.fields is None else set(_REFUSALS)
-    answer = {"description": "Done", "content": {"application/json": {"schema": operation.answer}}}
     described: dict[str, Any] = {
         "summary": operation.summary,
         "tags": [operation.tag, operation.contract.name],
         "parameters": _parameters(path, method, operation),
         "responses": {
-            str(operation.status): answer,
-            **{status: {"description": _REFUSALS[status], **refusal} for status in sorted(statuses)},
+            str(operation.status): {"description": "Done", **answer},
+            **{status: {"description": _REFUSALS[status], **refusal} for status in _refusals(path, operation)},
+            **{str(status): {"description": "Not done", **answer} for status in operation.also},
         },
     }
     if operation.fields is not None and not _reads_query(method, operation):
@@ -70,6 +71,20 @@ def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
     if operation.guarded or operation.bearer:
         described["security"] = [{"bearer": []}]
     return described
+
+
+def _refusals(path: str, operation: Operation) -> list[str]:
+    """The statuses that a route may refuse with, as far as its declaration tells."""
+    found = {"500"}
+    if operation.fields is not None:
+        found |= set(_REFUSALS) - {"404", "422"}
+    if operation.guarded or operation.bearer:
+        found |= {"401", "403", "503"}
+    if "{" in path:
+        found.add("404")
+    if operation.fields is not None and 422 in operation.contract.statuses.values():
+        found.add("422")
+    return sorted(found)
 
 
 def _parameters(path: str, method: str, operation: Operation) -> list[Any]:

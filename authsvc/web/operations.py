@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, current_app
 from marshmallow import Schema
@@ -12,6 +12,7 @@ from authsvc.web import bodies, guards
 from authsvc.web.contracts.shape import Contract
 
 View = Callable[..., Mapping[str, Any]]
+PlainView = TypeVar("PlainView", bound=Callable[..., Response])
 _ATTRIBUTE = "authsvc_operation"
 
 
@@ -20,12 +21,13 @@ class Operation:
     """One route. ``guarded`` ones are for signed-in users and get the ``caller``; ``fields`` arrive as ``body``.
 
     ``bearer`` ones look at the token themselves; ``retryable`` ones take an Idempotency-Key. Fields come in the query
-    of a GET (or where ``in_query`` says so) and in the JSON body otherwise.
+    of a GET (or where ``in_query`` says so) and in the JSON body otherwise. ``also`` holds further statuses that come
+    with the same answer.
     """
 
     contract: Contract
     summary: str
-    answer: Schema
+    answer: Schema | Mapping[str, Any]
     fields: Schema | None = None
     in_query: bool = False
     guarded: bool = False
@@ -33,6 +35,18 @@ class Operation:
     retryable: bool = False
     status: int = 200
     tag: str = "auth"
+    also: tuple[int, ...] = ()
+    media: str = "application/json"
+
+
+def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
+    """Declare a view that makes its own response: no envelope around it, nothing read for it."""
+
+    def note(view: PlainView) -> PlainView:
+        setattr(view, _ATTRIBUTE, operation)
+        return view
+
+    return note
 
 
 def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:

@@ -1,20 +1,38 @@
 """Health, for those who run the service. Never wrapped in an envelope."""
 
 from flask import Blueprint, Response
+from marshmallow import Schema, fields
 
 from authsvc.web import bodies
 from authsvc.web.access import services
+from authsvc.web.contracts.native import NATIVE
+from authsvc.web.operations import Operation, describe
 
 ops = Blueprint("ops", __name__)
 
 
+class Health(Schema):
+    """The process answers."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok"]})
+
+
+class Readiness(Schema):
+    """Whether this instance can do its work, and each condition of it by name."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok", "unready"]})
+    checks = fields.Dict(keys=fields.String(), values=fields.Boolean(), required=True)
+
+
 @ops.get("/healthz")
+@describe(Operation(NATIVE, "Whether the process answers", Health(), tag="ops"))
 def healthz() -> Response:
     """200 while the process answers. Does no I/O."""
     return bodies.write({"status": "ok"})
 
 
 @ops.get("/readyz")
+@describe(Operation(NATIVE, "Whether this instance can do its work", Readiness(), tag="ops", also=(503,)))
 def readyz() -> Response:
     """200 when this instance can do its work, else 503; either way with every check by name."""
     checks = services().health.checks()

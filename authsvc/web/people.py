@@ -12,7 +12,7 @@ from authsvc.services.avatars import MAX_UPLOAD_BYTES
 from authsvc.types import Caller, IdentityLink, Profile
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
-from authsvc.web.operations import Operation, View, add
+from authsvc.web.operations import Operation, View, add, describe
 from authsvc.web.schemas import APPID, AvatarUrl, Body, CodeField, Integer, Nickname, Text
 
 people = Blueprint("people", __name__)
@@ -49,6 +49,7 @@ _LINK = fields.Nested(
 )
 _LINKS_ANSWER = enveloped("NativeIdentitiesAnswer", fields.List(_LINK, required=True))
 _CLOSED = fields.Nested(Body.from_dict({"erased_after": fields.Integer(required=True)}, name="NativeClosing")())
+_JPEG = {"type": "string", "contentMediaType": "image/jpeg"}
 _CLOSED_ANSWER = enveloped("NativeClosingAnswer", _CLOSED)
 
 
@@ -89,6 +90,7 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
 
 
 @people.get("/avatars/<name>")
+@describe(Operation(NATIVE, "An uploaded picture", _JPEG, tag="people", media="image/jpeg"))
 def picture(name: str) -> Response:
     """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
     response = Response(services().people.picture(name), mimetype="image/jpeg")

@@ -1,9 +1,12 @@
 """What other services read to verify our tokens by themselves."""
 
 from flask import Blueprint, Response, current_app
+from marshmallow import INCLUDE, Schema, fields
 
 from authsvc.web import bodies
+from authsvc.web.contracts.native import NATIVE
 from authsvc.web.openapi import document
+from authsvc.web.operations import Operation, describe
 
 wellknown = Blueprint("wellknown", __name__)
 
@@ -11,19 +14,60 @@ wellknown = Blueprint("wellknown", __name__)
 _CACHE = "public, max-age=300"
 
 
+class Jwk(Schema):
+    """A public key (RFC 7518 §6.2)."""
+
+    kty = fields.String(required=True, metadata={"enum": ["EC"]})
+    crv = fields.String(required=True, metadata={"enum": ["P-256"]})
+    x = fields.String(required=True)
+    y = fields.String(required=True)
+    kid = fields.String(required=True, metadata={"description": "RFC 7638 thumbprint"})
+    use = fields.String(required=True, metadata={"enum": ["sig"]})
+    alg = fields.String(required=True, metadata={"enum": ["ES256"]})
+
+
+class JwkSet(Schema):
+    """Every key that a token of ours may be signed with."""
+
+    keys = fields.List(fields.Nested(Jwk()), required=True)
+
+
+class Metadata(Schema):
+    """What verifying libraries ask for, under the names of OpenID Connect Discovery."""
+
+    issuer = fields.String(required=True, metadata={"format": "uri"})
+    jwks_uri = fields.String(required=True, metadata={"format": "uri"})
+    subject_types_supported = fields.List(fields.String(), required=True)
+    id_token_signing_alg_values_supported = fields.List(fields.String(), required=True)
+
+
+class Document(Schema):
+    """An OpenAPI document."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    openapi = fields.String(required=True)
+    info = fields.Dict(required=True)
+    paths = fields.Dict(required=True)
+
+
 @wellknown.get("/.well-known/jwks.json")
+@describe(Operation(NATIVE, "The keys that verify our tokens", JwkSet(), tag="discovery"))
 def jwks() -> Response:
     """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
     return _cacheable(current_app.extensions["authsvc-published"]["jwks"])
 
 
 @wellknown.get("/.well-known/openid-configuration")
+@describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery"))
 def configuration() -> Response:
     """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
     return _cacheable(current_app.extensions["authsvc-published"]["configuration"])
 
 
 @wellknown.get("/openapi.json")
+@describe(Operation(NATIVE, "This document", Document(), tag="discovery"))
 def openapi() -> Response:
     """The description of this API, made from the routes themselves."""
     return _cacheable(document())

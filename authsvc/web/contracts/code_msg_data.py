@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
 from authsvc.types import LoginResult, TokenPolicy
@@ -20,7 +20,13 @@ class WxLogin(Body):
 
 
 class WxLoginData(Schema):
-    """The decrypted profile as WeChat wrote it (absent without encryptedData), and beside it who and what token."""
+    """The decrypted data as WeChat wrote it (absent without encryptedData), and beside it who and what token.
+
+    WeChat may add members to a profile, and data of another kind (phone, steps) has others.
+    """
+
+    class Meta:
+        unknown = INCLUDE
 
     openId = fields.String()
     nickName = fields.String()
