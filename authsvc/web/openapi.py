@@ -17,11 +17,20 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{8,64}$"},
     "description": "The same code with the same key within the retry window gives the same session.",
 }
-_REFUSALS = {"400": "A field, the code or the data is not right", "401": "Not signed in, or a code that does not hold",
-             "403": "Disabled, or refused by WeChat", "404": "The caller has no such item",
-             "409": "It belongs to somebody else", "422": "A field is missing or malformed", "413": "Body over 16 KB", "415": "Not JSON",
-             "429": "Too many requests", "500": "Internal error", "502": "WeChat gave an unusable answer",
-             "503": "WeChat or the database is unavailable"}  # fmt: skip
+_REFUSALS = {
+    "400": "A field, the code or the data is not right",
+    "401": "Not signed in, or a code that does not hold",
+    "403": "Disabled, or refused by WeChat",
+    "404": "The caller has no such item",
+    "409": "It belongs to somebody else",
+    "413": "Body over 16 KB",
+    "415": "Not JSON",
+    "422": "A field is missing or malformed",
+    "429": "Too many requests",
+    "500": "Internal error",
+    "502": "WeChat gave an unusable answer",
+    "503": "WeChat or the database is unavailable",
+}
 
 
 def document() -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Service:
         secret: str,
         database: str = "sqlite",
         workers: int = 2,
+        migrated: bool = True,
         module: str = "wsgi:app",
         arguments: tuple[str, ...] = (),
         settings: dict[str, str] | None = None,
@@ -53,6 +54,8 @@ class Service:
         self._command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), *arguments, module]
         self.environment = self._environment(wechat, secret, workers, settings or {})
         self._set_up()
+        if migrated:
+            self._migrate()
         self.process = self._start()
         self._http = requests.Session()
 
@@ -82,13 +85,19 @@ class Service:
         keys = self.folder / "instance" / "keys" / "signing.json"
         create_key_file(keys)
         self.canaries.never("signing key", json.loads(keys.read_text())["keys"][0]["jwk"]["d"])
-        # Migrating takes a second and always gives the same SQLite file: the run's first one serves the others.
-        migrated = self.folder.parent / "migrated.sqlite"
-        if self.schema or not migrated.exists():
+
+    def _migrate(self) -> None:
+        """Migrating takes a second and always gives the same SQLite file: the run's first one serves the others."""
+        if self.schema:
             self.flask("db", "upgrade")
-        if not self.schema:
-            database = self.folder / "instance" / "authsvc.db"
-            _copy_database(*((migrated, database) if migrated.exists() else (database, migrated)))
+            return
+        database = self.folder / "instance" / "authsvc.db"
+        migrated = self.folder.parent / "migrated.sqlite"
+        if migrated.exists():
+            _copy_database(migrated, database)
+        else:
+            self.flask("db", "upgrade")
+            _copy_database(database, migrated)
 
     def flask(self, *arguments: str) -> str:
         """Run a flask command against this service's settings and return what it printed."""
