@@ -50,7 +50,7 @@ class Authsvc:
         self.database = database
         arguments = () if threads is None else ("--worker-class", "gthread", "--threads", str(threads))
         # With threads, a cap above their number caps nothing; below it, this load would be refused.
-        cap = {} if threads is None else {"WX_MAX_IN_FLIGHT": str(threads), "DATABASE_POOL_SIZE": str(threads)}
+        cap = {} if threads is None else {"DATABASE_POOL_SIZE": str(threads)}
         self._service = Service(
             folder / f"{self.name} {database}".replace(" ", "-"),
             Canaries(),
@@ -60,7 +60,7 @@ class Authsvc:
             database=database,
             workers=WORKERS,
             arguments=arguments,
-            settings={"LOG_LEVEL": "INFO", "ACCESS_LOG": "0", **cap},
+            settings={"LOG_LEVEL": "INFO", "ACCESS_LOG": "0", "WX_MAX_IN_FLIGHT": str(threads or 1500), **cap},
         )
         self.url = self._service.url
         self.pid = self._service.process.pid
@@ -91,8 +91,8 @@ class Plain:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         kind = () if threads is None else ("--worker-class", "gthread", "--threads", str(threads))
-        command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", "--no-control-socket", "-b", f"127.0.0.1:{port}"]
-        command += ["-w", str(WORKERS), *kind, "bench.plain_app:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", "--no-control-socket", "-w", str(WORKERS)]
+        command += ["-b", f"127.0.0.1:{port}", *kind, "bench.plain_app:app"]
         self._process = Process(command, log=place / "service.log", env=environment, cwd=place)
         self._process.wait_for(f"{self.url}/healthz")
         self.pid = self._process.pid
