@@ -19,17 +19,21 @@ class Bulkhead:
     """At most ``limit`` calls at once; one more is refused at once instead of queueing."""
 
     def __init__(self, limit: int) -> None:
-        self._places = threading.BoundedSemaphore(limit)
+        self._lock = threading.Lock()
+        self._free = limit
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """Hold a place for the duration; raises WeChatOverloaded when there is none."""
-        if not self._places.acquire(blocking=False):
-            raise WeChatOverloaded("too many calls to WeChat in flight")
+        with self._lock:
+            if self._free == 0:
+                raise WeChatOverloaded("too many calls to WeChat in flight")
+            self._free -= 1
         try:
             yield
         finally:
-            self._places.release()
+            with self._lock:
+                self._free += 1
 
 
 class Breaker:
