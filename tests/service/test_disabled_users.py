@@ -24,7 +24,7 @@ def test_a_disabled_or_closed_user_gets_nowhere(simulator: Simulator, each_servi
         service.call("POST", "/api/v1/auth/login", json={"code": simulator.code(user)}, headers=KEY),
     ]
     for answer in native:
-        assert (answer.status_code, answer.json()["error"]) == (403, "account_disabled")
+        assert (answer.status_code, answer.json()["error"]) == (403, f"account_{status}")
         assert (answer.json()["action"], answer.json()["data"]) == ("contact", None)
 
     body = {"platCode": simulator.code(user), "platUserInfoMap": simulator.sealed(user)}
