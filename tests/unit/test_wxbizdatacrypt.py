@@ -30,6 +30,12 @@ def sealed_text(text: str | bytes) -> str:
     return seal(pad(text.encode() if isinstance(text, str) else text, AES.block_size))
 
 
+def sealed_ending_in(tail: bytes) -> str:
+    """Good JSON, blanks, and ``tail`` where the padding should be."""
+    text = json.dumps({"watermark": WATERMARK}).encode()
+    return seal(text + b" " * (-(len(text) + len(tail)) % AES.block_size) + tail)
+
+
 def sealed_json(value: Any) -> str:
     return sealed_text(json.dumps(value))
 
@@ -58,6 +64,11 @@ def test_every_published_vector_opens_to_its_plaintext(vector: Vector) -> None:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
 def test_the_published_plaintexts_encrypt_to_the_published_ciphertexts(vector: Vector) -> None:
     assert sealed_text(vector.plaintext) == vector.encrypted_data
+
+
+@pytest.mark.parametrize("tail", [b"\x04" * 4, b"\x01", b"\x10" * 16], ids=len)
+def test_pkcs7_padding_of_any_length_opens(tail: bytes) -> None:
+    assert WXBizDataCrypt(APPID, SESSION_KEY).decrypt(sealed_ending_in(tail), IV) == {"watermark": WATERMARK}
 
 
 @pytest.mark.parametrize("payload", [nested(7), "x", 1, None], ids=["7 lists in an object", "text", "number", "null"])
@@ -89,6 +100,15 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a whole block of 17": (SESSION_KEY, IV, seal(PADDED + b"\x11" * 16)),
     "padding byte 255": (SESSION_KEY, IV, seal(PADDED[:-1] + b"\xff")),
     "padding bytes that differ": (SESSION_KEY, IV, seal(PADDED[:-2] + b"\x06\x07")),
+    # From here on, whoever strips padding without checking it finds good JSON below.
+    "17 bytes of 17": (SESSION_KEY, IV, sealed_ending_in(b"\x11" * 17)),
+    "four bytes, two of them right": (SESSION_KEY, IV, sealed_ending_in(b"\x01\x02\x04\x04")),
+    "four bytes, the first one wrong": (SESSION_KEY, IV, sealed_ending_in(b"\x05\x04\x04\x04")),
+    "four bytes of ANSI X9.23": (SESSION_KEY, IV, sealed_ending_in(b"\0\0\0\x04")),
+    "four bytes of ISO 7816": (SESSION_KEY, IV, sealed_ending_in(b"\x80\0\0\0")),
+    "four zeros": (SESSION_KEY, IV, sealed_ending_in(b"\0\0\0\0")),
+    "blanks for padding": (SESSION_KEY, IV, sealed_ending_in(b"    ")),
+    "line breaks for padding": (SESSION_KEY, IV, sealed_ending_in(b"\n" * 9)),
     "no padding": (SESSION_KEY, IV, seal(b'{"watermark":{}}')),
     "only padding": (SESSION_KEY, IV, seal(b"\x10" * 16)),
     "bad UTF-8": (SESSION_KEY, IV, sealed_text(b'{"a":"\xff","watermark":' + json.dumps(WATERMARK).encode() + b"}")),
