@@ -1,7 +1,11 @@
 """A disabled or closed user is refused on every path, at once, in the caller's shape, and nothing is written."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from authsvc.errors import AuthSvcError
+from authsvc.services.accounts import refuse_inactive
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -10,6 +14,9 @@ KEY = {"Idempotency-Key": "the-same-login"}
 
 @pytest.mark.parametrize("status", ["disabled", "closed"])
 def test_a_disabled_or_closed_user_gets_nowhere(simulator: Simulator, each_service: Service, status: str) -> None:
+    with pytest.raises(AuthSvcError) as rule:
+        refuse_inactive(SimpleNamespace(id=1, status=status))
+    refusal = rule.value
     service, user = each_service, f"{status}-user"
     code = simulator.code(user)
     login = service.call("POST", "/api/v1/auth/login", json={"code": code}, headers=KEY).json()["data"]
@@ -24,12 +31,12 @@ def test_a_disabled_or_closed_user_gets_nowhere(simulator: Simulator, each_servi
         service.call("POST", "/api/v1/auth/login", json={"code": simulator.code(user)}, headers=KEY),
     ]
     for answer in native:
-        assert (answer.status_code, answer.json()["error"]) == (403, f"account_{status}")
+        assert (answer.status_code, answer.json()["error"]) == (403, refusal.error)
         assert (answer.json()["action"], answer.json()["data"]) == ("contact", None)
 
     body = {"platCode": simulator.code(user), "platUserInfoMap": simulator.sealed(user)}
     contract = service.call("POST", "/user/wxlogin", json=body)
-    assert (contract.status_code, contract.json()) == (403, {"code": 403, "msg": "账号已停用", "data": None})
+    assert (contract.status_code, contract.json()) == (403, {"code": 403, "msg": refusal.zh, "data": None})
 
     guarded = service.call("GET", "/api/v1/user/profile", token=login["access_token"])
     assert (guarded.status_code, guarded.json()["error"]) == (403, "Forbidden")
