@@ -60,17 +60,12 @@ class WeChatClient:
 
         Raises LoginCodeInvalid, LoginCodeUsed, or another WeChatError; after WeChatNoAnswer the code may be spent.
         """
-        query = {
-            "appid": app.appid,
-            "secret": app.secret,
-            "js_code": code,
-            "grant_type": "authorization_code",
-        }
+        query = _Query(appid=app.appid, secret=app.secret, js_code=code, grant_type="authorization_code")
         answer = self._get("/sns/jscode2session", query)
         return _wechat_session(answer)
 
-    def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
-        target = f"{self._prefix}{path}?{urlencode(query)}"
+    def _get(self, path: str, query: "_Query") -> dict[str, Any]:
+        target = _Target(f"{self._prefix}{path}?{urlencode(query)}")
         with self._bulkhead.place(), deadline(CALL_SECONDS):
             return self._answer(path, target)
 
@@ -130,6 +125,22 @@ class WeChatClient:
             raise WeChatBadAnswer(f"{path}: more than {_MAX_JSON_BYTES} bytes")
         response.release_conn()
         return response.status, body
+
+
+class _Query(dict[str, str]):
+    """What goes into a URL. Error reporters print the variables of every frame: this one shows its names only."""
+
+    def __repr__(self) -> str:
+        return f"<query of {', '.join(self)}>"
+
+
+class _Target(str):
+    """A path with its query, which shows neither."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<target>"
 
 
 def _json_object(path: str, body: bytes) -> dict[str, Any]:
