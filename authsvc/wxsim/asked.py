@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,19 @@ class Asked:
     text: str = field(repr=False)
     body: dict[str, Any] = field(repr=False)
     call: Call
+
+
+def require_object(asked: Asked) -> dict[str, Any]:
+    """Return the JSON object of a POST. Raises `WeChatRefusal` 44002 (empty) or 47001 (not a JSON object)."""
+    if not asked.text:
+        raise WeChatRefusal(44002)
+    try:
+        parsed = json.loads(asked.text)
+    except ValueError:
+        raise WeChatRefusal(47001) from None
+    if not isinstance(parsed, dict):
+        raise WeChatRefusal(47001)
+    return parsed
 
 
 def require_app(world: World, appid: str, secret: str) -> App:

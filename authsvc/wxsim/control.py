@@ -11,6 +11,7 @@ from authsvc.wxsim.faults import EVERY_PATH, Fault
 from authsvc.wxsim.requestbody import key_field, load, name_field, seconds_field
 from authsvc.wxsim.simulator import simulator
 from authsvc.wxsim.state import Account, App, User, World, WorldConflict
+from authsvc.wxsim.tokens import KINDS
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
 
@@ -51,11 +52,20 @@ class _Settings(Schema):
     latency = seconds_field()
     min_refresh_seconds = seconds_field()
     quota_per_minute = fields.Integer(allow_none=True, validate=validate.Range(min=1))
+    token_seconds = fields.Integer(validate=validate.Range(min=1))
+    token_quota_per_day = fields.Integer(allow_none=True, validate=validate.Range(min=1))
+    ip_allow_list = fields.List(name_field(), allow_none=True)
+    country_code_as_number = fields.Boolean()
     escape_slashes = fields.Boolean()
     content_types = fields.Dict(keys=fields.String(), values=fields.String())
 
 
-_APP, _USER, _FAULTS, _CLOCK, _SETTINGS = _App(), _User(), _Faults(), _Clock(), _Settings()
+class _Tokens(Schema):
+    appid = name_field()
+    kind = fields.String(load_default=KINDS[0], validate=validate.OneOf(KINDS))
+
+
+_APP, _USER, _FAULTS, _CLOCK, _SETTINGS, _TOKENS = _App(), _User(), _Faults(), _Clock(), _Settings(), _Tokens()
 
 
 @blueprint.get("/health")
@@ -153,6 +163,31 @@ def clear_journal() -> Answer:
     """Forget the calls so far."""
     simulator().journal.clear()
     return {"count": 0, "calls": []}
+
+
+@blueprint.get("/tokens")
+def list_tokens() -> Answer:
+    """Show per app and kind how often a token was fetched and minted, and the current one in clear."""
+    world = simulator().world
+    return {"tokens": [world.tokens.show(app.appid, kind) for app in world.apps() for kind in KINDS]}
+
+
+@blueprint.post("/tokens/kill")
+def kill_tokens() -> Answer:
+    """Let the tokens of one kind answer 40001, as a forced refresh elsewhere does. `appid` if there are several."""
+    asked = load(_TOKENS)
+    world = simulator().world
+    world.tokens.kill(appid := asked.get("appid") or _only_appid(world), asked["kind"])
+    return world.tokens.show(appid, asked["kind"])
+
+
+@blueprint.post("/tokens/expire")
+def expire_tokens() -> Answer:
+    """Let the tokens of one kind answer 42001. `appid` if there are several."""
+    asked = load(_TOKENS)
+    world = simulator().world
+    world.tokens.expire(appid := asked.get("appid") or _only_appid(world), asked["kind"])
+    return world.tokens.show(appid, asked["kind"])
 
 
 @blueprint.get("/clock")

@@ -23,6 +23,7 @@ TEXTS = {
     40097: "invalid args",
     40125: "invalid appsecret",
     40163: "code been used",
+    40164: "invalid ip, not in whitelist",
     40226: "code blocked",
     41001: "access_token missing",
     41002: "appid missing",
@@ -38,6 +39,9 @@ TEXTS = {
     48001: "api unauthorized",
     48004: "api forbidden for irregularities",
     50002: "user limited",
+    87007: "session_key is not existd or expired",
+    87008: "invalid sig_method",
+    87009: "invalid signature",
 }
 
 

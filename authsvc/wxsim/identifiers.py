@@ -41,6 +41,11 @@ def new_phone_code() -> str:
     return secrets.token_hex(32)
 
 
+def new_access_token() -> str:
+    """Return an access_token: digits, `_`, then `[A-Za-z0-9_-]`; 136 characters as in a sample of 2023."""
+    return f"{70 + secrets.randbelow(30)}_{secrets.token_urlsafe(100)[:133]}"
+
+
 def new_rid(now: float) -> str:
     """Return a request id: three groups of 8 hex digits, the first is the Unix time (rid query page)."""
     return f"{int(now) & 0xFFFFFFFF:08x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"

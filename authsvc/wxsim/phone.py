@@ -106,7 +106,8 @@ def phonenumber() -> dict[str, Any]:
     # "Foreign numbers include the country code" (getPhoneNumber page); whether with "+" is unconfirmed.
     shown = number if country == HOME_COUNTRY else country + number
     payload = {"phoneNumber": shown, "purePhoneNumber": number, "countryCode": country}
-    answer = {"errMsg": "getPhoneNumber:ok", "code": world.mint_phone_code(asked["appid"], asked["user"])}
+    info = {**payload, **_watermark(world, account, asked)}
+    answer = {"errMsg": "getPhoneNumber:ok", "code": world.mint_phone_code(asked["appid"], asked["user"], info)}
     if asked["session_key"] or account.session_key:
         answer |= _sealed(world, account, payload, asked)
     return answer
@@ -123,12 +124,19 @@ def encrypt() -> dict[str, Any]:
 def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any]) -> dict[str, str]:
     """Return encryptedData and iv. `watermark` overrides the correct one; false leaves it out."""
     iv = asked["iv"] or new_iv()
-    if isinstance(payload, dict) and "watermark" not in payload and asked["watermark"] is not False:
-        stamp = int(world.clock.now()) if asked["timestamp"] is None else asked["timestamp"]
-        correct = {"timestamp": stamp, "appid": account.app.appid}
-        payload = {**payload, "watermark": correct if asked["watermark"] is None else asked["watermark"]}
+    if isinstance(payload, dict) and "watermark" not in payload:
+        payload = {**payload, **_watermark(world, account, asked)}
     text = payload if isinstance(payload, str) else compact_json(payload)
     return {"encryptedData": seal(text, _session_key(account, asked), iv), "iv": iv}
+
+
+def _watermark(world: World, account: Account, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the member `watermark`, or nothing when the request wants none."""
+    if asked["watermark"] is False:
+        return {}
+    stamp = int(world.clock.now()) if asked["timestamp"] is None else asked["timestamp"]
+    correct = {"timestamp": stamp, "appid": account.app.appid}
+    return {"watermark": correct if asked["watermark"] is None else asked["watermark"]}
 
 
 def _session_key(account: Account, asked: dict[str, Any]) -> str:

@@ -62,8 +62,9 @@ def profile_for(user: str) -> dict[str, Any]:
 
 
 def phone_candidate(user: str, attempt: int) -> str:
-    """Return a mainland number for the user: 11 digits, 12 first.
+    """Return a mainland mobile number for the user: 170 and eight digits.
 
-    No Chinese mobile number starts with 12; WeChat's own virtual users (12066600001 …) come from there too.
+    China keeps no range free for fiction, and WeChat's own virtual users (12066600001 …) have numbers that front ends
+    (`^1[3-9][0-9]{9}$`) and libphonenumber refuse. 170 belongs to resellers; nothing here ever calls or writes to it.
     """
-    return f"12{number_from('phone', user, str(attempt)) % 10**9:09d}"
+    return f"170{number_from('phone', user, str(attempt)) % 10**8:08d}"

@@ -17,6 +17,7 @@ from authsvc.wxsim import identifiers
 from authsvc.wxsim.errors import WeChatRefusal
 from authsvc.wxsim.guard import require_simulated
 from authsvc.wxsim.profiles import phone_candidate, profile_for
+from authsvc.wxsim.tokens import Tokens
 
 # wx.login page: "valid for five minutes". The phone code lives as long (getPhoneNumber page).
 CODE_SECONDS = 300
@@ -40,6 +41,10 @@ class Settings:
     latency: float = 0.0  # seconds added to every answer, after the work is done
     min_refresh_seconds: float = 60.0  # a wx.login sooner than this after a key was minted keeps the key
     quota_per_minute: int | None = None  # exchanges per user and app (old page: 100); None is no limit
+    token_seconds: int = 7200  # life of an access_token
+    token_quota_per_day: int | None = 2000  # calls of /cgi-bin/token per app (older material); None is no limit
+    ip_allow_list: list[str] | None = None  # who may call with AppSecret where a token is given; None is anybody
+    country_code_as_number: bool = False  # phone_info.countryCode as 86 instead of "86" (an older sample)
     escape_slashes: bool = True  # "/" as "\/" in JSON, as one capture of a session_key shows
     # By path prefix, longest first. text/plain on /sns is widely reported; the rest begins application/json.
     content_types: dict[str, str] = field(
@@ -102,6 +107,7 @@ class Code:
     user: str
     minted_at: float
     used: bool = False
+    phone_info: dict[str, Any] = field(default_factory=dict, repr=False)  # of a phone code: what the tap showed
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,7 @@ class World:
         # Two namespaces: a login code means nothing to getuserphonenumber, and the other way round.
         self._login_codes: dict[str, Code] = {}
         self._phone_codes: dict[str, Code] = {}
+        self.tokens = Tokens(self.clock.now, lambda: self.settings.token_seconds)
         for app in apps:
             self.put_app(app)
 
@@ -226,8 +233,8 @@ class World:
                 account.key_minted_at = self.clock.now()
             return code
 
-    def mint_phone_code(self, appid: str, name: str) -> str:
-        """Return a phone-button code for getuserphonenumber.
+    def mint_phone_code(self, appid: str, name: str, phone_info: dict[str, Any]) -> str:
+        """Return a phone-button code for getuserphonenumber, which will answer `phone_info`.
 
         It needs no login (quick phone verification page).
         """
@@ -235,7 +242,37 @@ class World:
             self.account(appid, name)
             code = identifiers.new_phone_code()
             self._remember(self._phone_codes, code, appid, name)
+            self._phone_codes[code].phone_info = phone_info
             return code
+
+    def spend_phone_code(self, appid: str, code: str, openid: str | None) -> dict[str, Any]:
+        """Burn a phone code and return its `phone_info`. Exactly one caller per code gets it.
+
+        Raises `WeChatRefusal`: 40029 unknown, expired or used (a login code is unknown here), 40013 minted by another
+        app, 40003 by another user than `openid`.
+        """
+        with self._lock:
+            found = self._phone_codes.get(code)
+            if found is None or found.used or self.clock.now() - found.minted_at >= CODE_SECONDS:
+                raise WeChatRefusal(40029)
+            if found.appid != appid:
+                raise WeChatRefusal(40013)
+            if openid is not None and openid != self.account(appid, found.user).openid:
+                raise WeChatRefusal(40003)
+            found.used = True
+            return found.phone_info
+
+    def find_account(self, appid: str, openid: str) -> Account | None:
+        """Return the account behind an openid of this app, or None."""
+        with self._lock:
+            accounts = self._accounts.values()
+            return next((a for a in accounts if a.app.appid == appid and a.openid == openid), None)
+
+    def reset_session_key(self, account: Account) -> str:
+        """Give the account a new session_key, which inherits the age of the old one (重置登录态)."""
+        with self._lock:
+            account.session_key, account.key_pinned = identifiers.new_session_key(), False
+            return account.session_key
 
     def exchange(self, appid: str, code: str) -> Session:
         """Burn a login code of this app and return the session. Exactly one caller per code gets it.

@@ -14,10 +14,10 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from authsvc.wxsim import sns
+from authsvc.wxsim import cgibin, sns, wxa
 from authsvc.wxsim.asked import Asked
 from authsvc.wxsim.delivery import Answer
-from authsvc.wxsim.errors import Tail, WeChatRefusal, gateway_tail, sns_tail
+from authsvc.wxsim.errors import Tail, WeChatRefusal, gateway_tail, hinted_tail, sns_tail
 from authsvc.wxsim.faults import NO_FAULT
 from authsvc.wxsim.journal import masked
 from authsvc.wxsim.sealing import compact_json
@@ -40,7 +40,15 @@ class Endpoint:
 
 
 ENDPOINTS = {
-    endpoint.path: endpoint for endpoint in (Endpoint("GET", "/sns/jscode2session", sns.jscode2session, sns_tail),)
+    endpoint.path: endpoint
+    for endpoint in (
+        Endpoint("GET", "/sns/jscode2session", sns.jscode2session, sns_tail),
+        Endpoint("GET", "/cgi-bin/token", cgibin.token, gateway_tail),
+        Endpoint("POST", "/cgi-bin/stable_token", cgibin.stable_token, gateway_tail),
+        Endpoint("POST", "/wxa/business/getuserphonenumber", wxa.getuserphonenumber, hinted_tail),
+        Endpoint("GET", "/wxa/checksession", wxa.checksession, gateway_tail),
+        Endpoint("GET", "/wxa/resetusersessionkey", wxa.resetusersessionkey, gateway_tail),
+    )
 }
 
 
@@ -48,8 +56,11 @@ ENDPOINTS = {
 def serve(path: str) -> Response:
     """Answer as api.weixin.qq.com does: HTTP 200 and JSON, also for errors.
 
-    40066 for a path it does not know.
+    40066 for a path it does not know. A POST without Content-Length gets the 412 that chunked uploads are reported
+    to get.
     """
+    if request.method == "POST" and request.content_length is None:
+        return Response(status=412)
     sim = simulator()
     asked = _arrive(sim, f"/{path}")
     call = asked.call
