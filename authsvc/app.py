@@ -41,6 +41,7 @@ from authsvc.web.phone import phone
 from authsvc.web.qrcode import qrcode
 from authsvc.web.wellknown import wellknown
 from authsvc.wechat.client import WeChatClient
+from authsvc.wechat.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
     secret_keys = settings.secret_keys
     native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
     apps = Apps(settings.apps)
-    wechat = WeChatClient(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
+    transport = Transport(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
+    wechat = WeChatClient(transport)
     pictures = PictureFolder(settings.instance_path / "avatars", f"{settings.public_base_url}/avatars")
     issuer = TokenIssuer(keys, settings.public_base_url, clock)
     tokens = SessionTokens(apps, issuer, RefreshTokens(secret_keys), settings.jwt_extra_claims)

@@ -192,6 +192,15 @@ class PictureRejected(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class NotPermitted(AuthSvcError):
+    """A known caller without the permission that this takes."""
+
+    error = "forbidden"
+    zh = "没有权限"
+    en = "Not permitted"
+    action: ClassVar[Action] = "contact"
+
+
 # --- what WeChat says ---------------------------------------------------------------------------------------
 
 
@@ -236,6 +245,49 @@ class LoginCodeUsed(WeChatError):
     zh = "登录凭证已使用，请重新登录"
     en = "The login code was already used; call wx.login again"
     action: ClassVar[Action] = "relogin"
+
+
+class LoginCodeIsPhoneCode(LoginCodeInvalid):
+    """What came as login code has the shape of a phone-button code: both are called ``code`` and get mixed up."""
+
+    error = "wx_code_mixed_up"
+    zh = "这是手机号按钮返回的 code，请传 wx.login 返回的 code"
+    en = "This is the code of the phone button; send the one from wx.login"
+    action: ClassVar[Action] = "fix_request"
+
+
+class PhoneCodeInvalid(WeChatError):
+    """The code of the phone button is unknown, used, expired, or another user's: WeChat tells none of these apart."""
+
+    error = "wx_phone_code_invalid"
+    zh = "手机号授权已失效，请再次点击获取手机号"
+    en = "The phone code is not valid; tap the phone button again"
+    action: ClassVar[Action] = "tap_again"
+
+
+class PhoneCodeIsLoginCode(PhoneCodeInvalid):
+    """What came as phone code has the shape of a ``wx.login`` code."""
+
+    error = "wx_code_mixed_up"
+    zh = "这是 wx.login 返回的 code，请传手机号按钮（bindgetphonenumber）返回的 code"
+    en = "This is the code of wx.login; send the one from the phone button (bindgetphonenumber)"
+    action: ClassVar[Action] = "fix_request"
+
+
+class PhoneBudgetExhausted(AuthSvcError):
+    """This user or address asked WeChat for enough numbers today: every answer costs money."""
+
+    error = "phone_budget_exhausted"
+    zh = "今日获取手机号次数已达上限，请明天再试或使用其他方式"
+    en = "Too many phone numbers were asked for today; try again tomorrow or use another way"
+    action: ClassVar[Action] = "retry"
+    retry_after = 3600
+
+
+class PhoneCallsStopped(PhoneBudgetExhausted):
+    """The mini program's budget of the day is used up: nobody gets a number until tomorrow, or a higher setting."""
+
+    alarm = True
 
 
 class SessionKeyStale(WeChatError):
@@ -287,6 +339,10 @@ class WeChatMisconfigured(WeChatError):
     alarm = True
 
 
+class AccessTokenRejected(WeChatMisconfigured):
+    """WeChat takes our access_token for dead (40001, 40014, 42001). Does not leave ``services/accesstokens.py``."""
+
+
 class WeChatUnreachable(WeChatError):
     """The request provably never left: the same code may be tried again."""
 
@@ -302,6 +358,10 @@ class WeChatOverloaded(WeChatUnreachable):
 
     error = "wechat_overloaded"
     retry_after = 3
+
+
+class AccessTokenUnavailable(WeChatUnreachable):
+    """No access_token could be had just now, so WeChat was not asked: the same phone code may be tried again."""
 
 
 class WeChatBusy(WeChatError):
@@ -322,6 +382,14 @@ class WeChatNoAnswer(WeChatError):
     en = "WeChat did not answer; please sign in again"
     action: ClassVar[Action] = "relogin"
     retry_after = 2
+
+
+class PhoneUnanswered(WeChatNoAnswer):
+    """The phone code left and no usable answer came: it may be spent, so a new one is needed."""
+
+    zh = "微信服务无响应，请再次点击获取手机号"
+    en = "WeChat did not answer; tap the phone button again"
+    action: ClassVar[Action] = "tap_again"
 
 
 class WeChatBadAnswer(WeChatNoAnswer):

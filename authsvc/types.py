@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 ExtraClaim = Literal["openid", "nickname"]
 PhonePolicy = Literal["link", "reject"]
+TokenApi = Literal["stable_token", "token"]
+ServiceScope = Literal["access_token", "introspect", "qrcode"]
 UserStatus = Literal["active", "disabled", "closed"]
 
 
@@ -31,6 +33,50 @@ class WeChatSession:
     openid: str = field(repr=False)
     session_key: str = field(repr=False)
     unionid: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedToken:
+    """An access_token as WeChat gave it: the seconds it has left, and the endpoint that gave it."""
+
+    token: str = field(repr=False)
+    expires_in: int
+    source: TokenApi = "stable_token"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStatus:
+    """What may be told of a stored access_token: never its text. Seconds; ``None`` where there is nothing to tell.
+
+    ``failure`` names the last failed fetch while it is remembered, ``failed_ago`` says when that was.
+    """
+
+    age: int | None = None
+    expires_in: int | None = None
+    source: TokenApi | None = None
+    failure: str | None = None
+    failed_ago: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatPhone:
+    """A number that WeChat vouches for: country code and national number, digits only.
+
+    ``tapped_at`` is when the user gave it away (seconds since 1970 UTC, WeChat's clock).
+    """
+
+    country_code: str
+    national: str = field(repr=False)
+    tapped_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneBudgets:
+    """How many numbers WeChat may be asked for in a day; 0 is no limit. ``per_app`` stops everybody."""
+
+    per_user: int = 5
+    per_address: int = 300
+    per_app: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

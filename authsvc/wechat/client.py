@@ -1,182 +1,156 @@
-"""WeChat's server API, one method per endpoint.
+"""WeChat's server API, one method per endpoint."""
 
-URLs here carry AppSecret and access_token, and exceptions of ``requests`` and ``urllib3`` carry the URL: none of
-them leaves this module, and no message of ours repeats their text.
-"""
-
-import json
-import logging
-import random
+import hashlib
+import hmac
 import re
-import time
 from typing import Any
-from urllib.parse import urlencode
-
-from urllib3 import Retry, Timeout
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from authsvc.errors import (
+    LoginCodeInvalid,
+    LoginCodeIsPhoneCode,
+    PhoneCodeInvalid,
+    PhoneCodeIsLoginCode,
+    SessionKeyStale,
     WeChatBadAnswer,
-    WeChatBusy,
-    WeChatNoAnswer,
-    WeChatOverloaded,
-    WeChatUnreachable,
 )
-from authsvc.types import MiniProgram, WeChatSession
-from authsvc.wechat.breaker import Breaker, Bulkhead
-from authsvc.wechat.deadline import DeadlineAdapter, deadline, remaining
-from authsvc.wechat.errcodes import error_for
+from authsvc.types import FetchedToken, MiniProgram, TokenApi, WeChatPhone, WeChatSession
+from authsvc.wechat.errcodes import PHONE_ENDPOINT
+from authsvc.wechat.transport import Query, Transport
 from authsvc.wechat.wxbizdatacrypt import decode
 
-logger = logging.getLogger(__name__)
-
-CALL_SECONDS = 5.0
-_CONNECT_SECONDS = 1.5
-_MAX_JSON_BYTES = 64 * 1024
-_TRIES = 2
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
-# urllib3 must not repeat anything by itself: _answer knows what may be repeated.
-_ONCE = Retry(total=False, redirect=False)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+# Codes as observed, not promised: judged by only after WeChat has refused them.
+_LOGIN_CODE = re.compile(r"[0-9A-Za-z]{32}\Z")
+_PHONE_CODE = re.compile(r"[0-9a-f]{64}\Z")
+# "Reserve at least 512 characters" (getStableAccessToken page).
+_ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
+# WeChat gives 7200; a longer promise is not believed.
+MAX_TOKEN_SECONDS = 7200
+_COUNTRY_CODE = re.compile(r"\+?([1-9][0-9]{0,3})\Z")
+_NATIONAL = re.compile(r"[0-9]{3,15}\Z")
+_SIG_METHOD = "hmac_sha256"
 
 
 class WeChatClient:
-    """Calls WeChat over one pool of connections per process.
+    """Calls WeChat. How a call is sent, bounded and repeated is the transport's promise."""
 
-    Every call ends within five seconds, however the far end behaves. It is repeated, once and within that time, only
-    when it provably never left or WeChat answered -1 (busy): a one-time code must not be spent twice.
-    """
-
-    def __init__(self, base_url: str, *, max_in_flight: int, proxy: str | None = None) -> None:
-        # The adapter without a Session around it: no cookies, no redirects, no proxies from the environment. Its pool
-        # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
-        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=max_in_flight, max_retries=0)
-        self._pool, self._prefix = adapter.pool_for(base_url, proxy)
-        self._bulkhead = Bulkhead(max_in_flight)
-        self._breaker = Breaker()
+    def __init__(self, transport: Transport, token_api: TokenApi = "stable_token") -> None:  # noqa: S107 (a name)
+        self._transport = transport
+        self._token_api = token_api
 
     def code2session(self, app: MiniProgram, code: str) -> WeChatSession:
         """Exchange the code of ``wx.login`` (one use, five minutes). WeChat page: 小程序登录凭证校验.
 
         Raises LoginCodeInvalid, LoginCodeUsed, or another WeChatError; after WeChatNoAnswer the code may be spent.
         """
-        query = _Query(appid=app.appid, secret=app.secret, js_code=code, grant_type="authorization_code")
-        answer = self._get("/sns/jscode2session", query)
-        return _wechat_session(answer)
-
-    def _get(self, path: str, query: "_Query") -> dict[str, Any]:
-        target = _Target(f"{self._prefix}{path}?{urlencode(query)}")
-        with self._bulkhead.place(), deadline(CALL_SECONDS):
-            return self._answer(path, target)
-
-    def _answer(self, path: str, target: str) -> dict[str, Any]:
-        """Send, and send once more where that is safe and there is time."""
-        for attempt in range(1, _TRIES + 1):
-            try:
-                with self._breaker.watch():
-                    return self._ask(path, target)
-            except WeChatOverloaded:
-                raise  # our own breaker, not WeChat: it will not have changed its mind in 100 ms
-            except (WeChatUnreachable, WeChatBusy) as error:
-                pause = random.uniform(0.05, 0.15)  # noqa: S311 (jitter, not a secret)
-                if attempt == _TRIES or remaining() < pause + _CONNECT_SECONDS:
-                    raise
-                logger.info("WeChat call runs again: %s", error)
-                time.sleep(pause)
-        raise AssertionError("unreachable")
-
-    def _ask(self, path: str, target: str) -> dict[str, Any]:
-        status, body = self._exchange(path, target)
-        if status != 200:
-            kind = WeChatNoAnswer if status >= 500 or status == 429 else WeChatBadAnswer
-            raise kind(f"{path}: HTTP status {status}")
-        answer = _json_object(path, body)
-        errcode = answer.get("errcode", 0)
-        if type(errcode) is not int:
-            raise WeChatBadAnswer(f"{path}: errcode is not a number")
-        if errcode != 0:
-            raise error_for(path, errcode, str(answer.get("errmsg", "")))
-        return answer
-
-    def _exchange(self, path: str, target: str) -> tuple[int, bytes]:
-        """Return status and at most 64 KB of body, undecoded: a body that was compressed unasked is refused."""
-        timeout = Timeout(connect=min(_CONNECT_SECONDS, max(remaining(), 0.01)), read=CALL_SECONDS)
+        query = Query(appid=app.appid, secret=app.secret, js_code=code, grant_type="authorization_code")
         try:
-            response = self._pool.urlopen(
-                "GET",
-                target,
-                headers=_HEADERS,
-                retries=_ONCE,
-                timeout=timeout,
-                preload_content=False,
-                assert_same_host=False,  # of a proxy, the address names another host
-            )
-        except (NewConnectionError, ConnectTimeoutError):  # refused, no name, no route: nothing was sent
-            raise WeChatUnreachable(f"{path}: not reachable") from None
-        except (HTTPError, OSError, ValueError) as error:
-            raise WeChatNoAnswer(f"{path}: {type(error).__name__}") from None
+            answer = self._transport.get("/sns/jscode2session", query)
+        except LoginCodeInvalid as error:
+            if _PHONE_CODE.match(code):
+                raise LoginCodeIsPhoneCode(str(error), error.errcode, error.errmsg) from None
+            raise
+        return _wechat_session("/sns/jscode2session", answer)
+
+    def fetch_access_token(self, app: MiniProgram) -> FetchedToken:
+        """Get an access_token for ``app`` from the endpoint that the settings chose.
+
+        ``stable_token`` in normal mode (page 获取稳定版接口调用凭据) gives everybody the same token, so it may be asked
+        freely; each ``token`` (page 获取接口调用凭据) retires the one before, so a lost answer is not asked for again.
+        Raises WeChatMisconfigured for a wrong secret or address, or another WeChatError.
+        """
+        path = f"/cgi-bin/{self._token_api}"
+        fields = Query(grant_type="client_credential", appid=app.appid, secret=app.secret)
+        if self._token_api == "stable_token":  # noqa: S105 (an endpoint's name)
+            answer = self._transport.post(path, Query(), fields, repeatable=True)
+        else:
+            answer = self._transport.get(path, fields)
+        return _fetched_token(path, answer, self._token_api)
+
+    def phone_number(self, app: MiniProgram, access_token: str, code: str, openid: str | None = None) -> WeChatPhone:
+        """Turn the code of the phone button (one use, five minutes) into a number. WeChat page: 获取手机号.
+
+        With ``openid``, WeChat refuses the code of another user. The watermark's appid is checked here, its age is for
+        the caller to judge. Raises PhoneCodeInvalid, AccessTokenRejected (the code was not looked at), or another
+        WeChatError; after WeChatNoAnswer the code may be spent.
+        """
+        body = Query(code=code) if openid is None else Query(code=code, openid=openid)
         try:
-            body: bytes = response.read(_MAX_JSON_BYTES + 1, decode_content=False)
-        except (HTTPError, OSError, ValueError) as error:
-            response.close()
-            raise WeChatNoAnswer(f"{path}: {type(error).__name__} while reading") from None
-        if len(body) > _MAX_JSON_BYTES:
-            response.close()
-            raise WeChatBadAnswer(f"{path}: more than {_MAX_JSON_BYTES} bytes")
-        response.release_conn()
-        return response.status, body
+            answer = self._transport.post(PHONE_ENDPOINT, Query(access_token=access_token), body)
+        except PhoneCodeInvalid as error:
+            if _LOGIN_CODE.match(code):
+                raise PhoneCodeIsLoginCode(str(error), error.errcode, error.errmsg) from None
+            raise
+        return _wechat_phone(app, answer)
+
+    def check_session(self, access_token: str, openid: str, session_key: str) -> bool:
+        """Tell whether ``session_key`` (base64 text) is still the current one of ``openid``. WeChat page: 检验登录态.
+
+        Raises AccessTokenRejected or another WeChatError.
+        """
+        try:
+            self._transport.get("/wxa/checksession", _signed(access_token, openid, session_key), repeatable=True)
+        except SessionKeyStale:
+            return False
+        return True
+
+    def reset_session_key(self, access_token: str, openid: str, session_key: str) -> WeChatSession:
+        """Replace ``session_key`` by a new one, which inherits its expiry; the old one dies. WeChat page: 重置登录态.
+
+        Raises SessionKeyStale when it was no longer the current one, AccessTokenRejected, or another WeChatError;
+        after WeChatNoAnswer the old key may be dead, and only a new login helps.
+        """
+        path = "/wxa/resetusersessionkey"
+        return _wechat_session(path, self._transport.get(path, _signed(access_token, openid, session_key)))
 
 
-class _Query(dict[str, str]):
-    """What goes into a URL. Error reporters print the variables of every frame: this one shows its names only."""
+def session_signature(session_key: str) -> str:
+    """Return hex HMAC-SHA256 over nothing. The key is the base64 text itself, not the bytes it stands for:
 
-    def __repr__(self) -> str:
-        return f"<query of {', '.join(self)}>"
-
-
-class _Target(str):
-    """A path with its query, which shows neither."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<target>"
+    WeChat's published example (tutorial 用户登录态签名) comes out this way only.
+    """
+    return hmac.new(session_key.encode(), b"", hashlib.sha256).hexdigest()
 
 
-def _json_object(path: str, body: bytes) -> dict[str, Any]:
-    """Parse by content: WeChat's header says text/plain here and image/jpeg elsewhere."""
-    try:
-        text = body.decode("utf-8") if body.startswith(b"{") else "null"
-        answer = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise WeChatBadAnswer(f"{path}: not a JSON object")
-    return answer
+def _signed(access_token: str, openid: str, session_key: str) -> Query:
+    signature = session_signature(session_key)
+    return Query(access_token=access_token, openid=openid, signature=signature, sig_method=_SIG_METHOD)
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(name)  # NaN and Infinity are not JSON
+def _fetched_token(path: str, answer: dict[str, Any], source: TokenApi) -> FetchedToken:
+    token, expires_in = answer.get("access_token"), answer.get("expires_in")
+    if not isinstance(token, str) or not _ACCESS_TOKEN.match(token):
+        raise WeChatBadAnswer(f"{path}: no usable access_token")
+    if type(expires_in) is not int or expires_in <= 0:
+        raise WeChatBadAnswer(f"{path}: no usable expires_in")
+    return FetchedToken(token, min(expires_in, MAX_TOKEN_SECONDS), source)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two openids in one answer: whoever wrote that was not WeChat, or did not finish."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("duplicate member")
-    return members
+def _wechat_phone(app: MiniProgram, answer: dict[str, Any]) -> WeChatPhone:
+    """Read ``phone_info``; countryCode comes as text or, in older captures, as a number."""
+    info = answer.get("phone_info")
+    watermark = info.get("watermark") if isinstance(info, dict) else None
+    if not isinstance(info, dict) or not isinstance(watermark, dict):
+        raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: no phone_info with a watermark")
+    country, national, tapped_at = info.get("countryCode"), info.get("purePhoneNumber"), watermark.get("timestamp")
+    code = _COUNTRY_CODE.match(str(country)) if type(country) in (str, int) else None
+    if code is None or not isinstance(national, str) or not _NATIONAL.match(national):
+        raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: no usable number")
+    if watermark.get("appid") != app.appid or type(tapped_at) is not int:
+        raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: the watermark is not ours")
+    return WeChatPhone(code[1], national, tapped_at)
 
 
-def _wechat_session(answer: dict[str, Any]) -> WeChatSession:
+def _wechat_session(path: str, answer: dict[str, Any]) -> WeChatSession:
     openid, session_key, unionid = (answer.get(name) for name in ("openid", "session_key", "unionid"))
     if not isinstance(openid, str) or not _IDENTIFIER.match(openid):
-        raise WeChatBadAnswer("/sns/jscode2session: no usable openid")
+        raise WeChatBadAnswer(f"{path}: no usable openid")
     if not isinstance(session_key, str) or not _is_session_key(session_key):
-        raise WeChatBadAnswer("/sns/jscode2session: no usable session_key")
+        raise WeChatBadAnswer(f"{path}: no usable session_key")
     if unionid == "":
         unionid = None
     if unionid is not None and not (isinstance(unionid, str) and _IDENTIFIER.match(unionid)):
-        raise WeChatBadAnswer("/sns/jscode2session: unusable unionid")
+        raise WeChatBadAnswer(f"{path}: unusable unionid")
     return WeChatSession(openid, session_key, unionid)
 
 

@@ -37,6 +37,16 @@ ERRORS: dict[int, type[e.WeChatError]] = {
     ),
 }  # fmt: skip
 
+# Endpoints that need no access_token. There 40001 means a wrong AppSecret.
+_TOKENLESS = frozenset({"/sns/jscode2session", "/cgi-bin/token", "/cgi-bin/stable_token"})
+_TOKEN_DEAD = frozenset({40001, 40014, 42001})
+
+# Where an endpoint means something else by a code. 40003 for a code of another openid is not confirmed anywhere.
+PHONE_ENDPOINT = "/wxa/business/getuserphonenumber"
+BY_ENDPOINT: dict[str, dict[int, type[e.WeChatError]]] = {
+    PHONE_ENDPOINT: dict.fromkeys((40003, 40029, 40163, 41008), e.PhoneCodeInvalid),
+}
+
 # "invalid code, rid: 6312f81f-…", "invalid code rid: …", "invalid code hint: [IfdF…] rid: …", "…, hints: [ req_id: … ]"
 _TAIL = re.compile(r",?\s*(?:hints?: \[.*?\]\s*)?(?:,?\s*rid: \S+)?\s*\Z")
 _RID = re.compile(r"rid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})")
@@ -45,10 +55,17 @@ _MAX_TEXT = 200
 
 def error_for(endpoint: str, errcode: int, errmsg: str) -> e.WeChatError:
     """Return the error that stands for this answer; its log text names endpoint, number and WeChat's request id."""
-    kind = ERRORS.get(errcode, e.WeChatUnknownError)
+    kind = kind_of(endpoint, errcode)
     rid = _RID.search(errmsg)
     detail = f"{endpoint}: errcode {errcode} ({without_tail(errmsg)}) rid {rid[1] if rid else '-'}"
     return kind(detail, errcode=errcode, errmsg=without_tail(errmsg))
+
+
+def kind_of(endpoint: str, errcode: int) -> type[e.WeChatError]:
+    """Return the error that stands for this number at this endpoint (its path)."""
+    if errcode in _TOKEN_DEAD and endpoint not in _TOKENLESS:
+        return e.AccessTokenRejected
+    return BY_ENDPOINT.get(endpoint, {}).get(errcode) or ERRORS.get(errcode, e.WeChatUnknownError)
 
 
 def without_tail(errmsg: str) -> str:

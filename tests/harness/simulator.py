@@ -33,7 +33,7 @@ class Simulator:
         )
         self.process.wait_for(f"{self.url}/control/health")
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
+    def call(self, method: str, path: str, /, body: dict[str, Any] | None = None, **query: Any) -> Any:
         """Call the phone or control interface and return its JSON."""
         answer = self._http.request(method, self.url + path, json=body, params=query, timeout=10)
         assert answer.ok, (path, answer.status_code, answer.text)
@@ -86,9 +86,35 @@ class Simulator:
         info = self.userinfo(user, **options)
         return {name: info[name] for name in ("encryptedData", "iv", "rawData", "signature")}
 
-    def fault(self, fault: dict[str, Any], *, times: int | None = 1, code: str | None = None) -> None:
-        """Let the next code2session calls go wrong."""
-        body = {"path": "/sns/jscode2session", "times": times, "code": code, "fault": fault}
+    def phone_code(self, user: str, **options: Any) -> str:
+        """What the phone button gives this user."""
+        body = {"appid": self.appid, "user": user, **options}
+        code: str = self.call("POST", "/phone/phonenumber", body)["code"]
+        return self._canaries.not_in_logs("phone code", code)
+
+    def tokens(self, kind: str = "stable_token") -> dict[str, Any]:
+        """How often an access_token was fetched and minted, and the current one."""
+        shown = self.call("GET", "/control/tokens")["tokens"]
+        found: dict[str, Any] = next(t for t in shown if (t["appid"], t["kind"]) == (self.appid, kind))
+        if "access_token" in found:
+            self._canaries.not_in_logs("access_token", found["access_token"])
+        return found
+
+    def kill_token(self, kind: str = "stable_token") -> None:
+        """Let the current access_token answer 40001, as a forced refresh elsewhere does."""
+        self.tokens(kind)
+        self.call("POST", "/control/tokens/kill", {"appid": self.appid, "kind": kind})
+
+    def fault(
+        self,
+        fault: dict[str, Any],
+        *,
+        times: int | None = 1,
+        code: str | None = None,
+        path: str = "/sns/jscode2session",
+    ) -> None:
+        """Let the next calls of an endpoint go wrong."""
+        body = {"path": path, "times": times, "code": code, "fault": fault}
         self.call("POST", "/control/faults", body)
 
     def script(self, *faults: dict[str, Any], code: str) -> None:

@@ -1,0 +1,171 @@
+"""Asking WeChat over HTTP: one pool of connections, a deadline, a size limit, a cap on calls, and careful repeats.
+
+URLs here carry AppSecret and access_token, and exceptions of ``requests`` and ``urllib3`` carry the URL: none of
+them leaves this module, and no message of ours repeats their text.
+"""
+
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.util import Retry, Timeout
+
+from authsvc.errors import WeChatBadAnswer, WeChatBusy, WeChatNoAnswer, WeChatOverloaded, WeChatUnreachable
+from authsvc.wechat.breaker import Breaker, Bulkhead
+from authsvc.wechat.deadline import DeadlineAdapter, deadline, remaining
+from authsvc.wechat.errcodes import error_for
+
+logger = logging.getLogger(__name__)
+
+CALL_SECONDS = 5.0
+_CONNECT_SECONDS = 1.5
+_MAX_JSON_BYTES = 64 * 1024
+_TRIES = 2
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_JSON_HEADERS = {**_HEADERS, "Content-Type": "application/json"}
+# urllib3 must not repeat anything by itself: _answer knows what may be repeated.
+_ONCE = Retry(total=False, redirect=False)
+
+
+class Query(dict[str, str]):
+    """What goes into a URL or a body. Error reporters print the variables of every frame: this shows its names only."""
+
+    def __repr__(self) -> str:
+        return f"<query of {', '.join(self)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A call. ``repeatable`` ones may be sent again after a lost answer, because asking twice changes nothing."""
+
+    method: str
+    path: str
+    target: str = field(repr=False)
+    body: bytes | None = field(repr=False)
+    repeatable: bool
+
+
+class Transport:
+    """Sends requests to WeChat and returns its JSON objects.
+
+    Every call ends within five seconds, however the far end behaves. It is repeated, once and within that time, when
+    it provably never left or WeChat answered -1 (busy); after a lost answer only where asking twice changes nothing,
+    as a one-time code must not be spent twice.
+    """
+
+    def __init__(self, base_url: str, *, max_in_flight: int, proxy: str | None = None) -> None:
+        # The adapter without a Session around it: no cookies, no redirects, no proxies from the environment. Its pool
+        # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
+        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=max_in_flight, max_retries=0)
+        self._pool, self._prefix = adapter.pool_for(base_url, proxy)
+        self._bulkhead = Bulkhead(max_in_flight)
+        self._breaker = Breaker()
+
+    def get(self, path: str, query: Query, *, repeatable: bool = False) -> dict[str, Any]:
+        """Return the JSON object that a GET is answered with; raises a WeChatError."""
+        return self._call(_Request("GET", path, self._target(path, query), None, repeatable))
+
+    def post(self, path: str, query: Query, body: Query, *, repeatable: bool = False) -> dict[str, Any]:
+        """Return the JSON object that a POST is answered with; raises a WeChatError.
+
+        The body is JSON in UTF-8 without escapes and with its length: WeChat has refused both other ways.
+        """
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return self._call(_Request("POST", path, self._target(path, query), content, repeatable))
+
+    def _target(self, path: str, query: Query) -> str:
+        return f"{self._prefix}{path}?{urlencode(query)}" if query else f"{self._prefix}{path}"
+
+    def _call(self, request: _Request) -> dict[str, Any]:
+        with self._bulkhead.place(), deadline(CALL_SECONDS):
+            return self._answer(request)
+
+    def _answer(self, request: _Request) -> dict[str, Any]:
+        """Send, and send once more where that is safe and there is time."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with self._breaker.watch():
+                    return self._ask(request)
+            except WeChatOverloaded:
+                raise  # our own breaker, not WeChat: it will not have changed its mind in 100 ms
+            except (WeChatUnreachable, WeChatBusy, WeChatNoAnswer) as error:
+                lost = isinstance(error, WeChatNoAnswer) and not request.repeatable
+                pause = random.uniform(0.05, 0.15)  # noqa: S311 (jitter, not a secret)
+                if attempt == _TRIES or lost or remaining() < pause + _CONNECT_SECONDS:
+                    raise
+                logger.info("WeChat call runs again: %s", error)
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _ask(self, request: _Request) -> dict[str, Any]:
+        path = request.path
+        status, body = self._exchange(request)
+        if status != 200:
+            kind = WeChatNoAnswer if status >= 500 or status == 429 else WeChatBadAnswer
+            raise kind(f"{path}: HTTP status {status}")
+        answer = _json_object(path, body)
+        errcode = answer.get("errcode", 0)
+        if type(errcode) is not int:
+            raise WeChatBadAnswer(f"{path}: errcode is not a number")
+        if errcode != 0:
+            raise error_for(path, errcode, str(answer.get("errmsg", "")))
+        return answer
+
+    def _exchange(self, request: _Request) -> tuple[int, bytes]:
+        """Return status and at most 64 KB of body, undecoded: a body that was compressed unasked is refused."""
+        path = request.path
+        timeout = Timeout(connect=min(_CONNECT_SECONDS, max(remaining(), 0.01)), read=CALL_SECONDS)
+        try:
+            response = self._pool.urlopen(
+                request.method,
+                request.target,
+                body=request.body,
+                headers=_HEADERS if request.body is None else _JSON_HEADERS,
+                retries=_ONCE,
+                timeout=timeout,
+                preload_content=False,
+                assert_same_host=False,  # of a proxy, the address names another host
+            )
+        except (NewConnectionError, ConnectTimeoutError):  # refused, no name, no route: nothing was sent
+            raise WeChatUnreachable(f"{path}: not reachable") from None
+        except (HTTPError, OSError, ValueError) as error:
+            raise WeChatNoAnswer(f"{path}: {type(error).__name__}") from None
+        try:
+            body: bytes = response.read(_MAX_JSON_BYTES + 1, decode_content=False)
+        except (HTTPError, OSError, ValueError) as error:
+            response.close()
+            raise WeChatNoAnswer(f"{path}: {type(error).__name__} while reading") from None
+        if len(body) > _MAX_JSON_BYTES:
+            response.close()
+            raise WeChatBadAnswer(f"{path}: more than {_MAX_JSON_BYTES} bytes")
+        response.release_conn()
+        return response.status, body
+
+
+def _json_object(path: str, body: bytes) -> dict[str, Any]:
+    """Parse by content: WeChat's header says text/plain here and image/jpeg elsewhere."""
+    try:
+        text = body.decode("utf-8") if body.startswith(b"{") else "null"
+        answer = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise WeChatBadAnswer(f"{path}: not a JSON object")
+    return answer
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two openids in one answer: whoever wrote that was not WeChat, or did not finish."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("duplicate member")
+    return members
