@@ -60,6 +60,14 @@ class Process:
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait(5)
 
+    def freeze(self) -> None:
+        """Stop it where it stands, as a machine out of breath would."""
+        os.killpg(self._popen.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.killpg(self._popen.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """End it and all its children at once, as a crash would."""
         os.killpg(self._popen.pid, signal.SIGKILL)

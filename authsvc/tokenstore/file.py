@@ -1,0 +1,247 @@
+"""The shelf of one machine: a folder with a file per mini program, mode 0600, and a lock beside each.
+
+Local disks only: on NFS neither the lock nor the rename is what it is here. Files are opened relative to the folder,
+without following links and without waiting, so whatever somebody plants there is noticed and never written to.
+"""
+
+import errno
+import logging
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from authsvc.clock import SystemClock
+from authsvc.tokenstore.shelf import (
+    MAX_RECORD_BYTES,
+    Failure,
+    Record,
+    ShelfUnavailable,
+    Unfit,
+    failure_text,
+    read_failure,
+    read_record,
+    record_text,
+)
+
+logger = logging.getLogger(__name__)
+
+# filelock asks again and again instead of blocking in the kernel, which would stop every greenlet of a worker.
+_POLL_SECONDS = 0.02
+_PRIVATE = 0o600
+# A link, a folder, a socket, or the file of another user is in the lock's place. Anything else may pass by itself.
+_NOT_LOCKABLE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM}
+_DRAFT = re.compile(r"\.(wx[0-9a-f]{16})(?:\.failure)?\.json\.[0-9a-f]{16}\.draft\Z")
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FileShelf:
+    """Keeps records in ``folder`` (``instance/access_token``). A kill at any moment leaves the old or the new one."""
+
+    name = "file"
+
+    def __init__(self, folder: Path, clock: SystemClock) -> None:
+        """Remove what writers that were killed have left behind. Never fails: a bad folder shows when it is used."""
+        self._folder = folder
+        self._clock = clock
+        self._unfit: set[tuple[str, str]] = set()
+        self._sweep_all()
+
+    def read(self, appid: str, *, hurry: bool) -> Record | None:
+        """Return the record; what is not a plain private file of ours with a record in it counts as none."""
+        name = f"{appid}.json"
+        try:
+            content = self._content(name)
+            record = None if content is None else read_record(appid, content, self._clock.now())
+        except Unfit as reason:
+            self._warn_once(name, str(reason))
+            return None
+        self._unfit = {known for known in self._unfit if known[0] != name}
+        return record
+
+    def write(self, appid: str, record: Record) -> None:
+        """Write a draft in the same folder, force it to disk, rename it, force the rename to disk."""
+        self._write(appid, f"{appid}.json", record_text(appid, record, self._clock.now()))
+
+    def read_failure(self, appid: str) -> Failure | None:
+        """Return the last failed fetch while it is to be remembered."""
+        name = f"{appid}.failure.json"
+        try:
+            content = self._content(name)
+            return None if content is None else read_failure(appid, content, self._clock.now())
+        except Unfit as reason:
+            self._warn_once(name, str(reason))
+            return None
+
+    def write_failure(self, appid: str, failure: Failure, seconds: float) -> None:
+        """Remember a failed fetch for so long."""
+        self._write(appid, f"{appid}.failure.json", failure_text(appid, failure, self._clock.now(), seconds))
+
+    def forget_failure(self, appid: str) -> None:
+        """A fetch has succeeded."""
+        with self._open_folder() as folder, suppress(FileNotFoundError):
+            os.unlink(f"{appid}.failure.json", dir_fd=folder)
+
+    def lock(self, appid: str, seconds: float) -> Callable[[], None] | None:
+        """Lock ``<appid>.lock``; the kernel lets go of it when its holder dies."""
+        with self._open_folder():
+            name = f"{appid}.lock"
+            try:
+                return self._acquire(name, seconds)
+            except OSError as error:
+                if error.errno not in _NOT_LOCKABLE:
+                    raise
+                self._put_aside(name)
+                return self._acquire(name, seconds)
+
+    def _acquire(self, name: str, seconds: float) -> Callable[[], None] | None:
+        lock = FileLock(self._folder / name, mode=_PRIVATE, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
+        try:
+            lock.acquire(timeout=max(0.0, seconds))
+        except Timeout:  # an OSError too, but one that says: somebody holds it
+            return None
+        return lock.release
+
+    def _content(self, name: str) -> bytes | None:
+        """Return what is in a file; None without one. Raises Unfit for what is not a plain private file of ours."""
+        with self._open_folder() as folder:
+            try:
+                descriptor = os.open(name, _READ, dir_fd=folder)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise Unfit(f"cannot be opened ({errno.errorcode.get(error.errno or 0)})") from None
+        try:
+            _require_plain(os.fstat(descriptor))
+            return os.read(descriptor, MAX_RECORD_BYTES + 1)
+        except OSError as error:
+            raise Unfit(f"cannot be read ({errno.errorcode.get(error.errno or 0)})") from None
+        finally:
+            os.close(descriptor)
+
+    def _write(self, appid: str, name: str, text: str) -> None:
+        with self._open_folder() as folder:
+            self._sweep(folder, appid)
+            draft = f".{name}.{secrets.token_hex(8)}.draft"
+            try:
+                _write_through(draft, text.encode(), folder)
+                self._put_in_place(draft, name, folder)
+                os.fsync(folder)
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(draft, dir_fd=folder)
+                raise
+
+    def _put_in_place(self, draft: str, name: str, folder: int) -> None:
+        """Rename over whatever has the name: a link or a pipe is replaced itself, a folder has to step aside."""
+        try:
+            os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except IsADirectoryError:
+            os.rename(name, f"{name}.unfit-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
+            os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _put_aside(self, name: str) -> None:
+        """Rename what stands in the place of a lock file and cannot be locked: a link, a folder, a stranger's file."""
+        self._warn_once(name, "cannot be locked")
+        with self._open_folder() as folder:
+            os.rename(name, f"{name}.unfit-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
+
+    @contextmanager
+    def _open_folder(self) -> Iterator[int]:
+        """Open the folder, which is ours and private (made so if need be). OSErrors inside become ShelfUnavailable."""
+        try:
+            descriptor = _open_private_folder(self._folder)
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _unavailable(error) from None
+
+    def _sweep_all(self) -> None:
+        try:
+            with self._open_folder() as folder:
+                apps = {found[1] for name in _names(folder) if (found := _DRAFT.match(name))}
+            for appid in apps:
+                self._sweep_under_lock(appid)
+        except ShelfUnavailable as error:
+            logger.warning("drafts of access_token files not swept: %s", error)
+
+    def _sweep_under_lock(self, appid: str) -> None:
+        release = self.lock(appid, 0)
+        if release is None:
+            return  # somebody is writing; their next write sweeps
+        try:
+            with self._open_folder() as folder:
+                self._sweep(folder, appid)
+        finally:
+            release()
+
+    def _sweep(self, folder: int, appid: str) -> None:
+        """Remove drafts of this app. Under its lock, each of them is one that a killed writer left."""
+        for name in _names(folder):
+            found = _DRAFT.match(name)
+            if found and found[1] == appid:
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
+
+    def _warn_once(self, name: str, reason: str) -> None:
+        if (name, reason) not in self._unfit:
+            self._unfit.add((name, reason))
+            logger.warning("%s in the access_token folder is not used and will be replaced: %s", name, reason)
+
+
+def _open_private_folder(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)  # a umask may have taken our own bits away
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+        try:
+            os.fchmod(descriptor, 0o700)
+        except OSError:
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
+def _names(folder: int) -> list[str]:
+    return os.listdir(folder)
+
+
+def _require_plain(facts: os.stat_result) -> None:
+    """Raise Unfit unless this is a plain file that only we can read, with one name and a sensible size."""
+    if not stat.S_ISREG(facts.st_mode):
+        raise Unfit("not a plain file")
+    if facts.st_uid != os.geteuid():
+        raise Unfit("it belongs to another user")
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        raise Unfit("others may read or write it")
+    if facts.st_nlink > 1:  # none at all: it was replaced a moment ago, and is whole
+        raise Unfit("it has a second name")
+    if facts.st_size > MAX_RECORD_BYTES:
+        raise Unfit("it is too large")
+
+
+def _write_through(name: str, content: bytes, folder: int) -> None:
+    descriptor = os.open(name, _CREATE, _PRIVATE, dir_fd=folder)
+    try:
+        os.fchmod(descriptor, _PRIVATE)  # a umask can only take bits away; it must not take ours
+        written = 0
+        while written < len(content):
+            written += os.write(descriptor, content[written:])
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(error: OSError) -> ShelfUnavailable:
+    return ShelfUnavailable(f"{type(error).__name__} {errno.errorcode.get(error.errno or 0, error.errno)}")
