@@ -25,6 +25,9 @@ EXACT_COLUMNS = {
     "spent_tickets": ("ticket_id",),
     "login_attempts": ("login_hash", "session_id"),
     "decrypt_failures": ("key_hash",),
+    "phone_calls": ("subject",),
+    "spent_phone_codes": ("code_hash",),
+    "service_credentials": ("name", "secret_hash"),
 }
 
 # Not Alembic's usual name: another program's migrations may live in the same schema.
@@ -175,3 +178,36 @@ class DecryptFailureRow(Base):
     key_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
     failures: Mapped[int] = mapped_column(Integer)
     failed_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class PhoneCallRow(Base):
+    """How many numbers WeChat was asked for on one day (days since 1970 in China) by one user, address or app."""
+
+    __tablename__ = "phone_calls"
+    __table_args__ = (Index("ix_phone_calls_day", "day"), _TABLE)
+
+    subject: Mapped[str] = mapped_column(_exact(80), primary_key=True)
+    day: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    calls: Mapped[int] = mapped_column(Integer)
+
+
+class SpentPhoneCodeRow(Base):
+    """A phone code that was sent to WeChat, as a keyed hash."""
+
+    __tablename__ = "spent_phone_codes"
+    __table_args__ = (Index("ix_spent_phone_codes_spent_at", "spent_at"), _TABLE)
+
+    code_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    spent_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class ServiceCredentialRow(Base):
+    """A credential of another service: a keyed hash of its secret, and its scopes separated by blanks."""
+
+    __tablename__ = "service_credentials"
+    __table_args__ = (_TABLE,)
+
+    name: Mapped[str] = mapped_column(_exact(40), primary_key=True)
+    secret_hash: Mapped[str] = mapped_column(_exact(64))
+    scopes: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,57 @@
+"""Queries on phone calls: how many numbers WeChat was asked for, by whom, and which codes it has seen."""
+
+from sqlalchemy import Connection
+
+from authsvc.db.statements import Statement
+
+_CLAIM_CODE = Statement(
+    "INSERT INTO spent_phone_codes (code_hash, spent_at) VALUES (:code_hash, :now) ON CONFLICT DO NOTHING",
+    # ON DUPLICATE KEY UPDATE would count an untouched row as one changed: SQLAlchemy's drivers ask for found rows.
+    mysql="INSERT IGNORE INTO spent_phone_codes (code_hash, spent_at) VALUES (:code_hash, :now)",
+)
+_RELEASE_CODE = Statement("DELETE FROM spent_phone_codes WHERE code_hash = :code_hash")
+_ADD = Statement(
+    "INSERT INTO phone_calls (subject, day, calls) VALUES (:subject, :day, 1)"
+    " ON CONFLICT (subject, day) DO UPDATE SET calls = calls + 1",
+    mysql="INSERT INTO phone_calls (subject, day, calls) VALUES (:subject, :day, 1)"
+    " ON DUPLICATE KEY UPDATE calls = calls + 1",
+)
+_TAKE_BACK = Statement("UPDATE phone_calls SET calls = calls - 1 WHERE subject = :subject AND day = :day AND calls > 0")
+_COUNT = Statement("SELECT calls FROM phone_calls WHERE subject = :subject AND day = :day")
+_SWEEP_CODES = Statement("DELETE FROM spent_phone_codes WHERE spent_at < :before")
+_SWEEP_DAYS = Statement("DELETE FROM phone_calls WHERE day < :before")
+
+
+def claim_code(connection: Connection, code_hash: str, now: int) -> bool:
+    """Make this code the caller's to send; False when it was sent before."""
+    return _CLAIM_CODE.run(connection, code_hash=code_hash, now=now).rowcount == 1
+
+
+def release_code(connection: Connection, code_hash: str) -> None:
+    """Forget a code that never reached WeChat."""
+    _RELEASE_CODE.run(connection, code_hash=code_hash)
+
+
+def add(connection: Connection, subject: str, day: int) -> int:
+    """Count one more call of a subject on a day, and return how many that makes.
+
+    The row stays locked until the transaction ends, so the number is exact, and a rollback takes it back.
+    """
+    _ADD.run(connection, subject=subject, day=day)
+    return count(connection, subject, day)
+
+
+def take_back(connection: Connection, subject: str, day: int) -> None:
+    """Count one call less."""
+    _TAKE_BACK.run(connection, subject=subject, day=day)
+
+
+def count(connection: Connection, subject: str, day: int) -> int:
+    """Return the calls of a subject on a day (days since 1970 in China)."""
+    return int(_COUNT.run(connection, subject=subject, day=day).scalar() or 0)
+
+
+def sweep(connection: Connection, *, codes_before: int, days_before: int) -> None:
+    """Forget codes and days that no longer matter."""
+    _SWEEP_CODES.run(connection, before=codes_before)
+    _SWEEP_DAYS.run(connection, before=days_before)

@@ -1,0 +1,190 @@
+"""Turning the code of the phone button into a number, without a bill that nobody expected.
+
+WeChat charges for numbers, so budgets are taken before it is asked: per person, per address, and per mini program
+for everybody together. They are counted in the database, for all workers and machines, per calendar day in China,
+where WeChat's own quotas turn over.
+"""
+
+import ipaddress
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import phonecalls
+from authsvc.db.database import Database
+from authsvc.errors import (
+    PhoneBudgetExhausted,
+    PhoneCallsStopped,
+    PhoneCodeInvalid,
+    PhoneUnanswered,
+    ServiceBusy,
+    WeChatBadAnswer,
+    WeChatBusy,
+    WeChatError,
+    WeChatMisconfigured,
+    WeChatNoAnswer,
+    WeChatQuotaExhausted,
+    WeChatRateLimited,
+    WeChatUnreachable,
+)
+from authsvc.sealing import KeyedHash
+from authsvc.services.accesstokens import AccessTokens
+from authsvc.types import MiniProgram, PhoneBudgets, WeChatPhone
+from authsvc.wechat.client import WeChatClient
+
+logger = logging.getLogger(__name__)
+
+_DAY = 86400
+_CHINA = 8 * 3600
+# A code lives five minutes. Twice that, for clocks that disagree.
+_CODE_MEMORY_SECONDS = 600
+_SWEEP_SECONDS = 600.0
+# WeChat's clock may be ahead of ours by this much.
+_FUTURE_SECONDS = 60
+# Codes that WeChat refused cost nothing, but are not a way to ask it without end.
+_REFUSALS_PER_USER = 20
+# WeChat did not look at the code: it may come again.
+_UNSPENT = (WeChatUnreachable, WeChatMisconfigured, WeChatQuotaExhausted, WeChatRateLimited)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What one call reserves: a code, by its hash, and one call of each budget (subject, limit) on a day.
+
+    A limit of 0 is none. ``refused`` is where refusals of this user are counted.
+    """
+
+    code_hash: str
+    day: int
+    budgets: tuple[tuple[str, int], ...]
+    refused: str | None
+
+
+class PhoneCodes:
+    """Asks WeChat for numbers, within budgets."""
+
+    def __init__(
+        self,
+        *,
+        wechat: WeChatClient,
+        access_tokens: AccessTokens,
+        database: Database,
+        hashes: KeyedHash,
+        budgets: PhoneBudgets,
+        max_age: int,
+        clock: SystemClock,
+    ) -> None:
+        """``max_age`` is how old the user's tap may be, in seconds by WeChat's watermark."""
+        self._wechat = wechat
+        self._access_tokens = access_tokens
+        self._database = database
+        self._hashes = hashes
+        self._budgets = budgets
+        self._max_age = max_age
+        self._clock = clock
+        self._sweep_at = 0.0
+
+    def number(self, app: MiniProgram, code: str, openid: str | None = None, address: str | None = None) -> WeChatPhone:
+        """Return the number behind ``code``; ``openid`` and the client's IP ``address`` wherever they are known.
+
+        Raises PhoneCodeInvalid (also for a code seen before, which is not sent again), PhoneBudgetExhausted,
+        PhoneUnanswered (a new tap is needed), or a WeChatError after which the same code may be tried again.
+        """
+        self._sweep()
+        claim = self._claim(app, code, openid, address)
+        try:
+            phone = self._access_tokens.call(app, lambda token: self._wechat.phone_number(app, token, code, openid))
+        except PhoneCodeInvalid:
+            self._give_back(claim, is_refused=True)
+            raise
+        except _UNSPENT:
+            self._give_back(claim, is_refused=False)
+            raise
+        except (WeChatBusy, WeChatNoAnswer) as error:
+            raise _unanswered(error) from None
+        if not -_FUTURE_SECONDS <= self._clock.now() - phone.tapped_at <= self._max_age:
+            raise PhoneCodeInvalid("the tap is too old, or a clock is wrong")
+        return phone
+
+    def calls_today(self, app: MiniProgram) -> int:
+        """Return how many numbers of this app WeChat was asked for today."""
+        subject, day = _everybody(app), self._today()
+        return self._database.read(lambda connection: phonecalls.count(connection, subject, day))
+
+    def _claim(self, app: MiniProgram, code: str, openid: str | None, address: str | None) -> _Claim:
+        """Take the code and one call of each budget. The app's comes last: everybody waits for its row."""
+        user = None if openid is None else self._hashes.of("user", app.appid, openid)
+        budgets = [(_everybody(app), self._budgets.per_app)]
+        if address is not None and self._budgets.per_address:
+            budgets.insert(0, (f"addr:{self._hashes.of('address', _network(address))}", self._budgets.per_address))
+        if user is not None and self._budgets.per_user:
+            budgets.insert(0, (f"user:{user}", self._budgets.per_user))
+        code_hash = self._hashes.of("code", app.appid, code)
+        claim = _Claim(code_hash, self._today(), tuple(budgets), None if user is None else f"refused:{user}")
+        self._database.run(lambda connection: self._reserve(connection, claim))
+        return claim
+
+    def _reserve(self, connection: Connection, claim: _Claim) -> None:
+        """Reserve everything of a claim; whatever is raised undoes all of it."""
+        if not phonecalls.claim_code(connection, claim.code_hash, int(self._clock.now())):
+            raise PhoneCodeInvalid("this code was sent before")
+        if claim.refused and phonecalls.count(connection, claim.refused, claim.day) >= _REFUSALS_PER_USER:
+            raise PhoneBudgetExhausted("too many refused codes of one user")
+        for subject, limit in claim.budgets:
+            if phonecalls.add(connection, subject, claim.day) > limit > 0:
+                kind = PhoneCallsStopped if subject.startswith("app:") else PhoneBudgetExhausted
+                raise kind(f"the {subject[:4]} budget of {limit} a day is used up")
+
+    def _give_back(self, claim: _Claim, *, is_refused: bool) -> None:
+        """Return the budgets of a call that cost nothing. A refused code stays taken, and is counted apart."""
+
+        def undo(connection: Connection) -> None:
+            for subject, _ in claim.budgets:
+                phonecalls.take_back(connection, subject, claim.day)
+            if not is_refused:
+                phonecalls.release_code(connection, claim.code_hash)
+            elif claim.refused is not None:
+                phonecalls.add(connection, claim.refused, claim.day)
+
+        try:
+            self._database.run(undo)
+        except ServiceBusy as error:  # what WeChat said matters more to the caller than our counters
+            logger.warning("a phone call that cost nothing stays counted: %s", error)
+
+    def _sweep(self) -> None:
+        """Forget old codes and days, now and then, on its own: a DELETE that looks around waits for every lock."""
+        now = self._clock.now()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + _SWEEP_SECONDS
+        codes_before, days_before = int(now) - _CODE_MEMORY_SECONDS, self._today() - 1
+        try:
+            self._database.run(
+                lambda connection: phonecalls.sweep(connection, codes_before=codes_before, days_before=days_before)
+            )
+        except ServiceBusy as error:
+            logger.info("old phone codes not swept: %s", error)
+
+    def _today(self) -> int:
+        return (int(self._clock.now()) + _CHINA) // _DAY
+
+
+def _everybody(app: MiniProgram) -> str:
+    return f"app:{app.appid}"
+
+
+def _network(address: str) -> str:
+    """Return what one subscriber holds: an IPv4 address, or a /64 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _unanswered(error: WeChatError) -> PhoneUnanswered:
+    if isinstance(error, WeChatBadAnswer):
+        logger.error("unusable answer to a phone code: %s", error)
+    return PhoneUnanswered(str(error), error.errcode, error.errmsg)
