@@ -15,6 +15,7 @@ from authsvc.db.models import db
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash, Sealer
 from authsvc.services import Services
+from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
 from authsvc.services.apps import Apps
 from authsvc.services.closing import AccountClosing
@@ -23,18 +24,24 @@ from authsvc.services.login import LoginService
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
 from authsvc.services.people import PeopleService
+from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
+from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
 from authsvc.services.tickets import RegistrationTickets
 from authsvc.signing.keyset import ALGORITHM, KeySet, load_keys
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
+from authsvc.tokenstore.file import FileShelf
+from authsvc.tokenstore.shelf import Shelf
+from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.types import TokenPolicy
 from authsvc.web import access, bodies
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
+from authsvc.web.internal import internal
 from authsvc.web.ops import ops
 from authsvc.web.people import people
 from authsvc.web.phone import phone
@@ -69,7 +76,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
 
     access.install(app)
     web_errors.install(app)
-    for blueprint in (auth, people, phone, qrcode, wellknown, ops):
+    for blueprint in (auth, people, phone, qrcode, wellknown, ops, internal):
         app.register_blueprint(blueprint)
     return app
 
@@ -102,7 +109,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
     native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
     apps = Apps(settings.apps)
     transport = Transport(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
-    wechat = WeChatClient(transport)
+    wechat = WeChatClient(transport, settings.wx_token_api)
     pictures = PictureFolder(settings.instance_path / "avatars", f"{settings.public_base_url}/avatars")
     issuer = TokenIssuer(keys, settings.public_base_url, clock)
     tokens = SessionTokens(apps, issuer, RefreshTokens(secret_keys), settings.jwt_extra_claims)
@@ -110,6 +117,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
     session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
     accounts = AccountRules(settings.phone_account)
     closing = AccountClosing(database, pictures, clock, settings.account_cooling_off)
+    access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
     login = LoginService(
         apps=apps,
         wechat=wechat,
@@ -141,4 +149,25 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         people=people,
         closing=closing,
         health=HealthService(database, keys.signing_kid),
+        access_tokens=access_tokens,
+        phone_codes=PhoneCodes(
+            wechat=wechat,
+            access_tokens=access_tokens,
+            database=database,
+            hashes=KeyedHash(secret_keys, "phone calls"),
+            budgets=settings.phone_budgets,
+            max_age=settings.watermark_max_age,
+            clock=clock,
+        ),
+        service_credentials=ServiceCredentials(database, secret_keys, clock),
     )
+
+
+def _shelf(settings: Settings, clock: SystemClock) -> Shelf:
+    """Where access_tokens lie: in Redis for several machines, else in a file for one."""
+    if settings.redis_url is None:
+        return FileShelf(settings.instance_path / "access_token", clock)
+    # The Redis client is an extra: without REDIS_URL it need not be installed.
+    from authsvc.tokenstore.redis import RedisShelf
+
+    return RedisShelf(settings.redis_url, clock)

@@ -6,19 +6,20 @@ are mended. Any setting may come from a file named by ``NAME_FILE``.
 
 import base64
 import binascii
+import importlib.util
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import environs
 from dotenv import dotenv_values
 
-from authsvc.types import ExtraClaim, MiniProgram, PhonePolicy
+from authsvc.types import ExtraClaim, MiniProgram, PhoneBudgets, PhonePolicy, TokenApi
 
 WECHAT_API = "https://api.weixin.qq.com"
 
@@ -62,6 +63,9 @@ class Settings:
     wx_api_base: str = WECHAT_API
     wx_proxy: str | None = field(default=None, repr=False)
     wx_max_in_flight: int = 12
+    wx_token_api: TokenApi = "stable_token"  # noqa: S105 (an endpoint's name)
+    redis_url: str | None = field(default=None, repr=False)
+    phone_budgets: PhoneBudgets = field(default_factory=PhoneBudgets)
     watermark_max_age: int = 300
     login_retry_window: int = 60
     refresh_grace: int = 30
@@ -89,7 +93,8 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Every configured value that must not appear in a log."""
         keys = [base64.urlsafe_b64encode(key).decode().rstrip("=") for key in self.secret_keys]
-        passwords = [*_passwords(self.database_url), *_passwords(self.wx_proxy or "")]
+        addresses = (self.database_url, self.wx_proxy or "", self.redis_url or "")
+        passwords = [password for address in addresses for password in _passwords(address)]
         private_key = [self.jwt_private_key] if self.jwt_private_key else []
         return (*(app.secret for app in self.apps), *keys, *private_key, *passwords)
 
@@ -176,6 +181,13 @@ def _read(source: _Source) -> Settings | None:
         "wx_api_base": _api_base(source),
         "wx_proxy": source.text("WX_PROXY"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
+        "wx_token_api": _choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
+        "redis_url": _redis_url(source),
+        "phone_budgets": PhoneBudgets(
+            per_user=source.number("PHONE_DAILY_PER_USER", 5, 0, 10**6),
+            per_address=source.number("PHONE_DAILY_PER_ADDRESS", 300, 0, 10**9),
+            per_app=source.number("PHONE_DAILY_TOTAL", 10_000, 0, 10**9),
+        ),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
         "phone_account": _choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
@@ -287,6 +299,17 @@ def _database_url(source: _Source, instance: Path) -> str:
     value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
     if not value.startswith(("sqlite:///", "mysql+pymysql://", "mysql+mysqldb://")):
         source.problems.append("DATABASE_URL must begin with sqlite:/// or mysql://")
+    return value
+
+
+def _redis_url(source: _Source) -> str | None:
+    value = source.text("REDIS_URL")
+    if value is None:
+        return None
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        source.problems.append("REDIS_URL must begin with redis://, rediss:// or unix://")
+    elif importlib.util.find_spec("redis") is None:
+        source.problems.append("REDIS_URL is set, but the Redis client is missing (pip install 'authsvc[redis]')")
     return value
 
 

@@ -25,6 +25,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"\b({_NAMES})=[^&\s\"'<>]+"), rf"\1={MASK}"),
     (re.compile(rf"""(\\*["'](?:{_NAMES})\\*["']\s*:\s*\\*["'])[^"'\\]+"""), rf"\1{MASK}"),
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"\b(basic)\s+[A-Za-z0-9+/]{16,}=*", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+=*"), MASK),
 )
 # What a terminal or a collector of lines obeys: a path with %0A in it must not become a line of its own.

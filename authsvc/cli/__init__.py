@@ -4,6 +4,8 @@ import click
 
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
+from authsvc.cli.services import services
+from authsvc.cli.token import token
 
 
 @click.group()
@@ -11,5 +13,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-authsvc.add_command(init)
-authsvc.add_command(errors)
+for _command in (init, errors, services, token):
+    authsvc.add_command(_command)

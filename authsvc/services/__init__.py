@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.closing import AccountClosing
 from authsvc.services.health import HealthService
 from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
+from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.registration import RegistrationService
+from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
 
 
@@ -20,3 +23,6 @@ class Services:
     people: PeopleService
     closing: AccountClosing
     health: HealthService
+    access_tokens: AccessTokens
+    phone_codes: PhoneCodes
+    service_credentials: ServiceCredentials

@@ -1,16 +1,19 @@
 """Who may enter."""
 
+import base64
+import binascii
 import re
 
 from flask import current_app, request
 
 from authsvc.errors import Unauthenticated
 from authsvc.signing.tokens import TokenChecker
-from authsvc.types import Caller, VerifiedClaims
+from authsvc.types import Caller, ServiceScope, VerifiedClaims
 from authsvc.web.access import services
 
 # The scheme is case-insensitive (RFC 9110 §11.1), and some front ends write it in lower case.
 _BEARER = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
+_BASIC = re.compile(r"basic +([A-Za-z0-9+/=]+) *\Z", re.IGNORECASE)
 
 
 def caller() -> Caller:
@@ -28,3 +31,23 @@ def claims(*, allow_expired: bool = False) -> VerifiedClaims:
         raise Unauthenticated("no bearer token")
     checker: TokenChecker = current_app.extensions["authsvc-tokens"]
     return checker.check(match[1], allow_expired=allow_expired)
+
+
+def service(scope: ServiceScope) -> str:
+    """Return the name of the service that calls, and that may do ``scope``.
+
+    Its credential ``name.secret`` comes as a bearer token, or as HTTP Basic with the name as user and the secret as
+    password. Raises NoSuchRoute while no credential exists, Unauthenticated, NotPermitted.
+    """
+    return services().service_credentials.check(_credential(request.headers.get("Authorization", "")), scope)
+
+
+def _credential(header: str) -> str | None:
+    if match := _BEARER.match(header):
+        return match[1]
+    if match := _BASIC.match(header):
+        try:
+            return base64.b64decode(match[1], validate=True).decode("ascii").replace(":", ".", 1)
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    return None

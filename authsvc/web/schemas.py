@@ -36,6 +36,8 @@ _SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
 # wx.login codes are 32 alphanumerics, phone codes 64 hex digits; observed, not promised.
 CODE = re.compile(r"[0-9A-Za-z_-]{1,128}\Z")
 APPID = re.compile(r"wx[0-9a-f]{16}\Z")
+# An access_token as WeChat makes them, with room: visible ASCII.
+TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
 SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
 SCOPE = re.compile(r"(?:local|others|global)\Z")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")

@@ -99,16 +99,19 @@ class Service:
             self.flask("db", "upgrade")
             _copy_database(database, migrated)
 
-    def flask(self, *arguments: str) -> str:
-        """Run a flask command against this service's settings and return what it printed."""
+    def flask(self, *arguments: str, shows_secret: bool = False, fails: bool = False) -> str:
+        """Run a flask command against this service's settings and return what it printed.
+
+        What it prints is scanned for secrets, unless showing one is its purpose.
+        """
         command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
         done = subprocess.run(
             command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )
         with self.log.open("a") as log:
-            log.write(done.stdout + done.stderr)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+            log.write(done.stderr if shows_secret else done.stdout + done.stderr)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr if fails else done.stdout
 
     def _start(self) -> Process:
         process = Process(self._command, log=self.log, env=self.environment, cwd=self.folder)

@@ -1,0 +1,51 @@
+"""For the company's other services: the access_token, so that AppSecret lives here and nowhere else.
+
+Off (404) until an operator makes a credential. Answers have the two members of WeChat's own token endpoints, so a
+client written for those can be pointed here.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from authsvc.errors import InvalidRequest
+from authsvc.types import FetchedToken
+from authsvc.web import bodies, guards
+from authsvc.web.access import services
+from authsvc.web.schemas import APPID, TOKEN, Body, Text
+
+internal = Blueprint("internal", __name__, url_prefix="/internal/v1")
+
+
+class _Rejected(Body):
+    """A token that WeChat has taken for dead (40001, 40014, 42001)."""
+
+    appid = Text(18, APPID)
+    access_token = Text(1024, TOKEN, required=True)
+
+
+_REJECTED = _Rejected()
+
+
+@internal.get("/access_token")
+def access_token() -> Response:
+    """A live access_token of ``appid`` (default: the first app). Keep it a minute at most, and ask again."""
+    guards.service("access_token")
+    appid = request.args.get("appid")
+    if appid is not None and not APPID.match(appid):
+        raise InvalidRequest("query", fields={"appid": ["malformed"]})
+    return _lent(services().access_tokens.lend(appid))
+
+
+@internal.post("/access_token/rejected")
+def rejected() -> Response:
+    """A token to use instead of one that WeChat has rejected. Any number of services may report the same one."""
+    guards.service("access_token")
+    body: dict[str, Any] = bodies.read(_REJECTED)
+    return _lent(services().access_tokens.replace(body.get("appid"), body["access_token"]))
+
+
+def _lent(token: FetchedToken) -> Response:
+    response = bodies.write({"access_token": token.token, "expires_in": token.expires_in})
+    response.headers["Cache-Control"] = "no-store"
+    return response
