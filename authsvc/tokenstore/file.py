@@ -47,7 +47,10 @@ class FileShelf:
     name = "file"
 
     def __init__(self, folder: Path, clock: SystemClock) -> None:
-        """Remove what writers that were killed have left behind. Never fails: a bad folder shows when it is used."""
+        """Remove what killed writers have left behind. Never fails, and makes nothing: that waits for the first use,
+
+        since a command run as root (``flask db upgrade``) must not own the folder.
+        """
         self._folder = folder
         self._clock = clock
         self._unfit: set[tuple[str, str]] = set()
@@ -165,6 +168,8 @@ class FileShelf:
             raise _unavailable(error) from None
 
     def _sweep_all(self) -> None:
+        if not self._folder.is_dir():
+            return
         try:
             with self._open_folder() as folder:
                 apps = {found[1] for name in _names(folder) if (found := _DRAFT.match(name))}

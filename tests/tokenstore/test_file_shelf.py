@@ -305,3 +305,8 @@ def test_too_many_open_files_do_not_move_the_lock_away(
     monkeypatch.undo()
     assert [file.name for file in folder.iterdir()] == [f"{APP.appid}.lock"]
     release()
+
+
+def test_making_the_shelf_makes_no_folder(folder: Path, clock: Clock) -> None:
+    FileShelf(folder, clock)
+    assert not folder.exists()
