@@ -22,6 +22,7 @@ from authsvc.errors import WeChatError
 from authsvc.signing.keyset import create_key_file
 from authsvc.types import MiniProgram, WeChatSession
 from authsvc.wechat.client import WeChatClient
+from authsvc.wechat.transport import Transport
 from tests.conftest import APPID
 from tests.harness.leaks import Canaries, spellings
 from tests.harness.processes import free_port
@@ -174,7 +175,7 @@ def loud_log() -> Iterator[io.StringIO]:
 def test_no_exception_of_a_call_carries_what_was_sent(kind: str, simulator: Simulator, loud_log: io.StringIO) -> None:
     """Neither printed, nor logged with its traceback, nor taken apart by an error reporter."""
     with FAILURES[kind](simulator) as address:
-        client = WeChatClient(address, max_in_flight=2)
+        client = WeChatClient(Transport(address, max_in_flight=2))
         with pytest.raises(WeChatError) as caught:
             client.code2session(MiniProgram(APPID, SECRET, "us"), CODE)
     error = caught.value
@@ -193,7 +194,7 @@ def test_the_check_finds_a_log_without_scrubber(
 ) -> None:
     monkeypatch.setattr(logs.Scrubber, "scrub", lambda self, text: text)
     with FAILURES["bad status"](simulator) as address, pytest.raises(WeChatError):
-        WeChatClient(address, max_in_flight=2).code2session(MiniProgram(APPID, SECRET, "us"), CODE)
+        WeChatClient(Transport(address, max_in_flight=2)).code2session(MiniProgram(APPID, SECRET, "us"), CODE)
     assert SECRET in loud_log.getvalue()
     assert CODE in loud_log.getvalue()
 

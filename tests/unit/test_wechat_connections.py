@@ -11,6 +11,7 @@ import pytest
 from authsvc.errors import WeChatUnreachable
 from authsvc.types import MiniProgram
 from authsvc.wechat.client import WeChatClient
+from authsvc.wechat.transport import Transport
 
 Afterwards = Callable[[socket.socket], None]
 APP = MiniProgram("wx4f4bc4dec97d474b", "f" * 32, "aud")
@@ -83,7 +84,7 @@ def test_a_pooled_connection_is_used_again_only_while_it_is_open_and_silent(
     far_end_that: Callable[[Afterwards], FarEnd], afterwards: Afterwards, connections: int
 ) -> None:
     far_end = far_end_that(afterwards)
-    client = WeChatClient(far_end.url, max_in_flight=1)
+    client = WeChatClient(Transport(far_end.url, max_in_flight=1))
     for code in ("one", "two"):
         assert client.code2session(APP, code).openid == "o1"
         assert far_end.is_done.acquire(timeout=5)
@@ -93,13 +94,13 @@ def test_a_pooled_connection_is_used_again_only_while_it_is_open_and_silent(
 
 def test_a_path_in_the_address_is_kept(far_end_that: Callable[[Afterwards], FarEnd]) -> None:
     far_end = far_end_that(_keep)
-    WeChatClient(f"{far_end.url}/wechat", max_in_flight=1).code2session(APP, "one")
+    WeChatClient(Transport(f"{far_end.url}/wechat", max_in_flight=1)).code2session(APP, "one")
     assert far_end.requests[0].startswith(b"GET /wechat/sns/jscode2session?")
 
 
 def test_a_proxy_for_plain_http_gets_the_whole_address(far_end_that: Callable[[Afterwards], FarEnd]) -> None:
     proxy = far_end_that(_keep)
-    WeChatClient("http://127.0.0.1:9", max_in_flight=1, proxy=proxy.url).code2session(APP, "one")
+    WeChatClient(Transport("http://127.0.0.1:9", max_in_flight=1, proxy=proxy.url)).code2session(APP, "one")
     assert proxy.requests[0].startswith(b"GET http://127.0.0.1:9/sns/jscode2session?")
 
 
@@ -107,4 +108,4 @@ def test_a_refused_connection_is_reported_as_never_left() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(WeChatUnreachable):
-        WeChatClient(f"http://127.0.0.1:{port}", max_in_flight=1).code2session(APP, "one")
+        WeChatClient(Transport(f"http://127.0.0.1:{port}", max_in_flight=1)).code2session(APP, "one")

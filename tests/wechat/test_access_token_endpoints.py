@@ -12,6 +12,7 @@ from authsvc import errors as e
 from authsvc.types import MiniProgram
 from authsvc.wechat.client import WeChatClient, session_signature
 from authsvc.wechat.errcodes import ERRORS, PHONE_ENDPOINT, kind_of
+from authsvc.wechat.transport import Transport
 from tests.conftest import APPID
 from tests.harness.leaks import Canaries
 from tests.harness.simulator import Simulator
@@ -41,7 +42,7 @@ def app(app_secret: str) -> MiniProgram:
 
 @pytest.fixture
 def client(wechat: Simulator) -> WeChatClient:
-    return WeChatClient(wechat.url, max_in_flight=20)
+    return WeChatClient(Transport(wechat.url, max_in_flight=20))
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_the_stable_token_is_asked_for_in_normal_mode_with_a_sized_json_body(
 
 
 def test_the_old_endpoint_is_used_by_setting(wechat: Simulator, app: MiniProgram) -> None:
-    fetched = WeChatClient(wechat.url, max_in_flight=1, token_api="token").fetch_access_token(app)
+    fetched = WeChatClient(Transport(wechat.url, max_in_flight=1), "token").fetch_access_token(app)
     assert (fetched.token, fetched.source) == (wechat.tokens("token")["access_token"], "token")
     assert [call["method"] for call in wechat.journal(path=PLAIN)] == ["GET"]
 
@@ -129,7 +130,7 @@ def test_which_calls_are_repeated_after_which_trouble(
 ) -> None:
     """stable_token may be asked twice; a phone code and the old token endpoint only when nothing was done."""
     is_busy = fault["kind"] == "errcode"
-    plain = WeChatClient(wechat.url, max_in_flight=1, token_api="token")
+    plain = WeChatClient(Transport(wechat.url, max_in_flight=1), "token")
     code = wechat.phone_code("lan")
     wechat.clear()
     for path, call, repeats in (
