@@ -25,6 +25,7 @@ from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
+from authsvc.services.phones import PhoneService
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
 from authsvc.services.servicecredentials import ServiceCredentials
@@ -35,6 +36,7 @@ from authsvc.services.tickets import RegistrationTickets
 from authsvc.signing.keyset import ALGORITHM, KeySet, load_keys
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.tokenstore.file import FileShelf
+from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.types import TokenPolicy
@@ -74,7 +76,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.extensions["authsvc-published"] = _published(settings, keys)
     app.extensions["authsvc"] = _services(settings, database, keys, clock)
 
-    access.install(app)
+    access.install(app, settings.trusted_proxies)
     web_errors.install(app)
     for blueprint in (auth, people, phone, qrcode, wellknown, ops, internal):
         app.register_blueprint(blueprint)
@@ -118,6 +120,27 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
     accounts = AccountRules(settings.phone_account)
     closing = AccountClosing(database, pictures, clock, settings.account_cooling_off)
     access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
+    sealed_data = SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age)
+    phone_codes = PhoneCodes(
+        wechat=wechat,
+        access_tokens=access_tokens,
+        database=database,
+        hashes=KeyedHash(secret_keys, "phone calls"),
+        budgets=settings.phone_budgets,
+        max_age=settings.watermark_max_age,
+        clock=clock,
+    )
+    phones = PhoneService(
+        apps=apps,
+        database=database,
+        accounts=accounts,
+        session_keys=session_keys,
+        sealed_data=sealed_data,
+        codes=phone_codes,
+        tokens=tokens,
+        policy=native,
+        clock=clock,
+    )
     login = LoginService(
         apps=apps,
         wechat=wechat,
@@ -125,9 +148,10 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         accounts=accounts,
         closing=closing,
         session_keys=session_keys,
-        sealed_data=SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age),
+        sealed_data=sealed_data,
         attempts=LoginAttempts(database, clock, settings.login_retry_window),
         login_hashes=KeyedHash(secret_keys, "login attempts"),
+        phone_codes=phone_codes,
         tickets=tickets,
         tokens=tokens,
         policy=native,
@@ -150,15 +174,8 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         closing=closing,
         health=HealthService(database, keys.signing_kid),
         access_tokens=access_tokens,
-        phone_codes=PhoneCodes(
-            wechat=wechat,
-            access_tokens=access_tokens,
-            database=database,
-            hashes=KeyedHash(secret_keys, "phone calls"),
-            budgets=settings.phone_budgets,
-            max_age=settings.watermark_max_age,
-            clock=clock,
-        ),
+        phone_codes=phone_codes,
+        phones=phones,
         service_credentials=ServiceCredentials(database, secret_keys, clock),
     )
 
@@ -167,7 +184,4 @@ def _shelf(settings: Settings, clock: SystemClock) -> Shelf:
     """Where access_tokens lie: in Redis for several machines, else in a file for one."""
     if settings.redis_url is None:
         return FileShelf(settings.instance_path / "access_token", clock)
-    # The Redis client is an extra: without REDIS_URL it need not be installed.
-    from authsvc.tokenstore.redis import RedisShelf
-
     return RedisShelf(settings.redis_url, clock)

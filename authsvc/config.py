@@ -6,7 +6,6 @@ are mended. Any setting may come from a file named by ``NAME_FILE``.
 
 import base64
 import binascii
-import importlib.util
 import os
 import re
 import tomllib
@@ -63,6 +62,7 @@ class Settings:
     wx_api_base: str = WECHAT_API
     wx_proxy: str | None = field(default=None, repr=False)
     wx_max_in_flight: int = 12
+    trusted_proxies: int = 0
     wx_token_api: TokenApi = "stable_token"  # noqa: S105 (an endpoint's name)
     redis_url: str | None = field(default=None, repr=False)
     phone_budgets: PhoneBudgets = field(default_factory=PhoneBudgets)
@@ -181,6 +181,7 @@ def _read(source: _Source) -> Settings | None:
         "wx_api_base": _api_base(source),
         "wx_proxy": source.text("WX_PROXY"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
+        "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),
         "wx_token_api": _choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
         "redis_url": _redis_url(source),
         "phone_budgets": PhoneBudgets(
@@ -308,8 +309,6 @@ def _redis_url(source: _Source) -> str | None:
         return None
     if not value.startswith(("redis://", "rediss://", "unix://")):
         source.problems.append("REDIS_URL must begin with redis://, rediss:// or unix://")
-    elif importlib.util.find_spec("redis") is None:
-        source.problems.append("REDIS_URL is set, but the Redis client is missing (pip install 'authsvc[redis]')")
     return value
 
 

@@ -250,7 +250,7 @@ class LoginCodeUsed(WeChatError):
 class LoginCodeIsPhoneCode(LoginCodeInvalid):
     """What came as login code has the shape of a phone-button code: both are called ``code`` and get mixed up."""
 
-    error = "wx_code_mixed_up"
+    error = "wx_code_is_phone_code"
     zh = "这是手机号按钮返回的 code，请传 wx.login 返回的 code"
     en = "This is the code of the phone button; send the one from wx.login"
     action: ClassVar[Action] = "fix_request"
@@ -268,7 +268,7 @@ class PhoneCodeInvalid(WeChatError):
 class PhoneCodeIsLoginCode(PhoneCodeInvalid):
     """What came as phone code has the shape of a ``wx.login`` code."""
 
-    error = "wx_code_mixed_up"
+    error = "wx_phone_code_is_login_code"
     zh = "这是 wx.login 返回的 code，请传手机号按钮（bindgetphonenumber）返回的 code"
     en = "This is the code of wx.login; send the one from the phone button (bindgetphonenumber)"
     action: ClassVar[Action] = "fix_request"
@@ -287,6 +287,7 @@ class PhoneBudgetExhausted(AuthSvcError):
 class PhoneCallsStopped(PhoneBudgetExhausted):
     """The mini program's budget of the day is used up: nobody gets a number until tomorrow, or a higher setting."""
 
+    error = "phone_calls_stopped"
     alarm = True
 
 
@@ -387,6 +388,7 @@ class WeChatNoAnswer(WeChatError):
 class PhoneUnanswered(WeChatNoAnswer):
     """The phone code left and no usable answer came: it may be spent, so a new one is needed."""
 
+    error = "wx_phone_no_answer"
     zh = "微信服务无响应，请再次点击获取手机号"
     en = "WeChat did not answer; tap the phone button again"
     action: ClassVar[Action] = "tap_again"

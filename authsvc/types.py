@@ -146,6 +146,7 @@ class LoginCommand:
     appid: str | None = None
     referer: str | None = field(default=None, repr=False)
     idempotency_key: str | None = field(default=None, repr=False)
+    address: str | None = field(default=None, repr=False)
     device: str = ""
 
 

@@ -4,11 +4,7 @@ from sqlalchemy import Connection
 
 from authsvc.db.statements import Statement
 
-_CLAIM_CODE = Statement(
-    "INSERT INTO spent_phone_codes (code_hash, spent_at) VALUES (:code_hash, :now) ON CONFLICT DO NOTHING",
-    # ON DUPLICATE KEY UPDATE would count an untouched row as one changed: SQLAlchemy's drivers ask for found rows.
-    mysql="INSERT IGNORE INTO spent_phone_codes (code_hash, spent_at) VALUES (:code_hash, :now)",
-)
+_CLAIM_CODE = Statement("INSERT INTO spent_phone_codes (code_hash, spent_at) VALUES (:code_hash, :now)")
 _RELEASE_CODE = Statement("DELETE FROM spent_phone_codes WHERE code_hash = :code_hash")
 _ADD = Statement(
     "INSERT INTO phone_calls (subject, day, calls) VALUES (:subject, :day, 1)"
@@ -24,7 +20,7 @@ _SWEEP_DAYS = Statement("DELETE FROM phone_calls WHERE day < :before")
 
 def claim_code(connection: Connection, code_hash: str, now: int) -> bool:
     """Make this code the caller's to send; False when it was sent before."""
-    return _CLAIM_CODE.run(connection, code_hash=code_hash, now=now).rowcount == 1
+    return _CLAIM_CODE.run_unless_taken(connection, code_hash=code_hash, now=now) is not None
 
 
 def release_code(connection: Connection, code_hash: str) -> None:

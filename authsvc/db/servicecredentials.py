@@ -24,9 +24,7 @@ _LIST = Statement(f"{_COLUMNS} ORDER BY name")
 _ANY = Statement("SELECT 1 FROM service_credentials LIMIT 1")
 _INSERT = Statement(
     "INSERT INTO service_credentials (name, secret_hash, scopes, created_at)"
-    " VALUES (:name, :secret_hash, :scopes, :now) ON CONFLICT DO NOTHING",
-    mysql="INSERT IGNORE INTO service_credentials (name, secret_hash, scopes, created_at)"
-    " VALUES (:name, :secret_hash, :scopes, :now)",
+    " VALUES (:name, :secret_hash, :scopes, :now)"
 )
 _DELETE = Statement("DELETE FROM service_credentials WHERE name = :name")
 
@@ -49,14 +47,14 @@ def exists(connection: Connection) -> bool:
 
 def insert(connection: Connection, credential: ServiceCredential) -> bool:
     """Add a credential; False when the name is taken."""
-    added = _INSERT.run(
+    added = _INSERT.run_unless_taken(
         connection,
         name=credential.name,
         secret_hash=credential.secret_hash,
         scopes=" ".join(credential.scopes),
         now=credential.created_at,
     )
-    return added.rowcount == 1
+    return added is not None
 
 
 def delete(connection: Connection, name: str) -> bool:

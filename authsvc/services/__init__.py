@@ -8,6 +8,7 @@ from authsvc.services.health import HealthService
 from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
+from authsvc.services.phones import PhoneService
 from authsvc.services.registration import RegistrationService
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
@@ -25,4 +26,5 @@ class Services:
     health: HealthService
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
+    phones: PhoneService
     service_credentials: ServiceCredentials

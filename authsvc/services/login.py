@@ -19,6 +19,7 @@ from authsvc.services.apps import Apps
 from authsvc.services.closing import AccountClosing
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
+from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
@@ -65,6 +66,7 @@ class LoginService:
         sealed_data: SealedData,
         attempts: LoginAttempts,
         login_hashes: KeyedHash,
+        phone_codes: PhoneCodes,
         tickets: RegistrationTickets,
         tokens: SessionTokens,
         policy: TokenPolicy,
@@ -79,6 +81,7 @@ class LoginService:
         self._sealed_data = sealed_data
         self._attempts = attempts
         self._login_hashes = login_hashes
+        self._phone_codes = phone_codes
         self._tickets = tickets
         self._tokens = tokens
         self._policy = policy
@@ -106,15 +109,22 @@ class LoginService:
 
     def _carry_out(self, app: MiniProgram, command: LoginCommand, login_hash: str | None) -> LoginResult | Stranger:
         exchanged = self._wechat.code2session(app, command.code)
+        phone = self._number(app, command, exchanged.openid)
         keys = [exchanged.session_key]
 
         def work(connection: Connection) -> _Outcome | None:
-            return self._transact(connection, app, command, exchanged, login_hash, keys)
+            return self._transact(connection, app, command, exchanged, phone, login_hash, keys)
 
         outcome = self._counting_refusals(keys, lambda: self._database.run(work))
         if outcome is None:
             return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid))
         return self._result(command, exchanged.openid, outcome)
+
+    def _number(self, app: MiniProgram, command: LoginCommand, openid: str) -> PhoneNumber | None:
+        """Ask WeChat for the number behind the phone code, if there is one; it refuses another person's."""
+        if command.phone_code is None:
+            return None
+        return phonenumbers.canonical(self._phone_codes.number(app, command.phone_code, openid, command.address))
 
     def _transact(
         self,
@@ -122,6 +132,7 @@ class LoginService:
         app: MiniProgram,
         command: LoginCommand,
         exchanged: WeChatSession,
+        phone: PhoneNumber | None,
         login_hash: str | None,
         keys: list[str],
     ) -> _Outcome | None:
@@ -131,7 +142,8 @@ class LoginService:
         held = self._session_keys.held(known, now) if known else []
         keys[:] = [exchanged.session_key, *(key for key in held if key != exchanged.session_key)]
         payload = self._open(connection, app, command, keys, exchanged.openid)
-        phone = phonenumbers.from_wechat(payload) if payload is not None and command.expects_phone else None
+        if payload is not None and command.expects_phone:
+            phone = phonenumbers.from_wechat(payload)
         profile = profiles.from_wechat(payload).over(command.claimed or Profile())
         admitted = self._admit(connection, app, command, exchanged, known, profile, phone, now)
         if admitted is None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import phonenumbers
 
-from authsvc.errors import DataRejected
-from authsvc.types import PhoneNumber
+from authsvc.errors import DataRejected, WeChatBadAnswer
+from authsvc.types import PhoneNumber, WeChatPhone
 
 _MAINLAND = "86"
 
@@ -19,6 +19,14 @@ def from_wechat(payload: Mapping[str, Any]) -> PhoneNumber:
     number = parse(payload.get("countryCode"), payload.get("purePhoneNumber"))
     if number is None:
         raise DataRejected("no phone number in the payload")
+    return number
+
+
+def canonical(phone: WeChatPhone) -> PhoneNumber:
+    """Return the number that WeChat gave for a phone code; raises WeChatBadAnswer when no country has such numbers."""
+    number = parse(phone.country_code, phone.national)
+    if number is None:
+        raise WeChatBadAnswer("the phone number is not possible")
     return number
 
 

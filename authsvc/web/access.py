@@ -4,10 +4,12 @@ import re
 import secrets
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authsvc import context
 from authsvc.services import Services
 
+_LOOPBACK = {None, "127.0.0.1", "::1"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -27,8 +29,20 @@ def request_id() -> str:
     return known
 
 
-def install(app: Flask) -> None:
-    """Give every answer its request id, and headers that keep tokens out of caches and sniffers."""
+def client_address() -> str | None:
+    """Return the client's IP address, or None when all that is known is a proxy on this machine."""
+    address = request.remote_addr
+    return None if address in _LOOPBACK else address
+
+
+def install(app: Flask, trusted_proxies: int) -> None:
+    """Give every answer its request id, and headers that keep tokens out of caches and sniffers.
+
+    ``trusted_proxies`` is how many proxies in front of us append to X-Forwarded-For; what others wrote there is not
+    believed.
+    """
+    if trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies)  # type: ignore[method-assign]  # Flask's own way
     app.before_request(_begin)
     app.after_request(_finish)
 

@@ -10,7 +10,7 @@ from authsvc.errors import InvalidRequest
 from authsvc.services.sessions import Scope
 from authsvc.types import Caller, LoginCommand, Session, TokenPolicy
 from authsvc.web import guards
-from authsvc.web.access import services
+from authsvc.web.access import client_address, services
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE, TOKENS_ANSWER, NativeRefresh, envelope, enveloped, tokens_view
 from authsvc.web.contracts.shape import Contract, Route, Use
@@ -30,6 +30,7 @@ def _login(route: Route) -> View:
             policy=route.policy,
             referer=request.headers.get("Referer"),
             idempotency_key=_idempotency_key(),
+            address=client_address(),
             device=_device(),
         )
         return route.render(services().login.log_in(command))
@@ -120,7 +121,8 @@ def _device() -> str:
 
 for _contract in CONTRACTS:
     for _route in _contract.routes:
-        _add(_contract, _route)
+        if _route.use in _VIEWS:
+            _add(_contract, _route)
 
 
 # --- native sessions ----------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.WeChatNoAnswer: 503,
     e.WeChatBadAnswer: 502,
     e.WeChatUnknownError: 502,
+    e.PhoneCallsStopped: 503,
     e.ServiceBusy: 503,
     e.InternalError: 500,
 }

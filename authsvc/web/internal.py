@@ -6,12 +6,14 @@ client written for those can be pointed here.
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
+from marshmallow import Schema, fields
 
-from authsvc.errors import InvalidRequest
 from authsvc.types import FetchedToken
 from authsvc.web import bodies, guards
 from authsvc.web.access import services
+from authsvc.web.contracts.native import NATIVE
+from authsvc.web.operations import Operation, describe
 from authsvc.web.schemas import APPID, TOKEN, Body, Text
 
 internal = Blueprint("internal", __name__, url_prefix="/internal/v1")
@@ -24,20 +26,35 @@ class _Rejected(Body):
     access_token = Text(1024, TOKEN, required=True)
 
 
+class LentToken(Schema):
+    """The two members of WeChat's own token endpoints, without an envelope."""
+
+    access_token = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "seconds that are left"})
+
+
+class _Wanted(Body):
+    appid = Text(18, APPID, description="default: the first app")
+
+
 _REJECTED = _Rejected()
+_WANTED = _Wanted()
+
+
+def _service_route(summary: str, wanted: Schema) -> Operation:
+    return Operation(NATIVE, summary, LentToken(), fields=wanted, bearer=True, tag="internal")
 
 
 @internal.get("/access_token")
+@describe(_service_route("A live access_token, with a service credential", _WANTED))
 def access_token() -> Response:
     """A live access_token of ``appid`` (default: the first app). Keep it a minute at most, and ask again."""
     guards.service("access_token")
-    appid = request.args.get("appid")
-    if appid is not None and not APPID.match(appid):
-        raise InvalidRequest("query", fields={"appid": ["malformed"]})
-    return _lent(services().access_tokens.lend(appid))
+    return _lent(services().access_tokens.lend(bodies.read_query(_WANTED).get("appid")))
 
 
 @internal.post("/access_token/rejected")
+@describe(_service_route("A token in place of one that WeChat rejected", _REJECTED))
 def rejected() -> Response:
     """A token to use instead of one that WeChat has rejected. Any number of services may report the same one."""
     guards.service("access_token")

@@ -1,5 +1,104 @@
-"""The phone blueprint: binding phone numbers. Its routes come with the access_token that they need."""
+"""The phone blueprint: numbers bound with one tap, by the code of the button or by what it encrypted."""
 
-from flask import Blueprint
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, request
+from marshmallow import ValidationError, fields, validates_schema
+
+from authsvc.services.phones import Binding
+from authsvc.types import Caller, EncryptedData
+from authsvc.web.access import client_address, services
+from authsvc.web.contracts import CONTRACTS
+from authsvc.web.contracts.native import NATIVE, NativeTokens, NativeUser, envelope, enveloped, tokens_view, user_view
+from authsvc.web.contracts.shape import Contract, Route
+from authsvc.web.operations import Operation, View, add
+from authsvc.web.schemas import Base64, Body, CodeField
 
 phone = Blueprint("phone", __name__)
+
+
+class PhoneFields(Body):
+    """The code of the phone button, or what it encrypted."""
+
+    code = CodeField(description="e.detail.code of the phone button; preferred")
+    encryptedData = Base64()
+    iv = Base64(exactly=16)
+
+    @validates_schema
+    def _either(self, data: dict[str, Any], **_: Any) -> None:
+        if "code" in data:
+            return
+        missing = {name: ["required"] for name in ("encryptedData", "iv") if name not in data}
+        if len(missing) == 2:
+            missing = {"code": ["required"]}
+        if missing:
+            raise ValidationError(missing)
+
+
+class NativeBinding(NativeUser):
+    """The caller with the number; ``tokens`` when the number showed that the caller is a user known before."""
+
+    tokens = fields.Nested(NativeTokens(), allow_none=True, required=True)
+
+
+def _bind(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    phones = services().phones
+    if "code" in body:
+        return _binding_view(phones.bind_by_code(caller, body["code"], client_address()))
+    return _binding_view(phones.bind_by_data(caller, EncryptedData(body["encryptedData"], body["iv"])))
+
+
+def _unbind(caller: Caller) -> Mapping[str, Any]:
+    return envelope(user_view(services().phones.unbind(caller)))
+
+
+def _binding_view(binding: Binding) -> dict[str, Any]:
+    tokens = tokens_view(binding.login)["data"] if binding.login else None
+    return envelope({**user_view(binding.user), "tokens": tokens})
+
+
+def _look_up(route: Route) -> View:
+    def look_up(body: dict[str, Any]) -> Mapping[str, Any]:
+        return route.render(services().phones.look_up(body["code"], request.headers.get("Referer"), client_address()))
+
+    return look_up
+
+
+def _add_contract(contract: Contract, route: Route) -> None:
+    operation = Operation(contract, route.summary, route.answer, fields=route.fields, tag="phone")
+    add(phone, route.method, route.rule, operation, _look_up(route))
+
+
+for _contract in CONTRACTS:
+    for _route in _contract.routes:
+        if _route.use == "look_up_phone":
+            _add_contract(_contract, _route)
+
+add(
+    phone,
+    "POST",
+    "/api/v1/me/phone",
+    Operation(
+        NATIVE,
+        "Bind or change the caller's phone number",
+        enveloped("NativeBindingAnswer", fields.Nested(NativeBinding(), required=True)),
+        fields=PhoneFields(),
+        guarded=True,
+        tag="phone",
+    ),
+    _bind,
+)
+add(
+    phone,
+    "DELETE",
+    "/api/v1/me/phone",
+    Operation(
+        NATIVE,
+        "Remove the caller's phone number",
+        enveloped("NativeUnbindAnswer", fields.Nested(NativeUser(), required=True)),
+        guarded=True,
+        tag="phone",
+    ),
+    _unbind,
+)

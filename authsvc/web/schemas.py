@@ -163,10 +163,10 @@ class EncryptedFields(Body):
 
 
 class CodeField(Text):
-    """The code of ``wx.login``."""
+    """A one-use code of WeChat: of ``wx.login`` unless the description says otherwise."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(128, CODE, description="code of wx.login; one use", **options)
+    def __init__(self, *, description: str = "code of wx.login; one use", **options: Any) -> None:
+        super().__init__(128, CODE, description=description, **options)
 
 
 class PhoneLoginFields(Body):
@@ -175,7 +175,7 @@ class PhoneLoginFields(Body):
     code = CodeField(required=True)
     encryptedData = Base64()
     iv = Base64(exactly=_BLOCK)
-    phoneCode = CodeField()
+    phoneCode = CodeField(description="e.detail.code of the phone button; preferred")
 
     @validates_schema
     def _either(self, data: dict[str, Any], **_: Any) -> None:

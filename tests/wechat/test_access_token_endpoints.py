@@ -216,7 +216,7 @@ def test_the_two_kinds_of_code_sent_to_the_wrong_place_are_told_by_name(
         client.phone_number(app, token, wechat.code("lan"))
     with pytest.raises(e.LoginCodeIsPhoneCode) as login:
         client.code2session(app, wechat.phone_code("lan"))
-    assert (phone.value.error, login.value.error) == ("wx_code_mixed_up", "wx_code_mixed_up")
+    assert (phone.value.error, login.value.error) == ("wx_phone_code_is_login_code", "wx_code_is_phone_code")
     assert (phone.value.errcode, login.value.errcode) == (40029, 40029)
     with pytest.raises(e.PhoneCodeInvalid) as plain:
         client.phone_number(app, token, "0" * 64)

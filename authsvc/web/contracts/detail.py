@@ -18,7 +18,7 @@ from authsvc.errors import (
     WeChatUnreachable,
 )
 from authsvc.services import phonenumbers
-from authsvc.types import LoginResult, Stranger, TokenPolicy
+from authsvc.types import LoginResult, PhoneNumber, Stranger, TokenPolicy
 from authsvc.web.contracts.shape import DAY, Contract, Problem, Route
 from authsvc.web.schemas import Body, CodeField, Integer, Text
 
@@ -30,6 +30,12 @@ _REGISTRATION = {TicketInvalid: "openid无效", PhoneTaken: "手机号已存在"
 
 class WxLoginQuery(Body):
     """The code of wx.login."""
+
+    code = CodeField(required=True)
+
+
+class WxPhoneQuery(Body):
+    """The code of the phone button."""
 
     code = CodeField(required=True)
 
@@ -57,6 +63,12 @@ class WxRegistered(Schema):
     phone = fields.String(required=True)
     sex = fields.Integer(required=True)
     token = fields.String(required=True)
+
+
+class WxPhone(Schema):
+    """The number behind a code of the phone button."""
+
+    phone = fields.String(required=True)
 
 
 class DetailError(Schema):
@@ -94,6 +106,11 @@ def _render_register(result: LoginResult) -> dict[str, Any]:
         "sex": result.user.profile.gender or 0,
         "token": result.token.text,
     }
+
+
+def _render_phone(phone: PhoneNumber) -> dict[str, Any]:
+    # Front ends of this contract know mainland numbers; a foreign one is told apart by its country code.
+    return {"phone": phone.national if phone.country_code == "86" else phone.e164}
 
 
 def _render_error(problem: Problem) -> dict[str, Any]:
@@ -149,6 +166,15 @@ DETAIL = Contract(
             render=_render_register,
             policy=_POLICY,
             status=201,
+        ),
+        Route(
+            use="look_up_phone",
+            method="GET",
+            rule="/wx/phone",
+            summary="The number behind a code of the phone button",
+            fields=WxPhoneQuery(),
+            answer=WxPhone(),
+            render=_render_phone,
         ),
     ),
 )

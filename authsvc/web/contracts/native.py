@@ -15,6 +15,8 @@ class NativeLogin(EncryptedFields):
 
     code = CodeField(required=True)
     appid = Text(18, APPID, description="which mini program; default: WeChat's Referer, then the first")
+    phoneCode = CodeField(description="e.detail.code of the phone button: signs in and binds the number in one call")
+    expectsPhone = Boolean(description="encryptedData is that of the phone button: bind the number in it")
     reopen = Boolean(description="open an account again that was closed and is not erased yet")
 
 
@@ -106,6 +108,8 @@ def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "code": data["code"],
         "appid": data.get("appid"),
+        "phone_code": data.get("phoneCode"),
+        "expects_phone": data.get("expectsPhone", False),
         "reopens": data.get("reopen", False),
         **what_came_sealed(data),
     }

@@ -1,0 +1,119 @@
+"""Phone numbers of signed-in people: bound with one tap, changed, removed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import identities, users
+from authsvc.db.database import Database
+from authsvc.errors import DataRejected, NotFound
+from authsvc.services import audit, phonenumbers
+from authsvc.services.accounts import AccountRules
+from authsvc.services.apps import Apps
+from authsvc.services.opening import SealedData
+from authsvc.services.phonecodes import PhoneCodes
+from authsvc.services.sessionkeys import SessionKeys
+from authsvc.services.sessions import open_session
+from authsvc.services.sessiontokens import SessionTokens
+from authsvc.types import Caller, EncryptedData, LoginResult, PhoneNumber, Session, TokenPolicy, User
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Whose number it is now. ``login`` is set when the caller turned out to be that user and is signed in anew."""
+
+    user: User
+    login: LoginResult | None
+
+
+class PhoneService:
+    """What may be done about phone numbers, by code (preferred) or by encryptedData."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        database: Database,
+        accounts: AccountRules,
+        session_keys: SessionKeys,
+        sealed_data: SealedData,
+        codes: PhoneCodes,
+        tokens: SessionTokens,
+        policy: TokenPolicy,
+        clock: SystemClock,
+    ) -> None:
+        self._apps = apps
+        self._database = database
+        self._accounts = accounts
+        self._session_keys = session_keys
+        self._sealed_data = sealed_data
+        self._codes = codes
+        self._tokens = tokens
+        self._policy = policy
+        self._clock = clock
+
+    def look_up(self, code: str, referer: str | None, address: str | None) -> PhoneNumber:
+        """Return the number behind a code of the phone button, for a front end that has nobody signed in yet.
+
+        Nothing is stored. Raises UnknownApp, PhoneCodeInvalid, PhoneBudgetExhausted or another WeChatError.
+        """
+        return phonenumbers.canonical(self._codes.number(self._apps.choose(None, referer), code, None, address))
+
+    def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
+        """Make the number behind a code of the phone button the caller's. Raises PhoneTaken, and as ``look_up``."""
+        app = self._apps.get(caller.session.appid)
+        phone = self._codes.number(app, code, caller.openid or None, address)
+        return self._bind(caller, phonenumbers.canonical(phone))
+
+    def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
+        """Make the number inside ``data`` the caller's. Raises DataRejected or PhoneTaken."""
+        keys: list[str] = []
+        try:
+            phone = self._database.read(lambda connection: self._open(connection, caller, data, keys))
+        except DataRejected:
+            self._database.run(lambda connection: self._sealed_data.count_failure(connection, keys))
+            raise
+        return self._bind(caller, phone)
+
+    def unbind(self, caller: Caller) -> User:
+        """Remove the caller's verified number; raises NotFound when there is none."""
+        now, user_id = self._now(), caller.user.id
+
+        def work(connection: Connection) -> User:
+            if not users.clear_phone(connection, user_id, now):
+                raise NotFound("no verified phone")
+            audit.record(connection, "phone_unbound", user_id, now)
+            return users.get(connection, user_id)
+
+        return self._database.run(work)
+
+    def _open(self, connection: Connection, caller: Caller, data: EncryptedData, keys: list[str]) -> PhoneNumber:
+        identity = identities.find_of_user(connection, caller.user.id, caller.session.appid)
+        if identity is None:
+            raise DataRejected("no identity in the session's app")
+        keys[:] = self._session_keys.held(identity, self._now())
+        app = self._apps.get(caller.session.appid)
+        payload = self._sealed_data.open(connection, app, keys, data, identity.openid)
+        return phonenumbers.from_wechat(payload)
+
+    def _bind(self, caller: Caller, phone: PhoneNumber) -> Binding:
+        now = self._now()
+
+        def work(connection: Connection) -> tuple[User, Session | None]:
+            user = users.get(connection, caller.user.id)
+            owner = self._accounts.bind_phone(connection, user, phone, now)
+            if owner.id == user.id:
+                return owner, None
+            # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
+            app = self._apps.get(caller.session.appid)
+            return owner, open_session(connection, owner, app, self._policy, caller.session.device, now)
+
+        user, session = self._database.run(work)
+        if session is None:
+            return Binding(user, None)
+        access = self._tokens.access(user, session, caller.openid, self._policy)
+        return Binding(user, LoginResult(user, session, access, caller.openid, self._tokens.refresh(session)))
+
+    def _now(self) -> int:
+        return int(self._clock.now())
