@@ -28,7 +28,8 @@ _SELECT = (
     "SELECT i.id, i.appid, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
     f" {users.COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
 )
-_FIND = Statement(f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid")
+_FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
+_FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
 _GET = Statement(f"{_SELECT} WHERE i.id = :id")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
 _LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
@@ -44,7 +45,8 @@ _SET_UNIONID = Statement("UPDATE identities SET unionid = :unionid WHERE id = :i
 _MOVE = Statement("UPDATE identities SET user_id = :into WHERE user_id = :user_id")
 _DELETE_ONE = Statement("DELETE FROM identities WHERE id = :id AND user_id = :user_id")
 _DELETE_ALL = Statement("DELETE FROM identities WHERE user_id = :user_id")
-_UNIONID_OWNER = Statement("SELECT user_id FROM unionids WHERE unionid = :unionid")
+_OWNER_SQL = f"SELECT {users.COLUMNS} FROM unionids o JOIN users u ON u.id = o.user_id WHERE o.unionid = :unionid"
+_UNIONID_OWNER = Statement(_OWNER_SQL, mysql=f"{_OWNER_SQL} FOR UPDATE")
 _CLAIM_UNIONID = Statement("INSERT INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)")
 _MOVE_UNIONIDS = Statement("UPDATE unionids SET user_id = :into WHERE user_id = :user_id")
 _DELETE_UNIONIDS = Statement("DELETE FROM unionids WHERE user_id = :user_id")
@@ -59,7 +61,7 @@ _CONFLICTS = Statement(
 
 
 def find(connection: Connection, appid: str, openid: str) -> Identity | None:
-    """Return this identity and its user, if known."""
+    """Return this identity and its user, if known; nobody else changes them until the transaction ends."""
     return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
 
 
@@ -113,10 +115,10 @@ def set_unionid(connection: Connection, identity_id: int, unionid: str) -> None:
     _SET_UNIONID.run(connection, id=identity_id, unionid=unionid)
 
 
-def find_unionid_owner(connection: Connection, unionid: str) -> int | None:
-    """Return the id of the user whose unionid this is, if anybody's."""
-    owner = _UNIONID_OWNER.run(connection, unionid=unionid).scalar()
-    return None if owner is None else int(owner)
+def find_unionid_owner(connection: Connection, unionid: str) -> User | None:
+    """Return whose unionid this is, if anybody's; nobody else changes them until the transaction ends."""
+    row = _UNIONID_OWNER.run(connection, unionid=unionid).first()
+    return None if row is None else users.from_row(tuple(row))
 
 
 def claim_unionid(connection: Connection, unionid: str, user_id: int) -> bool:

@@ -17,10 +17,12 @@ _INSERT = Statement(
     "INSERT INTO users (nickname, avatar_url, gender, status, token_version, created_at, updated_at,"
     " last_login_at) VALUES (:nickname, :avatar_url, :gender, 'active', 0, :now, :now, :now)"
 )
-_FIND = Statement(f"SELECT {COLUMNS} FROM users u WHERE u.id = :id")
-_FIND_BY_PHONE = Statement(f"SELECT {COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone")
-# A row lock where the database has them; SQLite's writers are alone anyway.
-_LOCK = Statement("SELECT id FROM users WHERE id = :id", mysql="SELECT id FROM users WHERE id = :id FOR UPDATE")
+_FIND_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.id = :id"
+_FIND = Statement(_FIND_SQL)
+# Whoever decides by what a user is locks the row, where the database has row locks; SQLite's writers are alone anyway.
+_LOCK = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
+_BY_PHONE_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone"
+_FIND_BY_PHONE = Statement(_BY_PHONE_SQL, mysql=f"{_BY_PHONE_SQL} FOR UPDATE")
 _RECORD_LOGIN = Statement(
     "UPDATE users SET last_login_at = :now, nickname = COALESCE(:nickname, nickname),"
     " avatar_url = COALESCE(:avatar_url, avatar_url), gender = COALESCE(:gender, gender) WHERE id = :id"
@@ -80,14 +82,14 @@ def get(connection: Connection, user_id: int) -> User:
 
 
 def find_by_phone(connection: Connection, phone: PhoneNumber) -> User | None:
-    """Return whose verified phone this is, if anybody's."""
+    """Return whose verified phone this is, if anybody's; nobody else changes them until the transaction ends."""
     row = _FIND_BY_PHONE.run(connection, country_code=phone.country_code, phone=phone.national).first()
     return None if row is None else from_row(tuple(row))
 
 
-def lock(connection: Connection, user_id: int) -> None:
-    """Make other transactions that lock this user wait for the end of this one."""
-    _LOCK.run(connection, id=user_id).all()
+def lock(connection: Connection, user_id: int) -> User:
+    """Return the user with this id, which must exist; nobody else changes them until the transaction ends."""
+    return from_row(tuple(_LOCK.run(connection, id=user_id).one()))
 
 
 def record_login(connection: Connection, user_id: int, profile: Profile, now: int) -> None:

@@ -3,6 +3,9 @@
 An identity is (appid, openid). In order: a known identity is its user; another identity with the same unionid lends
 its user; a verified phone lends its owner (``PHONE_ACCOUNT=link``); otherwise a new user is made. What the client
 merely claims never identifies anybody. All of it runs inside the caller's transaction; a lost race raises Restart.
+
+Every user that a rule decides about is read with a row lock first: under READ COMMITTED, two logins that turn out to
+concern one person would otherwise each decide by what the other is about to change.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +59,8 @@ class AccountRules:
     def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
         """Return the user of a known identity, after noting this login, a late unionid and a verified phone.
 
-        Raises AccountDisabled, or PhoneTaken when the phone is another user's and neither can give way.
+        ``known`` was found in this very transaction. Raises AccountDisabled, or PhoneTaken when the phone is another
+        user's and neither can give way.
         """
         user = known.user
         refuse_inactive(user)
@@ -73,19 +77,23 @@ class AccountRules:
         Raises AccountDisabled, or PhoneTaken when the phone is another user's and may not link.
         """
         owner = self.find_owner(connection, arrival, now)
-        user = owner or users.insert(connection, arrival.profile, now)
-        identity_id = self.add_identity(connection, arrival, user.id, now)
         if owner is None:
-            audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
-        if arrival.phone is not None:
-            user = self.bind_phone(connection, user, arrival.phone, now)
-        if owner is not None:
+            user = self._register(connection, arrival, now)
+        else:
+            # Before the identity is added: an owner is bare or not by what they had until now.
+            user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
             users.record_login(connection, user.id, arrival.profile, now)
+        identity_id = self.add_identity(connection, arrival, user.id, now)
         return Admitted(_wearing(user, arrival.profile), identity_id, is_new=owner is None)
+
+    def _register(self, connection: Connection, arrival: Arrival, now: int) -> User:
+        user = users.insert(connection, arrival.profile, now)
+        audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
+        return user if arrival.phone is None else self._take_phone(connection, user, arrival.phone, now)
 
     def find_owner(self, connection: Connection, arrival: Arrival, now: int) -> User | None:
         """Return the user that an unknown identity belongs to already, by unionid or verified phone."""
-        owner = self._unionid_owner(connection, arrival.unionid)
+        owner = identities.find_unionid_owner(connection, arrival.unionid) if arrival.unionid else None
         if owner is None and arrival.phone is not None:
             owner = self._phone_owner(connection, arrival, arrival.phone, now)
         if owner is not None:
@@ -119,15 +127,18 @@ class AccountRules:
             return user
         owner = users.find_by_phone(connection, phone)
         if owner is None:
-            if not users.set_phone(connection, user.id, phone, now):
-                raise Restart
-            audit.record(connection, "phone_bound", user.id, now)
-            return replace(user, phone=phone, claimed_phone=None)
+            return self._take_phone(connection, user, phone, now)
         if self._phone_policy == "reject" or not is_bare(connection, user):
             raise PhoneTaken(f"user {user.id} asked for the phone of user {owner.id}")
         refuse_inactive(owner)
         merge(connection, user, owner, now)
         return owner
+
+    def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, now: int) -> User:
+        if not users.set_phone(connection, user.id, phone, now):
+            raise Restart
+        audit.record(connection, "phone_bound", user.id, now)
+        return replace(user, phone=phone, claimed_phone=None)
 
     def _attach_unionid(self, connection: Connection, known: Identity, unionid: str, now: int) -> User:
         """A unionid has become known. If it is another user's, a bare one of the two is merged into the other;
@@ -138,7 +149,7 @@ class AccountRules:
         identities.set_unionid(connection, known.id, unionid)
         if identities.claim_unionid(connection, unionid, user.id):
             return user
-        owner = self._unionid_owner(connection, unionid)
+        owner = identities.find_unionid_owner(connection, unionid)
         if owner is None:
             raise Restart
         if owner.id == user.id or owner.status != "active":
@@ -151,13 +162,10 @@ class AccountRules:
         audit.record(connection, "unionid_conflict", user.id, now, f"with user {owner.id}")
         return user
 
-    def _unionid_owner(self, connection: Connection, unionid: str | None) -> User | None:
-        owner_id = identities.find_unionid_owner(connection, unionid) if unionid else None
-        return None if owner_id is None else users.get(connection, owner_id)
-
     def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
         """Somebody has the unionid: fine if it is the same user; otherwise another login just took it."""
-        if identities.find_unionid_owner(connection, unionid) != user_id:
+        owner = identities.find_unionid_owner(connection, unionid)
+        if owner is None or owner.id != user_id:
             raise Restart
 
     def _phone_owner(self, connection: Connection, arrival: Arrival, phone: PhoneNumber, now: int) -> User | None:

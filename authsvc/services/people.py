@@ -10,7 +10,7 @@ from authsvc.db.database import Database, Restart
 from authsvc.errors import IdentityTaken, LastIdentity, NotFound
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.services import audit
-from authsvc.services.accounts import AccountRules, Arrival
+from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.avatars import reencode
 from authsvc.services.sessionkeys import SessionKeys
@@ -45,7 +45,7 @@ class PeopleService:
         now = self._now()
 
         def work(connection: Connection) -> User:
-            stored = users.get(connection, caller.user.id)
+            stored = users.lock(connection, caller.user.id)
             changed = profile.over(stored.profile)
             users.set_profile(connection, stored.id, changed, now)
             return replace(stored, profile=changed)
@@ -94,10 +94,12 @@ class PeopleService:
 
     def _add(self, connection: Connection, caller: Caller, arrival: Arrival, exchanged: WeChatSession) -> None:
         now, user_id = self._now(), caller.user.id
+        # Merged into somebody else meanwhile, they would keep an identity that nobody can sign in with.
+        refuse_inactive(users.lock(connection, user_id))
         known = identities.find(connection, arrival.app.appid, arrival.openid)
         if known is None:
-            owner = exchanged.unionid and identities.find_unionid_owner(connection, exchanged.unionid)
-            if owner and owner != user_id:
+            owner = identities.find_unionid_owner(connection, exchanged.unionid) if exchanged.unionid else None
+            if owner is not None and owner.id != user_id:
                 raise IdentityTaken("unionid of another user")
             self._accounts.add_identity(connection, arrival, user_id, now)
             audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
