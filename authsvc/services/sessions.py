@@ -93,8 +93,9 @@ class SessionService:
             return replace(live, session=replace(session, counter=counter + 1, rotated_at=now))
         if counter == session.counter - 1 and self._grace and now - session.rotated_at <= self._grace:
             return live
-        sessions.end(connection, session_id, session.user_id, "reuse", now)
-        audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
+        # Of many who come at once with an old ticket, one ends the session, and there is one event.
+        if sessions.end(connection, session_id, session.user_id, "reuse", now):
+            audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
         return None
 
     def extend(self, caller: Caller, policy: TokenPolicy) -> None:
