@@ -65,9 +65,9 @@ def find(connection: Connection, appid: str, openid: str) -> Identity | None:
     return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
 
 
-def get(connection: Connection, identity_id: int) -> Identity:
-    """Return the identity with this id, which must exist."""
-    return _identity(tuple(_GET.run(connection, id=identity_id).one()))
+def get(connection: Connection, identity_id: int) -> Identity | None:
+    """Return the identity with this id, unless it has been removed."""
+    return _one(_GET.run(connection, id=identity_id).one_or_none())
 
 
 def find_of_user(connection: Connection, user_id: int, appid: str) -> Identity | None:

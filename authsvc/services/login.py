@@ -11,7 +11,7 @@ from authsvc.db import identities, loginattempts
 from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
-from authsvc.errors import DataRejected
+from authsvc.errors import DataRejected, LoginCodeUsed
 from authsvc.sealing import KeyedHash
 from authsvc.services import accounts, phonenumbers, profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
@@ -184,6 +184,8 @@ class LoginService:
 
         def work(connection: Connection) -> tuple[Identity, dict[str, Any] | None]:
             identity = identities.get(connection, int(earlier.identity_id or 0))
+            if identity is None:
+                raise LoginCodeUsed("the identity of the first request was removed since")
             accounts.refuse_inactive(identity.user)
             keys[:] = self._session_keys.held(identity, now)
             return identity, self._open(connection, app, command, keys, identity.openid)
