@@ -18,7 +18,7 @@ from authsvc.db.sessions import LiveSession
 from authsvc.errors import NotFound, SessionEnded, Unauthenticated
 from authsvc.services import audit
 from authsvc.services.accounts import refuse_inactive
-from authsvc.services.sessiontokens import NATIVE, SessionTokens
+from authsvc.services.sessiontokens import SessionTokens
 from authsvc.types import Caller, LoginResult, MiniProgram, Session, TokenPolicy, User, VerifiedClaims
 
 ABSOLUTE_SECONDS = 90 * 86400
@@ -59,7 +59,7 @@ class SessionService:
         Raises Unauthenticated or SessionEnded; an old token ends the session.
         """
         session_id, counter = self._tokens.read_refresh(refresh_token)
-        return self._renew(session_id, counter, NATIVE, self._policy)
+        return self._renew(session_id, counter, self._policy)
 
     def renew(self, claims: VerifiedClaims, policy: TokenPolicy) -> LoginResult:
         """Rotate a session whose front end has one token only: a new token for the latest one.
@@ -67,34 +67,43 @@ class SessionService:
         The token may have expired, the session may not. Raises as ``refresh`` does, and for another contract's token.
         """
         session_id, _, counter = claims.jti.rpartition(".")
-        if session_id != claims.session_id or not counter.isdigit():
+        if session_id != claims.session_id or not counter.isdecimal():
             raise Unauthenticated("not a token that renews itself")
-        return self._renew(session_id, int(counter), policy.contract, policy)
+        return self._renew(session_id, int(counter), policy, claims)
 
-    def _renew(self, session_id: str, counter: int, contract: str, policy: TokenPolicy) -> LoginResult:
-        live = self._database.run(lambda connection: self._rotate(connection, session_id, counter, contract))
+    def _renew(
+        self, session_id: str, counter: int, policy: TokenPolicy, claims: VerifiedClaims | None = None
+    ) -> LoginResult:
+        def work(connection: Connection) -> LiveSession | None:
+            live = sessions.find_live(connection, session_id, self._now())
+            if claims is not None:
+                _entitled(live, claims)
+            return self._rotate(connection, live, counter, policy.contract)
+
+        live = self._database.run(work)
         if live is None:
             raise SessionEnded("an old ticket was used again")
         access = self._tokens.access(live.user, live.session, live.openid, policy)
         refresh_token = self._tokens.refresh(live.session)
         return LoginResult(live.user, live.session, access, live.openid, refresh_token)
 
-    def _rotate(self, connection: Connection, session_id: str, counter: int, contract: str) -> LiveSession | None:
+    def _rotate(
+        self, connection: Connection, live: LiveSession | None, counter: int, contract: str
+    ) -> LiveSession | None:
         """Return the session as it is after this use of its ticket; None when the ticket was too old, and it ended."""
         now = self._now()
-        live = sessions.find_live(connection, session_id, now)
         if live is None or live.session.contract != contract:
             raise SessionEnded("session ended or run out")
         refuse_inactive(live.user)
         session = live.session
         if counter == session.counter:
-            if not sessions.rotate(connection, session_id, counter, now):
+            if not sessions.rotate(connection, session.id, counter, now):
                 raise Restart
             return replace(live, session=replace(session, counter=counter + 1, rotated_at=now))
         if counter == session.counter - 1 and self._grace and now - session.rotated_at <= self._grace:
             return live
         # Of many who come at once with an old ticket, one ends the session, and there is one event.
-        if sessions.end(connection, session_id, session.user_id, "reuse", now):
+        if sessions.end(connection, session.id, session.user_id, "reuse", now):
             audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
         return None
 
