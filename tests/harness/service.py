@@ -207,6 +207,7 @@ class Service:
         pools = self._http.get_adapter(self.url).poolmanager.pools
         for key in pools.keys():  # noqa: SIM118 (this mapping refuses to be iterated)
             pools[key].close()
+        self._http.close()
 
     def _keep_rows(self) -> None:
         tables = [name for (name,) in self.rows("SHOW TABLES")]
