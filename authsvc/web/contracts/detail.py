@@ -11,11 +11,14 @@ from authsvc.errors import (
     LoginCodeInvalid,
     LoginCodeUsed,
     PhoneTaken,
+    SessionKeyStale,
     TicketInvalid,
     WeChatError,
     WeChatNoAnswer,
+    WeChatRateLimited,
     WeChatUnknownError,
     WeChatUnreachable,
+    WeChatUserBlocked,
 )
 from authsvc.services import phonenumbers
 from authsvc.types import LoginResult, PhoneNumber, Stranger, TokenPolicy
@@ -137,6 +140,9 @@ DETAIL = Contract(
     statuses={
         LoginCodeInvalid: 503,
         LoginCodeUsed: 503,
+        SessionKeyStale: 503,
+        WeChatUserBlocked: 503,
+        WeChatRateLimited: 503,
         WeChatNoAnswer: 503,
         WeChatUnknownError: 503,
         TicketInvalid: 400,
