@@ -143,7 +143,7 @@ CODE_MESSAGE_DATA = Contract(
         "/api/v1/auth/wx-login",
         "/api/v1/auth/refresh",
         "/api/v1/auth/logout",
-        "/api/v1/user/profile",
+        "/api/v1/user/",
     ),
     render_error=_render_error,
     error_answer=CodeMessageDataError(),
