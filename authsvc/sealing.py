@@ -25,7 +25,7 @@ class Sealer:
 
     def open(self, sealed: str | None) -> str | None:
         """Return the sealed text, or None when there is none or no key of ours opens it."""
-        if sealed is None:
+        if sealed is None or not _is_canonical(sealed):
             return None
         try:
             return self._fernet.decrypt(sealed).decode()
@@ -43,6 +43,14 @@ class KeyedHash:
         """Return 64 hex digits; parts are kept apart, so ("ab", "c") and ("a", "bc") differ."""
         message = "\0".join(parts).encode()
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
+
+def _is_canonical(sealed: str) -> bool:
+    """Fernet's decoder skips foreign characters and what follows the padding; a sealed text has one spelling only."""
+    try:
+        return base64.urlsafe_b64encode(base64.urlsafe_b64decode(sealed)) == sealed.encode()
+    except ValueError:
+        return False
 
 
 def derive_key(secret: bytes, purpose: str) -> bytes:
