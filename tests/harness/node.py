@@ -14,11 +14,17 @@ from tests.harness.databases import REQUIRED
 FOLDER = Path(__file__).resolve().parents[1] / "node"
 
 
-def ready_node() -> str:
+def plain_node() -> str:
     """Return the path of ``node``; skip the test, saying what is missing, or fail where services are required."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
         _unable("skipped: no Node.js on this machine (install node and npm, version 20 or newer)")
+    return str(node)
+
+
+def ready_node() -> str:
+    """Return the path of ``node`` once the packages of tests/node are installed; skip or fail as ``plain_node``."""
+    node, npm = plain_node(), shutil.which("npm")
     if not _is_installed():
         done = subprocess.run(
             [str(npm), "ci", "--no-audit", "--no-fund"],
@@ -30,13 +36,16 @@ def ready_node() -> str:
         )
         if done.returncode != 0:
             _unable(f"skipped: npm ci failed in tests/node (is a registry reachable?): {done.stderr[-300:]}")
-    return str(node)
+    return node
 
 
-def run(script: str, given: Any) -> list[Any]:
-    """Run a script of tests/node with JSON on its stdin; return the JSON lines it prints."""
+def run(script: str, given: Any, *, packages: bool = True) -> list[Any]:
+    """Run a script of tests/node with JSON on its stdin; return the JSON lines it prints.
+
+    ``packages`` is False for scripts that need Node alone.
+    """
     done = subprocess.run(
-        [ready_node(), script],
+        [ready_node() if packages else plain_node(), script],
         cwd=FOLDER,
         input=json.dumps(given),
         capture_output=True,
