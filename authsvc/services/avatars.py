@@ -5,7 +5,7 @@ import warnings
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from authsvc.errors import PictureRejected
+from authsvc.errors import BodyTooLarge, PictureRejected
 
 MAX_UPLOAD_BYTES = 2 * 1024 * 1024
 # WeChat's own avatars are 132 px; phones send photographs.
@@ -17,8 +17,11 @@ _FORMATS = ("JPEG", "PNG", "WEBP")
 def reencode(upload: bytes) -> bytes:
     """Return the picture as a JPEG of at most 512 px a side, without metadata.
 
-    Raises PictureRejected for anything that is not wholly a JPEG, PNG or WebP, or that is too large to decode.
+    Raises BodyTooLarge, or PictureRejected for anything that is not a JPEG, PNG or WebP with all its pixels, or that
+    has too many of them to decode.
     """
+    if len(upload) > MAX_UPLOAD_BYTES:
+        raise BodyTooLarge
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -36,8 +39,10 @@ def reencode(upload: bytes) -> bytes:
 
 
 def _drawn(picture: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(picture).convert("RGBA")
-    upright.thumbnail((_SIDE, _SIDE))
+    # Small first: a JPEG is then decoded at an eighth of its size. A palette cannot be averaged.
+    small = picture.convert("RGBA") if picture.mode == "P" else picture
+    small.thumbnail((_SIDE, _SIDE))
+    upright = ImageOps.exif_transpose(small).convert("RGBA")
     canvas = Image.new("RGB", upright.size, "white")
     canvas.paste(upright, mask=upright.getchannel("A"))
     return canvas
