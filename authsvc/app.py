@@ -154,6 +154,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         phone_codes=phone_codes,
         tickets=tickets,
         tokens=tokens,
+        pictures=pictures,
         policy=native,
         clock=clock,
     )

@@ -44,9 +44,13 @@ class PictureFolder:
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
 
+    def holds(self, address: str | None) -> bool:
+        """True for an address that begins as ours do, whether or not there is a picture."""
+        return address is not None and address.startswith(f"{self._base_url}/")
+
     def delete_address(self, address: str | None) -> None:
         """Delete the picture at an address of ours; addresses of others are left alone."""
-        if address is None or not address.startswith(f"{self._base_url}/"):
+        if address is None or not self.holds(address):
             return
         name = address.removeprefix(f"{self._base_url}/")
         if _NAME.match(name):

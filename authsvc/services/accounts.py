@@ -35,11 +35,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A user, the identity they came with, and whether the user was made just now."""
+    """A user, the identity they came with, and whether the user was made just now.
+
+    ``former_avatar`` is the picture address that this login has replaced, if it did.
+    """
 
     user: User
     identity_id: int
     is_new: bool
+    former_avatar: str | None = None
 
 
 def refuse_inactive(user: User) -> None:
@@ -69,7 +73,7 @@ class AccountRules:
         if arrival.phone is not None:
             user = self.bind_phone(connection, user, arrival.phone, now)
         users.record_login(connection, user.id, arrival.profile, now)
-        return Admitted(_wearing(user, arrival.profile), known.id, is_new=False)
+        return _admitted(user, arrival.profile, known.id, is_new=False)
 
     def admit(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
         """Add an identity that nobody has yet, with its user: by unionid, by verified phone, or a new one.
@@ -84,7 +88,7 @@ class AccountRules:
             user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
             users.record_login(connection, user.id, arrival.profile, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
-        return Admitted(_wearing(user, arrival.profile), identity_id, is_new=owner is None)
+        return _admitted(user, arrival.profile, identity_id, is_new=owner is None)
 
     def _register(self, connection: Connection, arrival: Arrival, now: int) -> User:
         user = users.insert(connection, arrival.profile, now)
@@ -179,5 +183,7 @@ class AccountRules:
         return owner
 
 
-def _wearing(user: User, profile: Profile) -> User:
-    return replace(user, profile=profile.over(user.profile))
+def _admitted(user: User, profile: Profile, identity_id: int, *, is_new: bool) -> Admitted:
+    wearing = profile.over(user.profile)
+    former = user.profile.avatar_url if user.profile.avatar_url != wearing.avatar_url else None
+    return Admitted(replace(user, profile=wearing), identity_id, is_new, former)

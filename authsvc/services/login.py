@@ -1,7 +1,7 @@
 """Signing in: the one use case behind every contract's login."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
 from authsvc.errors import DataRejected, LoginCodeUsed
+from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash
 from authsvc.services import accounts, phonenumbers, profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
@@ -49,6 +50,7 @@ class _Outcome:
     session: Session
     is_new: bool
     payload: dict[str, Any] | None
+    former_avatar: str | None = None
 
 
 class LoginService:
@@ -69,6 +71,7 @@ class LoginService:
         phone_codes: PhoneCodes,
         tickets: RegistrationTickets,
         tokens: SessionTokens,
+        pictures: PictureFolder,
         policy: TokenPolicy,
         clock: SystemClock,
     ) -> None:
@@ -84,6 +87,7 @@ class LoginService:
         self._phone_codes = phone_codes
         self._tickets = tickets
         self._tokens = tokens
+        self._pictures = pictures
         self._policy = policy
         self._clock = clock
 
@@ -118,6 +122,7 @@ class LoginService:
         outcome = self._counting_refusals(keys, lambda: self._database.run(work))
         if outcome is None:
             return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid))
+        self._pictures.delete_address(outcome.former_avatar)
         return self._result(command, exchanged.openid, outcome)
 
     def _number(self, app: MiniProgram, command: LoginCommand, openid: str) -> PhoneNumber | None:
@@ -144,7 +149,7 @@ class LoginService:
         payload = self._open(connection, app, command, keys, exchanged.openid)
         if payload is not None and command.expects_phone:
             phone = phonenumbers.from_wechat(payload)
-        profile = profiles.from_wechat(payload).over(command.claimed or Profile())
+        profile = profiles.from_wechat(payload).over(self._claimed(command))
         admitted = self._admit(connection, app, command, exchanged, known, profile, phone, now)
         if admitted is None:
             return None
@@ -154,7 +159,12 @@ class LoginService:
         session = open_session(connection, admitted.user, app, policy, command.device, now)
         if login_hash is not None:
             loginattempts.finish(connection, login_hash, identity_id=admitted.identity_id, session_id=session.id)
-        return _Outcome(admitted.user, session, admitted.is_new, payload)
+        return _Outcome(admitted.user, session, admitted.is_new, payload, admitted.former_avatar)
+
+    def _claimed(self, command: LoginCommand) -> Profile:
+        """What the client says of the person, but for uploaded pictures: theirs is stored, others' are not theirs."""
+        claimed = command.claimed or Profile()
+        return replace(claimed, avatar_url=None) if self._pictures.holds(claimed.avatar_url) else claimed
 
     def _admit(
         self,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from authsvc.clock import SystemClock
 from authsvc.db import identities, sessions, users
 from authsvc.db.database import Database, Restart
-from authsvc.errors import IdentityTaken, LastIdentity, NotFound
+from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.services import audit
 from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
@@ -41,24 +41,40 @@ class PeopleService:
         self._clock = clock
 
     def set_profile(self, caller: Caller, profile: Profile) -> User:
-        """Store what the profile says (checked by the caller); ``None`` fields stay as they are."""
+        """Store what the profile says (checked by the caller); ``None`` fields stay as they are.
+
+        Raises InvalidRequest for the address of an uploaded picture that is not the caller's own: it would go when
+        they change theirs.
+        """
+        address = profile.avatar_url
+        if self._pictures.holds(address) and address != caller.user.profile.avatar_url:
+            raise InvalidRequest("address of another picture", fields={"avatar_url": ["malformed"]})
+        return self._store(caller, profile)
+
+    def set_avatar(self, caller: Caller, upload: bytes) -> User:
+        """Keep an uploaded picture, drawn anew, as the caller's. Raises PictureRejected or BodyTooLarge."""
+        address = self._pictures.put(reencode(upload), "jpg")
+        try:
+            return self._store(caller, Profile(avatar_url=address))
+        except BaseException:
+            self._pictures.delete_address(address)
+            raise
+
+    def _store(self, caller: Caller, profile: Profile) -> User:
+        """Change the profile, and delete the uploaded picture that it no longer shows."""
         now = self._now()
 
-        def work(connection: Connection) -> User:
+        def work(connection: Connection) -> tuple[Profile, User]:
+            # Two changes at once would each write back what the other has just replaced.
             stored = users.lock(connection, caller.user.id)
             changed = profile.over(stored.profile)
             users.set_profile(connection, stored.id, changed, now)
-            return replace(stored, profile=changed)
+            return stored.profile, replace(stored, profile=changed)
 
-        user = self._database.run(work)
-        if user.profile.avatar_url != caller.user.profile.avatar_url:
-            self._pictures.delete_address(caller.user.profile.avatar_url)
+        former, user = self._database.run(work)
+        if user.profile.avatar_url != former.avatar_url:
+            self._pictures.delete_address(former.avatar_url)
         return user
-
-    def set_avatar(self, caller: Caller, upload: bytes) -> User:
-        """Keep an uploaded picture, drawn anew, as the caller's. Raises PictureRejected."""
-        address = self._pictures.put(reencode(upload), "jpg")
-        return self.set_profile(caller, Profile(avatar_url=address))
 
     def picture(self, name: str) -> bytes:
         """Return a stored picture; raises NotFound."""
