@@ -28,6 +28,7 @@ from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.phones import PhoneService
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
+from authsvc.services.retention import RetentionService
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
@@ -173,6 +174,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         sessions=SessionService(database, tokens, native, clock, settings.refresh_grace),
         people=people,
         closing=closing,
+        retention=RetentionService(database, clock),
         health=HealthService(database, keys.signing_kid),
         access_tokens=access_tokens,
         phone_codes=phone_codes,

@@ -4,6 +4,7 @@ import click
 
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
+from authsvc.cli.purge import purge
 from authsvc.cli.services import services
 from authsvc.cli.token import token
 
@@ -13,5 +14,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-for _command in (init, errors, services, token):
+for _command in (init, errors, purge, services, token):
     authsvc.add_command(_command)

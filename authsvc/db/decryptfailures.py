@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 
 _COUNT = Statement("SELECT failures FROM decrypt_failures WHERE key_hash = :key_hash")
@@ -11,6 +12,7 @@ _ADD = Statement(
     mysql="INSERT INTO decrypt_failures (key_hash, failures, failed_at) VALUES (:key_hash, 1, :now)"
     " ON DUPLICATE KEY UPDATE failures = failures + 1, failed_at = VALUES(failed_at)",
 )
+_DELETE_OLD = Deletion("decrypt_failures", "failed_at < :before")
 
 
 def count(connection: Connection, key_hash: str) -> int:
@@ -21,3 +23,8 @@ def count(connection: Connection, key_hash: str) -> int:
 def add(connection: Connection, key_hash: str, now: int) -> None:
     """Count one more failure."""
     _ADD.run(connection, key_hash=key_hash, now=now)
+
+
+def delete_last_failed(connection: Connection, before: int) -> int:
+    """Forget some counts that have not gone up since then; return how many, 0 when none is left."""
+    return _DELETE_OLD.run(connection, before)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 
 
@@ -21,6 +22,7 @@ _FIND = Statement("SELECT identity_id, session_id FROM login_attempts WHERE logi
 _FINISH = Statement(
     "UPDATE login_attempts SET identity_id = :identity_id, session_id = :session_id WHERE login_hash = :login_hash"
 )
+_DELETE_OLD = Deletion("login_attempts", "started_at < :before")
 _RELEASE = Statement("DELETE FROM login_attempts WHERE login_hash = :login_hash AND session_id IS NULL")
 
 
@@ -44,3 +46,8 @@ def finish(connection: Connection, login_hash: str, *, identity_id: int, session
 def release(connection: Connection, login_hash: str) -> None:
     """Give up a login that failed, so that a repeat is carried out and gets its own answer."""
     _RELEASE.run(connection, login_hash=login_hash)
+
+
+def delete_started(connection: Connection, before: int) -> int:
+    """Forget some logins that began before then; return how many, 0 when none is left."""
+    return _DELETE_OLD.run(connection, before)

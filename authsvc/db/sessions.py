@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.db import users
+from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 from authsvc.types import Session, User
 
@@ -64,8 +65,8 @@ _END_IN_APP = Statement(
     " WHERE user_id = :user_id AND appid = :appid AND revoked_at IS NULL"
 )
 _DELETE_OF_USER = Statement("DELETE FROM sessions WHERE user_id = :user_id")
-_DELETE_OLD = Statement(
-    "DELETE FROM sessions WHERE absolute_expires_at < :before OR idle_expires_at < :before OR revoked_at < :before"
+_DELETE_OLD = Deletion(
+    "sessions", "(absolute_expires_at < :before OR idle_expires_at < :before OR revoked_at < :before)"
 )
 
 
@@ -136,5 +137,5 @@ def delete_of_user(connection: Connection, user_id: int) -> None:
 
 
 def delete_ended(connection: Connection, before: int) -> int:
-    """Delete sessions that ended before then; return how many."""
-    return _DELETE_OLD.run(connection, before=before).rowcount
+    """Delete some sessions that ended before then; return how many, 0 when none is left."""
+    return _DELETE_OLD.run(connection, before)

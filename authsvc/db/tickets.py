@@ -2,10 +2,11 @@
 
 from sqlalchemy import Connection
 
+from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 
 _SPEND = Statement("INSERT INTO spent_tickets (ticket_id, expires_at) VALUES (:ticket_id, :expires_at)")
-_DELETE_OLD = Statement("DELETE FROM spent_tickets WHERE expires_at < :before")
+_DELETE_OLD = Deletion("spent_tickets", "expires_at < :before")
 
 
 def spend(connection: Connection, ticket_id: str, expires_at: int) -> bool:
@@ -14,5 +15,5 @@ def spend(connection: Connection, ticket_id: str, expires_at: int) -> bool:
 
 
 def delete_expired(connection: Connection, before: int) -> int:
-    """Forget used tickets that have expired anyway; return how many."""
-    return _DELETE_OLD.run(connection, before=before).rowcount
+    """Forget some used tickets that have expired anyway; return how many, 0 when none is left."""
+    return _DELETE_OLD.run(connection, before)

@@ -10,6 +10,7 @@ from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.phones import PhoneService
 from authsvc.services.registration import RegistrationService
+from authsvc.services.retention import RetentionService
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
 
@@ -23,6 +24,7 @@ class Services:
     sessions: SessionService
     people: PeopleService
     closing: AccountClosing
+    retention: RetentionService
     health: HealthService
     access_tokens: AccessTokens
     phone_codes: PhoneCodes

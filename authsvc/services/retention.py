@@ -1,0 +1,43 @@
+"""What is kept for a while only: rows that served their purpose go."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import decryptfailures, loginattempts, sessions, tickets
+from authsvc.db.database import Database
+
+# Longer than any LOGIN_RETRY_WINDOW.
+_ATTEMPT_SECONDS = 3600
+# The longest-lived token of a contract lives 30 days: until then its session can tell that it was ended, and why.
+_SESSION_SECONDS = 31 * 86400
+# WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
+_FAILURE_SECONDS = 31 * 86400
+
+_Delete = Callable[[Connection, int], int]
+
+
+class RetentionService:
+    """Deletes what has been kept long enough."""
+
+    def __init__(self, database: Database, clock: SystemClock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def purge(self) -> dict[str, int]:
+        """Delete old login attempts, tickets, sessions and failure counts; return how many rows of each kind."""
+        now = int(self._clock.now())
+        return {
+            "login attempts": self._delete(loginattempts.delete_started, now - _ATTEMPT_SECONDS),
+            "used tickets": self._delete(tickets.delete_expired, now),
+            "ended sessions": self._delete(sessions.delete_ended, now - _SESSION_SECONDS),
+            "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
+        }
+
+    def _delete(self, delete: _Delete, before: int) -> int:
+        """Delete in transactions of their own, so that logins get in between."""
+        deleted = 0
+        while count := self._database.run(lambda connection: delete(connection, before)):
+            deleted += count
+        return deleted

@@ -1,0 +1,83 @@
+"""What is kept for a while goes when its time is over, and not before; with many rows as with few."""
+
+from collections.abc import Callable
+
+import pytest
+
+from authsvc.db.database import Database
+from authsvc.services.retention import RetentionService
+from tests.harness.inprocess import Clock, counts, rows
+
+HOUR, DAY = 3600, 86400
+USER = "INSERT INTO users (id, created_at, updated_at, last_login_at) VALUES (1, 0, 0, 0)"
+
+
+def attempt(name: str, at: int) -> str:
+    return f"INSERT INTO login_attempts (login_hash, started_at) VALUES ('{name}', {at})"
+
+
+def ticket(name: str, expires_at: int) -> str:
+    return f"INSERT INTO spent_tickets (ticket_id, expires_at) VALUES ('{name}', {expires_at})"
+
+
+def failure(name: str, at: int) -> str:
+    return f"INSERT INTO decrypt_failures (key_hash, failures, failed_at) VALUES ('{name}', 5, {at})"
+
+
+def session(name: str, *, idle: int = 2**40, absolute: int = 2**40, revoked: int | None = None) -> str:
+    return (
+        "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at, rotated_at,"
+        " idle_seconds, idle_expires_at, absolute_expires_at, revoked_at) VALUES"
+        f" ('{name}', 1, 'wx', 'native', 0, 0, 0, 0, 1, {idle}, {absolute}, {revoked or 'NULL'})"
+    )
+
+
+@pytest.fixture
+def store(each_database: Database) -> Callable[..., None]:
+    def run(*statements: str) -> None:
+        def work(connection) -> None:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+        each_database.run(work)
+
+    run(USER)
+    return run
+
+
+def test_each_kind_goes_when_its_time_is_over(
+    store: Callable[..., None], each_database: Database, clock: Clock
+) -> None:
+    now = int(clock.now())
+    store(
+        *(attempt("kept", now - HOUR), attempt("gone", now - HOUR - 1)),
+        *(ticket("kept", now), ticket("gone", now - 1)),
+        *(failure("kept", now - 31 * DAY), failure("gone", now - 31 * DAY - 1)),
+        *(session("live"), session("just ended", revoked=now), session("month old", revoked=now - 31 * DAY)),
+        session("revoked long ago", revoked=now - 31 * DAY - 1),
+        session("idle long ago", idle=now - 31 * DAY - 1),
+        session("over long ago", absolute=now - 31 * DAY - 1),
+    )
+    deleted = RetentionService(each_database, clock).purge()
+    assert deleted == {"login attempts": 1, "used tickets": 1, "ended sessions": 3, "decrypt failures": 1}
+    left = rows(
+        each_database,
+        "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
+        " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions ORDER BY 1",
+    )
+    assert sorted(name for (name,) in left) == ["just ended", "kept", "kept", "kept", "live", "month old"]
+    assert counts(each_database)["users"] == 1
+
+
+def test_a_second_purge_finds_nothing(each_database: Database, clock: Clock) -> None:
+    service = RetentionService(each_database, clock)
+    service.purge()
+    assert set(service.purge().values()) == {0}
+
+
+def test_more_rows_than_one_transaction_takes_all_go(
+    store: Callable[..., None], each_database: Database, clock: Clock
+) -> None:
+    store(*(ticket(f"ticket {number}", 1) for number in range(2500)))
+    assert RetentionService(each_database, clock).purge()["used tickets"] == 2500
+    assert counts(each_database)["spent_tickets"] == 0
