@@ -34,6 +34,9 @@ EXACT_COLUMNS = {
 VERSION_TABLE = "authsvc_migrations"
 
 _TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+# SQLite would give the id of an erased row to the next one: of users, by which other services know people, and of
+# identities, by which a login remembers whom to answer when it is asked twice.
+_LASTING_IDS = {**_TABLE, "sqlite_autoincrement": True}
 
 
 def _exact(length: int) -> TypeEngine[str]:
@@ -53,7 +56,7 @@ class UserRow(Base):
         UniqueConstraint("country_code", "phone", name="uq_users_phone"),
         UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
         Index("ix_users_closed_at", "closed_at"),
-        _TABLE,
+        _LASTING_IDS,
     )
 
     id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
@@ -84,7 +87,7 @@ class IdentityRow(Base):
     __table_args__ = (
         UniqueConstraint("appid", "openid", name="uq_identities_appid_openid"),
         Index("ix_identities_user_id", "user_id"),
-        _TABLE,
+        _LASTING_IDS,
     )
 
     id: Mapped[int] = mapped_column(_BigKey, primary_key=True)

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("merged_into_id", sa.BigInteger()),
         sa.UniqueConstraint("country_code", "phone", name="uq_users_phone"),
         sa.UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
+        sqlite_autoincrement=True,
         **_TABLE,
     )
     op.create_index("ix_users_closed_at", "users", ["closed_at"])
@@ -54,6 +55,7 @@ def upgrade() -> None:
         sa.Column("session_key_replaced_at", sa.BigInteger()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("appid", "openid", name="uq_identities_appid_openid"),
+        sqlite_autoincrement=True,
         **_TABLE,
     )
     op.create_index("ix_identities_user_id", "identities", ["user_id"])
