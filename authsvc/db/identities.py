@@ -30,7 +30,7 @@ _SELECT = (
 )
 _FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
 _FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
-_GET = Statement(f"{_SELECT} WHERE i.id = :id")
+_FIND_BY_ID = Statement(f"{_SELECT} WHERE i.id = :id")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
 _LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
 _INSERT = Statement(
@@ -65,9 +65,9 @@ def find(connection: Connection, appid: str, openid: str) -> Identity | None:
     return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
 
 
-def get(connection: Connection, identity_id: int) -> Identity | None:
-    """Return the identity with this id, unless it has been removed."""
-    return _one(_GET.run(connection, id=identity_id).one_or_none())
+def find_by_id(connection: Connection, identity_id: int) -> Identity | None:
+    """Return the identity with this id and its user, unless it was removed."""
+    return _one(_FIND_BY_ID.run(connection, id=identity_id).one_or_none())
 
 
 def find_of_user(connection: Connection, user_id: int, appid: str) -> Identity | None:

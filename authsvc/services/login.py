@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import identities, loginattempts
+from authsvc.db import identities, loginattempts, sessions
 from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
@@ -106,10 +106,13 @@ class LoginService:
         if earlier is not None:
             return self._repeat(app, command, earlier)
         try:
-            return self._carry_out(app, command, login_hash)
+            result = self._carry_out(app, command, login_hash)
         except BaseException:
             self._attempts.release(login_hash)
             raise
+        if isinstance(result, Stranger):  # no session to answer with again, so nobody should wait for one
+            self._attempts.release(login_hash)
+        return result
 
     def _carry_out(self, app: MiniProgram, command: LoginCommand, login_hash: str | None) -> LoginResult | Stranger:
         exchanged = self._wechat.code2session(app, command.code)
@@ -188,21 +191,26 @@ class LoginService:
         return self._accounts.admit(connection, arrival, now)
 
     def _repeat(self, app: MiniProgram, command: LoginCommand, earlier: LoginAttempt) -> LoginResult:
-        """Answer with the session of the earlier login; what came encrypted is opened again, not stored."""
+        """Answer with the session of the earlier login; what came encrypted is opened again, not stored.
+
+        Raises LoginCodeUsed when that session has ended or is another contract's, or when its identity was removed.
+        """
         now = int(self._clock.now())
+        contract = (command.policy or self._policy).contract
         keys: list[str] = []
 
-        def work(connection: Connection) -> tuple[Identity, dict[str, Any] | None]:
-            identity = identities.get(connection, int(earlier.identity_id or 0))
+        def work(connection: Connection) -> tuple[Identity, Session, dict[str, Any] | None]:
+            identity = identities.find_by_id(connection, int(earlier.identity_id or 0))
             if identity is None:
-                raise LoginCodeUsed("the identity of the first request was removed since")
+                raise LoginCodeUsed("the identity of the earlier login was removed")
             accounts.refuse_inactive(identity.user)
+            live = sessions.find_live(connection, str(earlier.session_id), now)
+            if live is None or (live.user.id, live.session.contract) != (identity.user.id, contract):
+                raise LoginCodeUsed("the session of the earlier login has ended, or is another contract's")
             keys[:] = self._session_keys.held(identity, now)
-            return identity, self._open(connection, app, command, keys, identity.openid)
+            return identity, live.session, self._open(connection, app, command, keys, identity.openid)
 
-        identity, payload = self._counting_refusals(keys, lambda: self._database.read(work))
-        policy = command.policy or self._policy
-        session = Session(str(earlier.session_id), identity.user.id, app.appid, policy.contract)
+        identity, session, payload = self._counting_refusals(keys, lambda: self._database.read(work))
         return self._result(command, identity.openid, _Outcome(identity.user, session, False, payload))
 
     def _open(

@@ -487,6 +487,49 @@ def test_two_removals_at_once_leave_one_identity(simulator: Simulator, house: Se
         assert house.count("identities", f"user_id = {person.id}") == 1
 
 
+KEY = {"Idempotency-Key": "the-same-login"}
+
+
+def test_a_login_asked_for_again_is_not_answered_once_its_session_is_over(simulator: Simulator, house: Service) -> None:
+    def log_in(code: str) -> requests.Response:
+        return house.login(code, headers=KEY)
+
+    code = simulator.code("people-again")
+    first, again = (log_in(code).json()["data"] for _ in range(2))
+    assert first["refresh_token"] == again["refresh_token"]
+    assert house.call("POST", "/api/v1/sessions/logout", token=first["access_token"]).status_code == 200
+    assert refusal(log_in(code)) == (401, "wx_code_used")
+
+    # Neither once its identity was removed, whoever may have come since.
+    you = sign_in(simulator, house, "people-again")
+    you.link()
+    code = you.code(OTHER_APP)
+    body = {"appid": OTHER_APP}
+    assert house.login(code, json=body, headers=KEY).json()["data"]["user"]["id"] == str(you.id)
+    gone = you.links()[-1]["id"]
+    assert you.call("DELETE", f"/api/v1/me/identities/{gone}").status_code == 200
+    newcomer = sign_in(simulator, house, "people-newcomer", OTHER_APP)
+    assert newcomer.links()[0]["id"] != gone
+    assert refusal(house.login(code, json=body, headers=KEY)) == (401, "wx_code_used")
+
+
+def test_a_login_asked_for_again_in_another_contract_is_a_used_code(simulator: Simulator, house: Service) -> None:
+    code = simulator.code("people-twice")
+    assert house.login(code, headers=KEY).status_code == 200
+    answer = house.call("POST", "/user/wxlogin", json={"platCode": code}, headers=KEY)
+    assert (answer.status_code, answer.json()["msg"]) == (400, "登录凭证已使用，请重新登录")
+
+
+def test_a_stranger_who_asks_again_with_the_same_key_need_not_wait(simulator: Simulator, house: Service) -> None:
+    code = simulator.code("people-unregistered")
+    first = house.call("GET", "/wx/login", params={"code": code}, headers=KEY)
+    assert (first.status_code, list(first.json())) == (200, ["openid"])
+    started = time.monotonic()
+    again = house.call("GET", "/wx/login", params={"code": code}, headers=KEY)
+    assert (again.status_code, again.json()) == (503, {"detail": "code been used"})
+    assert time.monotonic() - started < 5
+
+
 # --- leaving ------------------------------------------------------------------------------------------------
 
 
