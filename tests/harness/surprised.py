@@ -1,0 +1,38 @@
+"""A WSGI module for gunicorn: authsvc in which some logins meet a fault of our own that nobody foresaw."""
+
+from dataclasses import replace
+from typing import Any
+
+from authsvc.app import create_app
+from authsvc.services.login import LoginService
+from authsvc.services.registration import RegistrationService
+from authsvc.types import LoginCommand
+
+CODE = "surprise"
+
+
+class _Surprised:
+    def __init__(self, login: LoginService) -> None:
+        self._login = login
+
+    def log_in(self, command: LoginCommand) -> Any:
+        if command.code == CODE:
+            raise KeyError("what only the log may say")
+        return self._login.log_in(command)
+
+
+class _SurprisedToo:
+    def __init__(self, registration: RegistrationService) -> None:
+        self._registration = registration
+
+    def register(self, ticket_text: str, **rest: Any) -> Any:
+        if ticket_text == CODE:
+            raise ZeroDivisionError("what only the log may say")
+        return self._registration.register(ticket_text, **rest)
+
+
+app = create_app()
+_real = app.extensions["authsvc"]
+app.extensions["authsvc"] = replace(
+    _real, login=_Surprised(_real.login), registration=_SurprisedToo(_real.registration)
+)

@@ -1,0 +1,420 @@
+"""The table of errors: every contract, every kind of failure, the exact status and the exact body."""
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+import requests
+
+from tests.conftest import APPID
+from tests.harness.processes import free_port
+from tests.harness.service import Service
+from tests.harness.simulator import Simulator
+
+# The code that tests/harness/surprised.py stumbles over.
+SURPRISE = "surprise"
+
+
+@pytest.fixture(scope="module")
+def service(start_service: Callable[..., Service]) -> Service:
+    return start_service("contract-errors", workers=1, module="tests.harness.surprised:app")
+
+
+@pytest.fixture(scope="module")
+def cut_off(start_service: Callable[..., Service]) -> Service:
+    """A service that cannot reach WeChat."""
+    return start_service("cut-off", workers=1, wechat=f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(autouse=True)
+def wechat_is_well(simulator: Simulator, service: Service) -> None:
+    """A good login before each failure: failures in a row would open the breaker."""
+    assert service.login(simulator.code("errors-well")).status_code == 200
+
+
+# --- how each contract logs in, and how it says no ------------------------------------------------------------
+
+
+def bearer(service: Service, code: str | None, sealed: dict[str, str]) -> requests.Response:
+    return service.call("POST", "/auth/mp_login", json={"code": code, **sealed})
+
+
+def detail(service: Service, code: str | None, sealed: dict[str, str]) -> requests.Response:
+    return service.call("GET", "/wx/login", params={"code": code})
+
+
+def code_message_data(service: Service, code: str | None, sealed: dict[str, str]) -> requests.Response:
+    return service.call("POST", "/api/v1/auth/wx-login", json={"code": code})
+
+
+def code_msg_data(service: Service, code: str | None, sealed: dict[str, str]) -> requests.Response:
+    return service.call("POST", "/user/wxlogin", json={"platCode": code, "platUserInfoMap": sealed})
+
+
+def success_data(service: Service, code: str | None, sealed: dict[str, str]) -> requests.Response:
+    return service.call("GET", "/login/wechatLogin", params={"code": code, **sealed})
+
+
+def native(service: Service, code: str | None, sealed: dict[str, str]) -> requests.Response:
+    return service.login(code, json=sealed)  # type: ignore[arg-type]
+
+
+LOGINS = {login.__name__: login for login in (bearer, detail, code_message_data, code_msg_data, success_data, native)}
+# Those whose login carries what the phone button or wx.getUserInfo encrypted.
+SEALED = ("bearer", "code_msg_data", "success_data", "native")
+
+
+def assert_refused(contract: str, answer: requests.Response, status: int, text: str) -> None:
+    """The status, and the contract's whole body around the text."""
+    body = answer.json()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json"), answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    if contract == "code_message_data":
+        assert datetime.fromisoformat(body.pop("timestamp")).tzinfo is not None
+    if contract == "native":
+        assert set(body) - {"fields"} == {"code", "msg", "data", "error", "action", "request_id"}
+        body = {name: body[name] for name in ("code", "msg", "data")}
+    expected: dict[str, Any] = {
+        "bearer": {"detail": text},
+        "detail": {"detail": text},
+        "code_message_data": {"code": status, "message": text, "error": HTTPStatus(status).phrase},
+        "code_msg_data": {"code": status, "msg": text, "data": None},
+        "success_data": {"success": False, "data": None, "msg": text},
+        "native": {"code": status, "msg": text, "data": None},
+    }[contract]
+    assert body == expected
+
+
+# --- the kinds of failure -------------------------------------------------------------------------------------
+
+
+class Attempt:
+    """One login that is to fail: whose, with which code, and what goes wrong on the way."""
+
+    def __init__(self, simulator: Simulator, service: Service, contract: str) -> None:
+        self.simulator = simulator
+        self.service = service
+        self.contract = contract
+        self.user = f"errors-{contract}"
+        self.login = LOGINS[contract]
+
+    def code(self) -> str:
+        return self.simulator.code(self.user)
+
+    def sealed(self, **options: Any) -> dict[str, str]:
+        """What belongs to this contract's login: a phone number, a profile, or nothing."""
+        if self.contract not in SEALED:
+            return {}
+        path = "/phone/phonenumber" if self.contract in ("bearer", "success_data") else "/phone/userinfo"
+        found = self.simulator.call("POST", path, {"appid": APPID, "user": self.user, **options})
+        return {name: found[name] for name in ("encryptedData", "iv")}
+
+    def send(self, code: str | None, sealed: dict[str, str] | None = None) -> requests.Response:
+        return self.login(self.service, code, self.sealed() if sealed is None else sealed)
+
+    def with_fault(self, **fault: Any) -> requests.Response:
+        code = self.code()
+        self.simulator.fault(fault, code=code, times=None)
+        return self.send(code)
+
+    def with_errcode(self, errcode: int, errmsg: str | None = None) -> requests.Response:
+        return self.with_fault(kind="errcode", errcode=errcode, **({} if errmsg is None else {"errmsg": errmsg}))
+
+    def known(self) -> None:
+        """Make the person a user."""
+        assert code_msg_data(self.service, self.code(), {}).status_code == 200
+
+
+def no_code(attempt: Attempt) -> requests.Response:
+    attempt.code()
+    return attempt.send(None)
+
+
+def bad_code(attempt: Attempt) -> requests.Response:
+    attempt.code()
+    return attempt.send("a b")
+
+
+def used_code(attempt: Attempt) -> requests.Response:
+    attempt.known()
+    code = attempt.code()
+    assert attempt.send(code).status_code == 200
+    return attempt.send(code)
+
+
+def unknown_code(attempt: Attempt) -> requests.Response:
+    attempt.code()
+    return attempt.send("0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P")
+
+
+def silent_wechat(attempt: Attempt) -> requests.Response:
+    return attempt.with_fault(kind="reset")
+
+
+def broken_wechat(attempt: Attempt) -> requests.Response:
+    return attempt.with_fault(kind="http_status", status=502, body="<html>")
+
+
+def no_json(attempt: Attempt) -> requests.Response:
+    return attempt.with_fault(kind="raw", body="<html>")
+
+
+def unheard_of(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(61999, "something new, rid: 6312f81f-1e88b388-3f323ff0")
+
+
+def unheard_of_and_wordless(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(61999, "")
+
+
+def busy(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(-1)
+
+
+def blocked(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(40226)
+
+
+def quota_of_the_minute(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(45011)
+
+
+def quota_of_the_day(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(45009)
+
+
+def wrong_secret(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(40125)
+
+
+def disabled(attempt: Attempt) -> requests.Response:
+    attempt.known()
+    openid = attempt.simulator.account(attempt.user)["openid"]
+    of_user = f"id = (SELECT user_id FROM identities WHERE openid = '{openid}')"
+    attempt.service.rows(f"UPDATE users SET status = 'disabled' WHERE {of_user}")
+    try:
+        return attempt.send(attempt.code())
+    finally:
+        attempt.service.rows(f"UPDATE users SET status = 'active' WHERE {of_user}")
+
+
+def wrong_key(attempt: Attempt) -> requests.Response:
+    code = attempt.code()
+    return attempt.send(code, attempt.sealed(session_key="AAAAAAAAAAAAAAAAAAAAAA=="))
+
+
+def stale(attempt: Attempt) -> requests.Response:
+    code = attempt.code()
+    return attempt.send(code, attempt.sealed(timestamp=1_500_000_000))
+
+
+def half_sealed(attempt: Attempt) -> requests.Response:
+    return attempt.send(attempt.code(), {"encryptedData": "A" * 64})
+
+
+def surprise(attempt: Attempt) -> requests.Response:
+    attempt.code()
+    return attempt.send(SURPRISE)
+
+
+CONTRACTS = tuple(LOGINS)
+NOT_SEALED = tuple(name for name in CONTRACTS if name not in SEALED)
+SILENT = "微信服务无响应，请重新登录"
+UNUSABLE = "微信服务响应异常，请重新登录"
+REJECTED = "微信数据校验失败，请重新登录后再试"
+INTERNAL = "服务内部错误"
+
+
+def in_words(text: str, **others: str) -> dict[str, str]:
+    """The sentence of every contract but for the others, which say it in their own words."""
+    return {**dict.fromkeys(CONTRACTS, text), **others}
+
+
+def at(status: int, **others: int) -> dict[str, int]:
+    return {**dict.fromkeys(CONTRACTS, status), **others}
+
+
+def wechat(text: str, errcode: int, errmsg: str) -> dict[str, str]:
+    """Two contracts show WeChat's own words, one of them with its number."""
+    return in_words(text, detail=errmsg, code_message_data=f"微信登录失败: {errmsg} (错误码: {errcode})")
+
+
+def field(name: str, reason: str, **others: str) -> dict[str, str]:
+    return in_words(
+        f"请求参数有误: {name} {reason}",
+        **{
+            "detail": "缺少code",
+            "code_msg_data": f"请求参数有误: platCode {reason}",
+            "native": "请求参数有误",
+            **others,
+        },
+    )
+
+
+Failure = Callable[[Attempt], requests.Response]
+CODE_REFUSED = at(401, bearer=400, detail=503, code_msg_data=400, success_data=400)
+UNUSABLE_ANSWER = at(502, bearer=503, detail=503, code_msg_data=503, success_data=503)
+MISSING = {"detail": "缺少code", "success_data": "请求参数有误: code 缺少必填字段"}
+# what happens: (status, text), each by contract
+TABLE: dict[Failure, tuple[dict[str, int], dict[str, str]]] = {
+    no_code: (at(400, bearer=422), field("code", "不能为空", **MISSING)),
+    bad_code: (at(400, bearer=422), field("code", "格式错误")),
+    unknown_code: (CODE_REFUSED, wechat("登录凭证无效，请重新登录", 40029, "invalid code")),
+    used_code: (CODE_REFUSED, wechat("登录凭证已使用，请重新登录", 40163, "code been used")),
+    silent_wechat: (at(503), in_words(SILENT, detail="WX服务器异常", code_message_data=f"微信登录失败: {SILENT}")),
+    broken_wechat: (at(503), in_words(SILENT, detail="WX服务器异常", code_message_data=f"微信登录失败: {SILENT}")),
+    no_json: (
+        UNUSABLE_ANSWER,
+        in_words(UNUSABLE, detail="WX服务器异常", code_message_data=f"微信登录失败: {UNUSABLE}"),
+    ),
+    unheard_of: (UNUSABLE_ANSWER, wechat("微信服务异常，请稍后再试", 61999, "something new")),
+    unheard_of_and_wordless: (
+        UNUSABLE_ANSWER,
+        wechat("微信服务异常，请稍后再试", 61999, "") | {"detail": "WX登录失败"},
+    ),
+    busy: (at(503), wechat("微信服务繁忙，请重新登录", -1, "system error")),
+    blocked: (at(403, detail=503), wechat("微信拒绝了此次登录", 40226, "code blocked")),
+    quota_of_the_minute: (
+        at(429, detail=503),
+        wechat("操作过于频繁，请稍后再试", 45011, "api minute-quota reach limit, must slower, retry next minute"),
+    ),
+    quota_of_the_day: (at(503), wechat("服务暂不可用，请稍后再试", 45009, "reach max api daily quota limit")),
+    wrong_secret: (at(503), wechat("服务配置有误，请联系管理员", 40125, "invalid appsecret")),
+    disabled: (at(403), in_words("账号已停用")),
+    surprise: (at(500), in_words(INTERNAL)),
+}
+# The same, where something encrypted comes along.
+TABLE_SEALED: dict[Failure, tuple[dict[str, int], dict[str, str]]] = {
+    wrong_key: (at(400), in_words(REJECTED)),
+    stale: (at(400), in_words(REJECTED)),
+    half_sealed: (
+        at(400, bearer=422),
+        field("iv", "缺少必填字段", code_msg_data="请求参数有误: platUserInfoMap.iv 必须成对提供"),
+    ),
+}
+CELLS = [
+    *((failure, contract) for failure in TABLE for contract in CONTRACTS),
+    *((failure, contract) for failure in TABLE_SEALED for contract in SEALED),
+]
+
+
+@pytest.mark.parametrize("failure, contract", CELLS, ids=lambda part: getattr(part, "__name__", part))
+def test_every_failure_is_said_in_the_contracts_own_way(
+    simulator: Simulator, service: Service, failure: Failure, contract: str
+) -> None:
+    statuses, texts = (TABLE | TABLE_SEALED)[failure]
+    answer = failure(Attempt(simulator, service, contract))
+    assert_refused(contract, answer, statuses[contract], texts[contract])
+
+
+RETRY_AFTER = {quota_of_the_minute: "60", quota_of_the_day: "3600", busy: "2", silent_wechat: "2", unheard_of: "5"}
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_who_may_try_again_is_told_when(simulator: Simulator, service: Service, contract: str) -> None:
+    for failure, seconds in RETRY_AFTER.items():
+        answer = failure(Attempt(simulator, service, contract))
+        assert answer.headers["Retry-After"] == seconds
+    assert "Retry-After" not in unknown_code(Attempt(simulator, service, contract)).headers
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_an_unreachable_wechat_is_503_everywhere(simulator: Simulator, cut_off: Service, contract: str) -> None:
+    sentence = "微信服务暂不可用，请稍后再试"
+    texts = in_words(sentence, detail="WX服务器异常", code_message_data=f"微信登录失败: {sentence}")
+    attempt = Attempt(simulator, cut_off, contract)
+    for _ in range(2):
+        assert_refused(contract, attempt.send(attempt.code()), 503, texts[contract])
+
+
+def test_a_surprise_at_registration_is_said_in_the_same_shape(service: Service) -> None:
+    body = {"openid": SURPRISE, "phone": "13800138000", "sex": 1}
+    assert_refused("detail", service.call("POST", "/wx/login", json=body), 500, INTERNAL)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_surprise_tells_nothing_about_us(simulator: Simulator, service: Service, contract: str) -> None:
+    answer = surprise(Attempt(simulator, service, contract))
+    for word in ("only the log", "KeyError", "Traceback", "authsvc/", ".py"):
+        assert word not in answer.text + str(answer.headers)
+
+
+def test_an_unknown_mini_program_is_400_in_each_shape(simulator: Simulator, service: Service) -> None:
+    referer = {"Referer": "https://servicewechat.com/wx51a051a0deadbeef/1/page-frame.html"}
+    attempt = Attempt(simulator, service, "bearer")
+    for contract, method, path, body in (
+        ("bearer", "POST", "/auth/mp_login", {"json": {"code": attempt.code(), **attempt.sealed()}}),
+        ("detail", "GET", "/wx/login", {"params": {"code": "x"}}),
+        ("code_message_data", "POST", "/api/v1/auth/wx-login", {"json": {"code": "x"}}),
+        ("code_msg_data", "POST", "/user/wxlogin", {"json": {"platCode": "x"}}),
+        ("success_data", "GET", "/login/wechatLogin", {"params": {"code": "x", **attempt.sealed()}}),
+        ("native", "POST", "/api/v1/auth/login", {"json": {"code": "x"}}),
+    ):
+        answer = service.call(method, path, headers=referer, **body)
+        assert_refused(contract, answer, 400, "未知的小程序")
+
+
+ADDRESSES = {
+    "bearer": ("/auth/mp_login", "/mp_login"),
+    "detail": ("/wx/login",),
+    "code_message_data": (
+        *("/api/v1/auth/wx-login", "/api/v1/auth/refresh", "/api/v1/auth/logout", "/api/v1/user/profile"),
+    ),
+    "code_msg_data": ("/user/wxlogin",),
+    "success_data": ("/login/wechatLogin", "/member/refreshToken"),
+    "native": ("/api/v1/auth/login", "/api/v1/sessions/refresh", "/api/v1/me"),
+}
+PAIRS = [(contract, path) for contract, paths in ADDRESSES.items() for path in paths]
+
+
+@pytest.mark.parametrize("contract, path", PAIRS)
+def test_what_does_not_exist_and_what_does_not_fit_is_said_in_the_shape_of_the_address(
+    service: Service, contract: str, path: str
+) -> None:
+    assert_refused(contract, service.call("POST", f"{path}/nothing", json={}), 404, "地址不存在")
+    answer = service.call("TRACE", path)
+    assert_refused(contract, answer, 405, "不支持该请求方法")
+    assert answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("contract, path", [pair for pair in PAIRS if "ogin" in pair[1]])
+def test_a_body_over_16_kb_and_one_that_is_not_json(service: Service, contract: str, path: str) -> None:
+    answer = service.call("POST", path, json={"code": "x" * 20_000})
+    assert_refused(contract, answer, 413, "请求体过大")
+    json_type = {"Content-Type": "application/json"}
+    malformed = service.call("POST", path, data="[1]", headers=json_type)
+    assert_refused(contract, malformed, 422 if contract == "bearer" else 400, "请求体必须是 JSON 对象")
+    form = service.call("POST", path, data={"code": "x"})
+    assert_refused(contract, form, 415, "请使用 application/json")
+
+
+GUARDED = (
+    *(("code_message_data", "GET", "/api/v1/user/profile"), ("code_message_data", "POST", "/api/v1/auth/refresh")),
+    *(("code_message_data", "POST", "/api/v1/auth/logout"), ("success_data", "GET", "/member/refreshToken")),
+    ("native", "GET", "/api/v1/me"),
+)
+
+
+@pytest.mark.parametrize("contract, method, path", GUARDED)
+def test_who_is_not_signed_in_is_401_in_the_shape_of_the_address(
+    service: Service, contract: str, method: str, path: str
+) -> None:
+    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic eDp5"}):
+        answer = service.call(method, path, headers=headers)
+        assert_refused(contract, answer, 401, "请先登录")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_disabled_users_token_is_403_in_the_shape_of_the_address(
+    simulator: Simulator, service: Service, contract: str
+) -> None:
+    attempt = Attempt(simulator, service, contract)
+    data = service.call("POST", "/api/v1/auth/wx-login", json={"code": attempt.code()}).json()["data"]
+    service.rows(f"UPDATE users SET status = 'disabled' WHERE id = {data['user']['id']}")
+    for shape, method, path in GUARDED:
+        answer = service.call(method, path, token=data["access_token"])
+        assert_refused(shape, answer, 403, "账号已停用")
+    service.rows(f"UPDATE users SET status = 'active' WHERE id = {data['user']['id']}")
