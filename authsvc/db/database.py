@@ -3,8 +3,10 @@
 import logging
 import random
 import re
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from alembic.script import ScriptDirectory
@@ -33,6 +35,20 @@ class UnfitDatabase(Exception):
     """The schema would confuse two ids that differ only by case: the service must not start on it."""
 
 
+class _Line:
+    """SQLite has one writer at a time. Those of one process wait in line, without a connection and without polling."""
+
+    def __init__(self) -> None:
+        self._writer = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._writer.acquire(timeout=engine_room.WAIT_SECONDS):
+            raise ServiceBusy("too many transactions wait for their turn")
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.release()
+
+
 class Database:
     """Runs work in transactions. Nothing outside ``authsvc.db`` sees an engine."""
 
@@ -40,6 +56,7 @@ class Database:
         self._engine = engine
         self._writing = engine.execution_options(**{engine_room.WRITES: True})
         self._heads = set(ScriptDirectory(migrations).get_heads())
+        self._line: AbstractContextManager[None] = _Line() if engine.dialect.name == "sqlite" else nullcontext()
         engine_room.listen(engine)
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -48,7 +65,7 @@ class Database:
         ``work`` may run several times, so it must touch nothing but the database. Raises ServiceBusy when the
         database stays locked, away or out of connections.
         """
-        with engine_room.patience() as is_over:
+        with engine_room.patience() as is_over, self._line:
             for attempt in range(_ATTEMPTS):
                 try:
                     with self._writing.begin() as connection:
