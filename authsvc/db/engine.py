@@ -44,7 +44,7 @@ def options(database_url: str, pool_size: int) -> dict[str, Any]:
         "connect_args": _mysql_connect_args(database_url),
         "isolation_level": "READ COMMITTED",
         "pool_size": pool_size,
-        "max_overflow": pool_size,
+        "max_overflow": 0,
         "pool_pre_ping": True,
         "pool_recycle": 1800,
     }

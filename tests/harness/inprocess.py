@@ -36,8 +36,10 @@ def migrated_database(url: str) -> Iterator[Database]:
     with app.app_context():
         database = Database(db.engine, MIGRATIONS)
         upgrade(directory=MIGRATIONS)
-        yield database
-        db.engine.dispose()
+        made = db.engine
+    # Outside the context: flask's commands take whatever context is open for their own.
+    yield database
+    made.dispose()
 
 
 def empty(database: Database) -> None:

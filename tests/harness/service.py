@@ -78,6 +78,8 @@ class Service:
             "ACCESS_LOG": "1",
             # Everything that any library wants to say is scanned for secrets.
             "LOG_LEVEL": "DEBUG",
+            # Many services at once share one MariaDB, which takes 151 connections by default.
+            "DATABASE_POOL_SIZE": "8",
             **settings,
         }
 

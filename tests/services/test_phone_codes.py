@@ -209,7 +209,7 @@ def test_the_budget_of_everybody_stops_everybody_and_tells_the_operator(
     told = verdicts(40, lambda: codes.number(APP, code(), f"o-{code()}"))
     assert (told.count("ok"), told.count("PhoneCallsStopped"), len(wechat.calls)) == (7, 33, 7)
     assert e.PhoneCallsStopped.alarm and not e.PhoneBudgetExhausted.alarm
-    assert e.PhoneCallsStopped.error == "phone_budget_exhausted"
+    assert e.PhoneCallsStopped.error == "phone_calls_stopped"
     assert verdicts(1, lambda: codes.number(OTHER_APP, code(), "o-lan")) == ["ok"]
 
 

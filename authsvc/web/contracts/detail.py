@@ -10,6 +10,8 @@ from authsvc.errors import (
     InvalidRequest,
     LoginCodeInvalid,
     LoginCodeUsed,
+    PhoneBudgetExhausted,
+    PhoneCodeInvalid,
     PhoneTaken,
     SessionKeyStale,
     TicketInvalid,
@@ -127,6 +129,8 @@ def _render_error(problem: Problem) -> dict[str, Any]:
             return {"non_field_errors": [sentence]}
     if isinstance(error, WeChatNoAnswer | WeChatUnreachable):
         return {"detail": "WX服务器异常"}
+    if isinstance(error, PhoneCodeInvalid):
+        return {"detail": error.errmsg or problem.message}
     if isinstance(error, WeChatError):
         return {"detail": error.errmsg or "WX登录失败"}
     return {"detail": problem.text}
@@ -140,6 +144,8 @@ DETAIL = Contract(
     statuses={
         LoginCodeInvalid: 503,
         LoginCodeUsed: 503,
+        PhoneCodeInvalid: 503,
+        PhoneBudgetExhausted: 503,
         SessionKeyStale: 503,
         WeChatUserBlocked: 503,
         WeChatRateLimited: 503,
