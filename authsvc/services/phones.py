@@ -9,7 +9,7 @@ from authsvc.db import identities, users
 from authsvc.db.database import Database
 from authsvc.errors import DataRejected, NotFound
 from authsvc.services import audit, phonenumbers
-from authsvc.services.accounts import AccountRules
+from authsvc.services.accounts import AccountRules, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.opening import SealedData
 from authsvc.services.phonecodes import PhoneCodes
@@ -101,7 +101,8 @@ class PhoneService:
         now = self._now()
 
         def work(connection: Connection) -> tuple[User, Session | None]:
-            user = users.get(connection, caller.user.id)
+            user = users.lock(connection, caller.user.id)
+            refuse_inactive(user)
             owner = self._accounts.bind_phone(connection, user, phone, now)
             if owner.id == user.id:
                 return owner, None
