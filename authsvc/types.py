@@ -184,7 +184,8 @@ class User:
 class Session:
     """One login on one device. The id is 128 random bits as base64url text; times are seconds since 1970 UTC.
 
-    ``counter`` says how often its ticket was rotated, ``contract`` which front end it serves.
+    ``counter`` says how often its ticket was rotated, ``contract`` which front end it serves, ``identity_id`` by which
+    of the user's identities they signed in.
     """
 
     id: str
@@ -196,6 +197,7 @@ class Session:
     created_at: int = 0
     last_used_at: int = 0
     device: str = ""
+    identity_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ class SessionRow(Base):
     id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_sessions_user_id"))
     appid: Mapped[str] = mapped_column(_exact(32))
+    # Whom WeChat vouched for: one user may have several identities in one mini program.
+    identity_id: Mapped[int | None] = mapped_column(BigInteger)
     contract: Mapped[str] = mapped_column(String(32))
     # How often the ticket of this session was rotated; the only thing that a ticket is compared with.
     counter: Mapped[int] = mapped_column(Integer, server_default="0")

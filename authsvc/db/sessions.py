@@ -13,19 +13,23 @@ from authsvc.types import Session, User
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A session that has not ended, its user, and their openid in the session's app (empty when unlinked)."""
+    """A session that has not ended, its user, and the openid that they signed in with (empty when unlinked)."""
 
     session: Session
     user: User
     openid: str = field(repr=False)
 
 
-_SESSION = "s.id, s.user_id, s.appid, s.contract, s.counter, s.rotated_at, s.created_at, s.last_used_at, s.device"
-_SESSION_COUNT = 9
+_SESSION = (
+    "s.id, s.user_id, s.appid, s.contract, s.counter, s.rotated_at, s.created_at, s.last_used_at, s.device,"
+    " s.identity_id"
+)
+_SESSION_COUNT = 10
 _INSERT = Statement(
     "INSERT INTO sessions (id, user_id, appid, contract, counter, token_version, created_at, last_used_at,"
-    " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device) VALUES (:id, :user_id, :appid,"
-    " :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until, :absolute_until, :device)"
+    " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device, identity_id) VALUES (:id, :user_id,"
+    " :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until, :absolute_until, :device,"
+    " :identity_id)"
 )
 # A session is live while it is not ended, within both limits, and no "end everything" came after it.
 _LIVE = (
@@ -35,8 +39,8 @@ _LIVE = (
 _FIND_LIVE = Statement(
     f"SELECT {_SESSION}, {users.COLUMNS}, i.openid"
     " FROM sessions s JOIN users u ON u.id = s.user_id"
-    " LEFT JOIN identities i ON i.user_id = s.user_id AND i.appid = s.appid"
-    f" WHERE s.id = :id AND {_LIVE} ORDER BY i.id LIMIT 1"
+    " LEFT JOIN identities i ON i.id = s.identity_id"
+    f" WHERE s.id = :id AND {_LIVE}"
 )
 _LIVE_OF_USER = Statement(
     f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
@@ -60,9 +64,9 @@ _END_ALL = Statement(
     "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
     " WHERE user_id = :user_id AND id <> :except_id AND revoked_at IS NULL"
 )
-_END_IN_APP = Statement(
+_END_OF_IDENTITY = Statement(
     "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
-    " WHERE user_id = :user_id AND appid = :appid AND revoked_at IS NULL"
+    " WHERE user_id = :user_id AND identity_id = :identity_id AND revoked_at IS NULL"
 )
 _DELETE_OF_USER = Statement("DELETE FROM sessions WHERE user_id = :user_id")
 _DELETE_OLD = Deletion(
@@ -84,6 +88,7 @@ def insert(connection: Connection, session: Session, *, token_version: int, now:
         idle_until=now + idle,
         absolute_until=now + absolute,
         device=session.device,
+        identity_id=session.identity_id,
     )
 
 
@@ -126,9 +131,9 @@ def end_all(connection: Connection, user_id: int, reason: str, now: int, *, exce
     return _END_ALL.run(connection, user_id=user_id, reason=reason, now=now, except_id=except_id).rowcount
 
 
-def end_in_app(connection: Connection, user_id: int, appid: str, reason: str, now: int) -> None:
-    """End the user's sessions of one app."""
-    _END_IN_APP.run(connection, user_id=user_id, appid=appid, reason=reason, now=now)
+def end_of_identity(connection: Connection, user_id: int, identity_id: int, reason: str, now: int) -> None:
+    """End the sessions that the user began by one identity."""
+    _END_OF_IDENTITY.run(connection, user_id=user_id, identity_id=identity_id, reason=reason, now=now)
 
 
 def delete_of_user(connection: Connection, user_id: int) -> None:

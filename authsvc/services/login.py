@@ -163,7 +163,9 @@ class LoginService:
         if known is not None and held[:1] != [exchanged.session_key]:
             self._session_keys.replace(connection, known, exchanged.session_key, now)
         policy = command.policy or self._policy
-        session = open_session(connection, admitted.user, app, policy, command.device, now)
+        session = open_session(
+            connection, admitted.user, app, policy, command.device, now, identity_id=admitted.identity_id
+        )
         if login_hash is not None:
             loginattempts.finish(connection, login_hash, identity_id=admitted.identity_id, session_id=session.id)
         return _Outcome(admitted.user, session, admitted.is_new, payload, admitted.former_avatar)

@@ -126,7 +126,7 @@ class PeopleService:
             self._session_keys.replace(connection, known, exchanged.session_key, now)
 
     def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
-        """Remove one identity and end its app's sessions; return what is left.
+        """Remove one identity and end the sessions that it began; return what is left.
 
         Raises NotFound for an identity that is not the caller's, LastIdentity for the last one.
         """
@@ -144,8 +144,7 @@ class PeopleService:
                 raise LastIdentity(f"user {user_id}")
             if not identities.delete(connection, link_id, user_id):
                 raise Restart
-            if gone[0].appid not in {link.appid for link in left}:
-                sessions.end_in_app(connection, user_id, gone[0].appid, "unlinked", now)
+            sessions.end_of_identity(connection, user_id, link_id, "unlinked", now)
             audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}")
             return left
 

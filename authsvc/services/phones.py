@@ -89,9 +89,9 @@ class PhoneService:
         return self._database.run(work)
 
     def _open(self, connection: Connection, caller: Caller, data: EncryptedData, keys: list[str]) -> PhoneNumber:
-        identity = identities.find_of_user(connection, caller.user.id, caller.session.appid)
-        if identity is None:
-            raise DataRejected("no identity in the session's app")
+        identity = identities.find_by_id(connection, caller.session.identity_id or 0)
+        if identity is None or identity.user.id != caller.user.id:
+            raise DataRejected("the session's identity was removed")
         keys[:] = self._session_keys.held(identity, self._now())
         app = self._apps.get(caller.session.appid)
         payload = self._sealed_data.open(connection, app, keys, data, identity.openid)
@@ -108,7 +108,10 @@ class PhoneService:
                 return owner, None
             # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
             app = self._apps.get(caller.session.appid)
-            return owner, open_session(connection, owner, app, self._policy, caller.session.device, now)
+            begun = caller.session
+            return owner, open_session(
+                connection, owner, app, self._policy, begun.device, now, identity_id=begun.identity_id
+            )
 
         user, session = self._database.run(work)
         if session is None:

@@ -71,5 +71,5 @@ class RegistrationService:
         admitted = self._accounts.admit(connection, arrival, now)
         if not users.claim_phone(connection, admitted.user.id, phone):
             raise Restart
-        session = open_session(connection, admitted.user, app, policy, device, now)
+        session = open_session(connection, admitted.user, app, policy, device, now, identity_id=admitted.identity_id)
         return users.get(connection, admitted.user.id), session

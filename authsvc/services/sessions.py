@@ -151,9 +151,16 @@ class SessionService:
 
 
 def open_session(
-    connection: Connection, user: User, app: MiniProgram, policy: TokenPolicy, device: str, now: int
+    connection: Connection,
+    user: User,
+    app: MiniProgram,
+    policy: TokenPolicy,
+    device: str,
+    now: int,
+    *,
+    identity_id: int | None,
 ) -> Session:
-    """Store a new session of the user in this app."""
+    """Store a new session of the user in this app, begun by this identity."""
     session = Session(
         id=secrets.token_urlsafe(16),
         user_id=user.id,
@@ -163,6 +170,7 @@ def open_session(
         created_at=now,
         last_used_at=now,
         device=device[:_MAX_DEVICE],
+        identity_id=identity_id,
     )
     sessions.insert(
         connection, session, token_version=user.token_version, now=now, idle=policy.idle, absolute=ABSOLUTE_SECONDS

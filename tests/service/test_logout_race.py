@@ -246,7 +246,7 @@ def test_a_thousand_ended_sessions_stay_ended_and_live_ones_live_when_everything
 def _copy_session(service: Service, sid: str, copies: list[str]) -> None:
     columns = (
         "user_id, appid, contract, counter, token_version, created_at, last_used_at, rotated_at, idle_seconds,"
-        " idle_expires_at, absolute_expires_at, device"
+        " idle_expires_at, absolute_expires_at, device, identity_id"
     )
     connection = service.connect()
     cursor = connection.cursor()

@@ -41,7 +41,9 @@ class House:
         """Sessions of the user as a login holds them that has just read them."""
         now = int(self.clock.now())
         return self.database.run(
-            lambda connection: [open_session(connection, user, APP, POLICY, "", now) for _ in range(count)]
+            lambda connection: [
+                open_session(connection, user, APP, POLICY, "", now, identity_id=None) for _ in range(count)
+            ]
         )
 
     def claims(self, session: Session) -> VerifiedClaims:

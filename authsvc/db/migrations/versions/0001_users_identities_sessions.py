@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("id", _exact(32), primary_key=True),
         sa.Column("user_id", _key, sa.ForeignKey("users.id", name="fk_sessions_user_id"), nullable=False),
         sa.Column("appid", _exact(32), nullable=False),
+        sa.Column("identity_id", sa.BigInteger()),
         sa.Column("contract", sa.String(32), nullable=False),
         sa.Column("counter", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("token_version", sa.Integer(), nullable=False),
