@@ -19,6 +19,7 @@ from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
 from authsvc.services.apps import Apps
 from authsvc.services.closing import AccountClosing
+from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
 from authsvc.services.login import LoginService
 from authsvc.services.loginattempts import LoginAttempts
@@ -176,6 +177,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         sessions=SessionService(database, tokens, native, clock, settings.refresh_grace),
         people=people,
         closing=closing,
+        conflicts=Conflicts(database),
         retention=RetentionService(database, clock),
         health=HealthService(database, keys.signing_kid),
         access_tokens=access_tokens,

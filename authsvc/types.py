@@ -210,6 +210,15 @@ class IdentityLink:
 
 
 @dataclass(frozen=True, slots=True)
+class UserConflict:
+    """Two users with one unionid: an identity of the first, in this mini program, carries the unionid of the other."""
+
+    user_id: int
+    other_user_id: int
+    appid: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     """A signed JWT and the seconds it lives."""
 

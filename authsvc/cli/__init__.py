@@ -7,6 +7,7 @@ from authsvc.cli.init import init
 from authsvc.cli.purge import purge
 from authsvc.cli.services import services
 from authsvc.cli.token import token
+from authsvc.cli.users import users
 
 
 @click.group()
@@ -14,5 +15,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-for _command in (init, errors, purge, services, token):
+for _command in (init, errors, purge, services, token, users):
     authsvc.add_command(_command)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from authsvc.db import users
 from authsvc.db.statements import Statement
-from authsvc.types import IdentityLink, User
+from authsvc.types import IdentityLink, User, UserConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ _DELETE_ORPHAN_UNIONIDS = Statement(
     " (SELECT 1 FROM identities i WHERE i.user_id = :user_id AND i.unionid = unionids.unionid)"
 )
 _CONFLICTS = Statement(
-    "SELECT i.user_id, o.user_id, i.appid FROM identities i JOIN unionids o ON o.unionid = i.unionid"
+    "SELECT i.user_id, o.user_id AS other_user_id, i.appid FROM identities i JOIN unionids o ON o.unionid = i.unionid"
     " WHERE o.user_id <> i.user_id ORDER BY i.id LIMIT 1000"
 )
 
@@ -146,9 +146,9 @@ def delete_all(connection: Connection, user_id: int) -> None:
     _DELETE_UNIONIDS.run(connection, user_id=user_id)
 
 
-def conflicts(connection: Connection) -> list[tuple[int, int, str]]:
-    """Return (user, other user, appid) where an identity of one carries the unionid of the other."""
-    return [(row[0], row[1], row[2]) for row in map(tuple, _CONFLICTS.run(connection))]
+def conflicts(connection: Connection) -> list[UserConflict]:
+    """Return where an identity of one user carries the unionid of another, the oldest identity first."""
+    return [UserConflict(*row) for row in _CONFLICTS.run(connection)]
 
 
 def _one(row: Any) -> Identity | None:

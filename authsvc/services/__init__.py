@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.closing import AccountClosing
+from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
 from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
@@ -24,6 +25,7 @@ class Services:
     sessions: SessionService
     people: PeopleService
     closing: AccountClosing
+    conflicts: Conflicts
     retention: RetentionService
     health: HealthService
     access_tokens: AccessTokens
