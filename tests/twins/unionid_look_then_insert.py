@@ -1,0 +1,43 @@
+"""Joining by unionid as it is often written: look who has it; if nobody, make a user and note the unionid as theirs.
+
+Nothing holds that together: the unique key over unionids is not used, on SQLite every statement is its own
+transaction, and two milliseconds pass between looking and inserting.
+"""
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection
+
+from authsvc.app import create_app
+from authsvc.db import engine, identities
+from authsvc.db.statements import Statement
+from authsvc.types import User
+
+_NOTE = Statement(
+    "INSERT OR REPLACE INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)",
+    mysql="REPLACE INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)",
+)
+_find_unionid_owner = identities.find_unionid_owner
+
+
+def _look(connection: Connection, unionid: str) -> User | None:
+    owner = _find_unionid_owner(connection, unionid)
+    if owner is None:
+        time.sleep(0.002)
+    return owner
+
+
+def _note(connection: Connection, unionid: str, user_id: int) -> bool:
+    _NOTE.run(connection, unionid=unionid, user_id=user_id)
+    return True
+
+
+def _do_not_begin(_connection: Any) -> None:
+    pass
+
+
+identities.find_unionid_owner = _look
+identities.claim_unionid = _note
+engine._begin_sqlite = _do_not_begin
+app = create_app()
