@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 import requests
 from PIL import Image
@@ -96,6 +97,11 @@ def sign_in(simulator: Simulator, service: Service, name: str, appid: str = APPI
 @pytest.fixture
 def lan(simulator: Simulator, house: Service) -> Person:
     return sign_in(simulator, house, "people-lan")
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return found
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:
@@ -487,6 +493,38 @@ def test_two_removals_at_once_leave_one_identity(simulator: Simulator, house: Se
         assert house.count("identities", f"user_id = {person.id}") == 1
 
 
+def test_of_two_wechats_of_one_person_in_one_app_each_session_keeps_its_own(
+    simulator: Simulator, house: Service
+) -> None:
+    """A token with the other WeChat's openid would let the wrong one pay, and open nothing that this one encrypts."""
+    phone = simulator.call("GET", "/control/users/people-private")["phone"]
+    names = ("people-private", "people-work")
+    tokens = {}
+    for name in names:
+        simulator.code(name)
+        tapped = simulator.call("POST", "/phone/phonenumber", {"appid": APPID, "user": name, "phone": phone})
+        body = {"code": simulator.code(name), "encryptedData": tapped["encryptedData"], "iv": tapped["iv"]}
+        assert house.call("POST", "/auth/mp_login", json=body).status_code == 200
+        answer = house.call("POST", "/api/v1/auth/wx-login", json={"code": simulator.code(name)}).json()["data"]
+        tokens[name] = answer["access_token"]
+        assert answer["user"]["openid"] == simulator.account(name)["openid"]
+    assert len({claims_of(token)["sub"] for token in tokens.values()}) == 1
+
+    for name in names:
+        openid = simulator.account(name)["openid"]
+        assert house.call("GET", "/api/v1/user/profile", token=tokens[name]).json()["data"]["openid"] == openid
+        renewed = house.call("POST", "/api/v1/auth/refresh", token=tokens[name]).json()["data"]["access_token"]
+        assert claims_of(renewed)["openid"] == openid
+        tokens[name] = renewed
+
+    links = house.call("GET", "/api/v1/me/identities", token=tokens["people-private"]).json()["data"]
+    assert [link["appid"] for link in links] == [APPID, APPID]
+    gone = house.call("DELETE", f"/api/v1/me/identities/{links[1]['id']}", token=tokens["people-private"])
+    assert gone.status_code == 200
+    statuses = [house.call("GET", "/api/v1/me", token=tokens[name]).status_code for name in names]
+    assert statuses == [200, 401]
+
+
 KEY = {"Idempotency-Key": "the-same-login"}
 
 
@@ -657,4 +695,3 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simula
     assert again.me()["phone"] is None
     assert house.call("POST", "/auth/mp_login", json=by_phone(again)).status_code == 200
     assert again.me()["phone"].startswith("+86")
-    assert purge(house, ACCOUNT_COOLING_OFF_DAYS="0")["closed accounts"] == 0
