@@ -77,6 +77,9 @@ export async function perform(name, play) {
     fault: (code, fault, times = 1) =>
       control("POST", "/control/faults", { path: "/sns/jscode2session", code, times, fault }),
 
+    /** How often WeChat was asked there in this script. */
+    asked: async (path) => (await control("GET", `/control/journal?path=${path}`)).count,
+
     /** Move service and simulator on together. */
     async later(seconds) {
       offset += seconds;

@@ -40,6 +40,11 @@ def stage(request: pytest.FixtureRequest, run_folder: Path, start_service: Calla
     return Stage(service, clock)
 
 
+def test_the_phone_behaves_as_wechat_documents_it() -> None:
+    (result,) = node.run("wx.selftest.js", {}, packages=False)
+    assert len(result["shown"]) == 12
+
+
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_the_front_end_works_unchanged(simulator: Simulator, stage: Stage, contract: str) -> None:
     given = {

@@ -92,6 +92,18 @@ await perform("bearer", async (stage) => {
     assert.equal(answer.data.openid, first.data.openid);
   });
 
+  await shows("a phoneCode that comes along is accepted and preferred", async () => {
+    const newer = stage.phone("newer");
+    const { code } = await newer.wx.login();
+    const answer = await newer.tapPhoneButton(async ({ detail }) => {
+      const { encryptedData, iv } = await newer.seal({ nickName: "no phone" });
+      return post(stage, newer, { code, encryptedData, iv, phoneCode: detail.code });
+    }, { phone: (await stage.known(lan)).phone });
+    assert.equal(answer.statusCode, 200);
+    const users = [first, answer].map((one) => assertToken(one.data.access_token, 7 * DAY).sub);
+    assert.equal(users[0], users[1], "the number is the account");
+  });
+
   await shows("who refuses the phone button sends nothing", async () => {
     const shy = stage.phone("shy");
     const page = loginPage(shy, stage, "/auth/mp_login");

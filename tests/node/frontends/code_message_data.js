@@ -4,6 +4,10 @@ import assert from "node:assert/strict";
 import { DAY, assertTime, assertToken, perform } from "../stage.js";
 
 const WEEK = 604_800;
+const PIXEL = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==",
+  "base64",
+);
 const GREY =
   "https://thirdwx.qlogo.cn/mmopen/vi_32/" +
   "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg/132";
@@ -131,6 +135,26 @@ await perform("code_message_data", async (stage) => {
     const plain = stage.phone("plain");
     const data = good(await api(plain).login("微信用户", GREY));
     assert.deepEqual([data.user.nickname, data.user.avatar], [null, null]);
+  });
+
+  await shows("a picture chosen on the phone is uploaded from its temporary path, and shown", async () => {
+    const filePath = lan.addFile("avatar.png", PIXEL);
+    const answer = await new Promise((success, fail) =>
+      wx.uploadFile({
+        url: stage.url("/api/v1/me/avatar"),
+        filePath,
+        name: "file",
+        header: { Authorization: `Bearer ${wx.getStorageSync("access_token")}` },
+        success,
+        fail,
+      }),
+    );
+    assert.equal(answer.statusCode, 200, answer.data);
+    const address = JSON.parse(answer.data).data.avatar_url;
+    assert.match(address, /^https:\/\/.*\/avatars\/[0-9a-f]{32}\.jpg$/);
+    user = { ...user, avatar: address };
+    assert.deepEqual(good(await lansApi.profile()), user);
+    assert.deepEqual(good(await lansApi.login("小兰兰", address)).user, user, "its own address comes back at a login");
   });
 
   await shows("a long nickname is cut to 64 characters, a very long one refused", async () => {

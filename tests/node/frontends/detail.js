@@ -252,6 +252,36 @@ await perform("detail", async (stage) => {
     for (const answer of answers.filter((one) => one.statusCode !== 201)) refused(answer, "手机号已存在");
   });
 
+  await shows("the phone button's code gives the number, three times with one access_token", async () => {
+    const typed = nextNumber();
+    for (let turn = 0; turn < 3; turn += 1) {
+      const phone = stage.phone(`button-${turn}`);
+      const look = ({ detail }) => send(phone, { url: "/wx/phone", data: { code: detail.code } });
+      const answer = await phone.tapPhoneButton(look, { phone: typed });
+      assert.deepEqual([answer.statusCode, answer.data], [200, { phone: typed }]);
+    }
+    assert.ok((await stage.asked("/cgi-bin/stable_token")) <= 1);
+    const guest = stage.phone("button-guest");
+    await ticketOf(guest);
+    const answer = await app(guest, stage).register(typed, 2);
+    assert.deepEqual([answer.statusCode, answer.data.phone], [201, typed]);
+  });
+
+  await shows("a bad or used code of the phone button, and one of wx.login in its place, are 503", async () => {
+    const look = (data) => send(lan, { url: "/wx/phone", data });
+    for (const data of [undefined, {}, { code: "" }]) {
+      const answer = await look(data);
+      assert.deepEqual([answer.statusCode, answer.data], [400, { detail: "缺少code" }]);
+    }
+    const used = await lan.tapPhoneButton(({ detail }) => detail.code);
+    assert.equal((await look({ code: used })).statusCode, 200);
+    for (const code of [used, "0".repeat(64), (await lan.wx.login()).code]) {
+      const answer = await look({ code });
+      assert.deepEqual([answer.statusCode, Object.keys(answer.data)], [503, ["detail"]]);
+      assert.equal(typeof answer.data.detail, "string");
+    }
+  });
+
   await shows("a missing code is 400", async () => {
     for (const data of [undefined, {}, { code: "" }, { other: "x" }]) {
       const answer = await ask(lan, data);

@@ -135,6 +135,12 @@ await perform("success_data", async (stage) => {
     }
   });
 
+  await shows("a phoneCode that comes along is accepted and preferred", async () => {
+    const { code } = await wx.login();
+    const data = await lan.tapPhoneButton(({ detail }) => ({ code, phoneCode: detail.code }));
+    assert.equal(good(await send(lan, { url: "/login/wechatLogin", data })).id, user.id);
+  });
+
   await shows("within 10,800 minutes the front end asks nobody", async () => {
     assert.equal(await app(lan, stage, time).onLaunch(), "storage");
   });
