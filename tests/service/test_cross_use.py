@@ -1,0 +1,198 @@
+"""Every kind of token in every place where a token goes: accepted only where the design says so.
+
+A token of any front end is the same kind of token and opens every guarded route. A refresh token only refreshes, the
+only token of ``code_message_data`` alone renews itself, a registration ticket only registers, and nothing else opens
+anything.
+"""
+
+import base64
+import io
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import requests
+from PIL import Image
+
+from authsvc.sealing import Sealer
+from tests.conftest import APPID
+from tests.harness import signedin
+from tests.harness.service import Service
+from tests.harness.simulator import Simulator
+
+Maker = Callable[[Service, Simulator, str], str]
+Sender = Callable[[Service, str, Simulator, str], requests.Response]
+
+
+# --- what there is ----------------------------------------------------------------------------------------------
+
+
+def _native_access(service: Service, simulator: Simulator, user: str) -> str:
+    return signedin.native(service, simulator.code(user)).access
+
+
+def _native_refresh(service: Service, simulator: Simulator, user: str) -> str:
+    return signedin.native(service, simulator.code(user)).refresh
+
+
+def _detail(service: Service, simulator: Simulator, user: str) -> str:
+    """By registering: the token of the second step."""
+    body = {"openid": signedin.ticket(service, simulator, user), "phone": _some_phone(), "sex": 0}
+    answer = service.call("POST", "/wx/login", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["token"])
+
+
+def _sealed_for(purpose: str) -> Maker:
+    """What a registration ticket holds, sealed under the same secret for another purpose."""
+
+    def make(service: Service, simulator: Simulator, user: str) -> str:
+        key = service.environment["SECRET_KEYS"]
+        secret = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
+        content = [user, APPID, "oFORGED000000000000000000000", None, int(time.time()) + 600]
+        return Sealer((secret,), purpose).seal(json.dumps(content))
+
+    return make
+
+
+KINDS: dict[str, Maker] = {
+    "native access": _native_access,
+    "bearer": signedin.bearer,
+    "detail": _detail,
+    "code_message_data": signedin.code_message_data,
+    "code_msg_data": signedin.code_msg_data,
+    "success_data": signedin.success_data,
+    "native refresh": _native_refresh,
+    "ticket": signedin.ticket,
+    "sealed session_key": _sealed_for("session_key"),
+    "sealed for no purpose": _sealed_for(""),
+    "login code": lambda _, simulator, user: simulator.code(user),
+    "Idempotency-Key": lambda _, __, user: f"idempotency-{user}",
+}
+ACCESS = {"native access", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"}
+
+
+# --- where it goes ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place for a token: who is let in there, with which answer, and with which ones others are refused."""
+
+    send: Sender
+    accepts: set[str]
+    answer: int = 200
+    refusals: frozenset[int] = frozenset({401})
+
+
+def _guarded(method: str, path: str, answer: int = 200, **options: object) -> Place:
+    def send(service: Service, token: str, simulator: Simulator, user: str) -> requests.Response:
+        return service.call(method, path, token=token, **options)
+
+    return Place(send, ACCESS, answer)
+
+
+def _in_body(path: str, name: str, accepts: set[str], answer: int, refusals: set[int], **more: object) -> Place:
+    def send(service: Service, token: str, simulator: Simulator, user: str) -> requests.Response:
+        body = {name: token, **{key: value() if callable(value) else value for key, value in more.items()}}
+        return service.call("POST", path, json=body)
+
+    return Place(send, accepts, answer, frozenset(refusals))
+
+
+def _renew(service: Service, token: str, simulator: Simulator, user: str) -> requests.Response:
+    return service.call("POST", signedin.RENEW, token=token)
+
+
+def _link(service: Service, token: str, simulator: Simulator, user: str) -> requests.Response:
+    body = {"code": simulator.code(user), "appid": APPID}
+    return service.call("POST", "/api/v1/me/identities", token=token, json=body)
+
+
+def _upload(service: Service, token: str, simulator: Simulator, user: str) -> requests.Response:
+    return service.call("POST", "/api/v1/me/avatar", token=token, files={"file": ("a.png", PICTURE, "image/png")})
+
+
+def _bind(service: Service, token: str, simulator: Simulator, user: str) -> requests.Response:
+    simulator.code(user)  # whoever has never called wx.login has no key to encrypt with
+    return service.call("POST", "/api/v1/me/phone", token=token, json=signedin.tapped(simulator, user))
+
+
+def _some_phone() -> str:
+    return f"136{random.randrange(10**8):08d}"
+
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), "green").save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURE = _picture()
+PLACES: dict[str, Place] = {
+    "GET /api/v1/sessions": _guarded("GET", "/api/v1/sessions"),
+    "DELETE /api/v1/sessions/{session_id}": _guarded("DELETE", "/api/v1/sessions/nobodys", 404),
+    "POST /api/v1/sessions/logout": _guarded("POST", "/api/v1/sessions/logout"),
+    "GET /api/v1/me": _guarded("GET", "/api/v1/me"),
+    "PUT /api/v1/me": _guarded("PUT", "/api/v1/me", json={"gender": 1}),
+    "POST /api/v1/me/avatar": Place(_upload, ACCESS),
+    "POST /api/v1/me/phone": Place(_bind, ACCESS),
+    "DELETE /api/v1/me/phone": _guarded("DELETE", "/api/v1/me/phone", 404),
+    "GET /api/v1/me/identities": _guarded("GET", "/api/v1/me/identities"),
+    "POST /api/v1/me/identities": Place(_link, ACCESS),
+    "DELETE /api/v1/me/identities/{link_id}": _guarded("DELETE", "/api/v1/me/identities/999999999", 404),
+    "POST /api/v1/me/close": _guarded("POST", "/api/v1/me/close"),
+    "GET /api/v1/user/profile": _guarded("GET", "/api/v1/user/profile"),
+    "POST /api/v1/auth/logout": _guarded("POST", "/api/v1/auth/logout"),
+    "GET /member/refreshToken": _guarded("GET", "/member/refreshToken"),
+    # Where a token is not a pass but a ticket.
+    "POST /api/v1/auth/refresh": Place(_renew, {"code_message_data"}),
+    "POST /api/v1/sessions/refresh": _in_body(signedin.REFRESH, "refresh_token", {"native refresh"}, 200, {400, 401}),
+    "POST /wx/login": _in_body("/wx/login", "openid", {"ticket"}, 201, {400}, phone=_some_phone, sex=1),
+    "POST /api/v1/auth/login": _in_body("/api/v1/auth/login", "code", {"login code"}, 200, {400, 401}),
+}
+OWN_ANSWERS = {
+    # One-tap logins bind a number that is then there to be removed.
+    ("DELETE /api/v1/me/phone", "bearer"): 200,
+    ("DELETE /api/v1/me/phone", "success_data"): 200,
+    # Let in, but registering with a ticket leaves no session_key that could open the data: the next login brings one.
+    ("POST /api/v1/me/phone", "detail"): 400,
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_takes_the_tokens_that_are_for_it_and_no_other(
+    name: str, simulator: Simulator, service: Service
+) -> None:
+    place = PLACES[name]
+    answers, expected = {}, {}
+    for kind, make in KINDS.items():
+        user = f"cross-{random.randrange(10**12)}"
+        answers[kind] = place.send(service, make(service, simulator, user), simulator, user)
+        right = {OWN_ANSWERS.get((name, kind), place.answer)} if kind in place.accepts else place.refusals
+        expected[kind] = answers[kind].status_code if answers[kind].status_code in right else sorted(right)
+    assert {kind: answer.status_code for kind, answer in answers.items()} == expected
+
+
+def test_every_place_for_a_token_is_in_the_table(service: Service) -> None:
+    document = service.call("GET", "/openapi.json").json()
+    guarded = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        # Not those for other services of the company, whose credential is no token of a user.
+        if operation.get("security") and not path.startswith("/internal/")
+    }
+    assert guarded <= set(PLACES)
+    assert set(PLACES) - guarded == {"POST /api/v1/sessions/refresh", "POST /wx/login", "POST /api/v1/auth/login"}
+
+
+def test_a_ticket_is_for_one_registration(simulator: Simulator, service: Service) -> None:
+    ticket = signedin.ticket(service, simulator, f"cross-{random.randrange(10**12)}")
+    bodies = [{"openid": ticket, "phone": _some_phone(), "sex": 1} for _ in range(2)]
+    answers = [service.call("POST", "/wx/login", json=body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [201, 400]
+    assert answers[1].json() == {"non_field_errors": ["openid无效"]}
