@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from authsvc.services.avatars import MAX_UPLOAD_BYTES
 from authsvc.web.bodies import MAX_BODY_BYTES
 from tests.harness.processes import Process, free_port
 from tests.harness.service import Service
@@ -36,7 +37,8 @@ class Nginx:
         (folder / "authsvc.conf").write_text(text, encoding="utf-8")
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-        main = f"pid {folder}/pid; daemon off; worker_processes 1; error_log stderr crit; events {{}} "
+        # As root its workers would be nobody, who may not write here; others are told that the line means nothing.
+        main = f"user root; pid {folder}/pid; daemon off; worker_processes 1; error_log stderr crit; events {{}} "
         (folder / "main.conf").write_text(f"{main} http {{ {temporary} include {folder}/authsvc.conf; }}\n")
         self.command = [str(NGINX), "-e", "stderr", "-p", str(folder), "-c", str(folder / "main.conf")]
 
@@ -74,6 +76,24 @@ def test_a_login_goes_through_and_its_query_reaches_no_log(
 def test_a_body_over_16_kilobytes_is_refused_in_json(nginx: Nginx) -> None:
     answer = requests.post(f"{nginx.url}/user/wxlogin", json={"platCode": "x" * 20_000}, timeout=10)
     assert (answer.status_code, answer.json()["error"], answer.json()["code"]) == (413, "body_too_large", 413)
+
+
+def test_a_picture_of_two_megabytes_comes_through_and_a_larger_one_does_not(nginx: Nginx) -> None:
+    def upload(size: int) -> tuple[int, str]:
+        files = {"file": ("me.png", b"\x89PNG" + bytes(size), "image/png")}
+        answer = requests.post(f"{nginx.url}/api/v1/me/avatar", files=files, timeout=10)
+        return answer.status_code, answer.json()["error"]
+
+    assert upload(MAX_UPLOAD_BYTES - 4) == (401, "unauthenticated")  # authsvc's own answer
+    assert upload(MAX_UPLOAD_BYTES + 9 * 1024) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("path", ["/internal/v1/access_token", "//internal/v1/access_token", "/a/../%69nternal/v1/x"])
+def test_what_is_for_other_services_is_not_reached_from_outside(nginx: Nginx, path: str) -> None:
+    host, port = nginx.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 403")
 
 
 def test_half_a_request_does_not_reach_the_service(sqlite_service: Service, nginx: Nginx) -> None:
@@ -115,4 +135,5 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 
 
 def test_the_limits_of_nginx_and_of_the_service_are_the_same() -> None:
-    assert f"client_max_body_size {MAX_BODY_BYTES // 1024}k;" in (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    limits = re.findall(r"client_max_body_size (\d+)k;", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+    assert [int(limit) * 1024 for limit in limits] == [MAX_BODY_BYTES, MAX_UPLOAD_BYTES + 8 * 1024]
