@@ -1,7 +1,6 @@
 """The scan for leaked secrets: every marked value, in every spelling it could take, in everything a run wrote."""
 
 import base64
-import contextlib
 import json
 import threading
 from collections import defaultdict
@@ -9,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-# Shorter pieces would be found by chance.
-_LEAST = 8
 # The scan looks at every fourth place of a file for eight bytes that begin in one of a spelling's first four.
 _STRIDE = 4
 _WINDOW = 8
+# Shorter spellings would be found by chance, and not by this scan.
+_LEAST = _WINDOW + _STRIDE - 1
 
 
 def spellings(secret: str) -> set[bytes]:
@@ -23,8 +22,8 @@ def spellings(secret: str) -> set[bytes]:
         quoted = quote(text, safe="")
         forms |= {text.encode(), text.replace("\\", "\\\\").encode(), quoted.encode(), quoted.lower().encode()}
         forms |= {quote(quoted, safe="").encode(), quote(secret, safe="/").encode()}
-    with contextlib.suppress(ValueError):  # a session_key is base64 text: its bytes must not show either
-        forms |= _forms_of(base64.b64decode(secret + "=" * (-len(secret) % 4), altchars=b"-_", validate=True))
+    if secret.endswith("="):  # a session_key is base64 text: its bytes must not show either
+        forms |= _forms_of(base64.b64decode(secret))
     return {form for form in forms if len(form) >= _LEAST}
 
 
@@ -68,16 +67,12 @@ class _Scan:
     """Looks for all spellings of many secrets in one pass over each file."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._short: dict[bytes, str] = {}
         self._windows: dict[bytes, list[tuple[int, bytes, str]]] = defaultdict(list)
         for secret, name in secrets.items():
             for form in spellings(secret):
                 self._add(form, name)
 
     def _add(self, form: bytes, name: str) -> None:
-        if len(form) < _WINDOW + _STRIDE - 1:
-            self._short[form] = name
-            return
         for shift in range(_STRIDE):
             self._windows[form[shift : shift + _WINDOW]].append((shift, form, name))
 
@@ -86,7 +81,7 @@ class _Scan:
 
     def _names(self, file: Path) -> set[str]:
         content = file.read_bytes()
-        found = {name for form, name in self._short.items() if form in content}
+        found = set()
         for place in range(0, len(content), _STRIDE):
             for shift, form, name in self._windows.get(content[place : place + _WINDOW], ()):
                 if content.startswith(form, max(0, place - shift)):

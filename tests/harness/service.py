@@ -141,18 +141,18 @@ class Service:
         body = {"code": code, **options.pop("json", {})}
         return self.call("POST", "/api/v1/auth/login", json=body, **options)
 
-    def keep_all(self, answers: Iterable[Answer]) -> None:
-        """Write the answers of a crowd down for the leak scan."""
-        for answer in answers:
-            self.keep(answer.headers, answer.content)
-
     def keep(self, headers: Mapping[str, str], content: bytes) -> None:
         """Write an answer down for the leak scan."""
+        self.keep_all([Answer(0, dict(headers), content, 0)])
+
+    def keep_all(self, answers: Iterable[Answer]) -> None:
+        """Write the answers of a crowd down for the leak scan."""
         with self.answers.open("ab") as kept:
-            kept.write(f"{dict(headers)}\n".encode() + content + b"\n")
-        for token in _tokens(content):
-            # The signature is what makes a token of it, and the only part that no other token shares.
-            self.canaries.not_in_logs("token", token.rpartition(".")[2])
+            for answer in answers:
+                kept.write(f"{answer.headers}\n".encode() + answer.content + b"\n")
+                for token in _tokens(answer.content):
+                    # The signature is what makes a token of it, and the only part that no other token shares.
+                    self.canaries.not_in_logs("token", token.rpartition(".")[2])
 
     def rows(self, sql: str) -> list[tuple]:
         """Read the database behind the service's back."""

@@ -1,9 +1,13 @@
 """The WeChat simulator as its own process, and what a test asks of it."""
 
+import json
 import os
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -50,7 +54,16 @@ class Simulator:
 
     def codes(self, user: str, count: int) -> list[str]:
         """As many codes of one user, as if ``wx.login`` had been called again and again."""
-        return [self.code(user) for _ in range(count)]
+        first, rest = self.code(user), count - 1
+        with closing(HTTPConnection(urlsplit(self.url).netloc)) as connection:
+            more = [self._code(connection, user) for _ in range(rest)]
+        return [first, *more]
+
+    def _code(self, connection: HTTPConnection, user: str) -> str:
+        """As ``code``, without what ``requests`` spends on each call."""
+        body = json.dumps({"appid": self.appid, "user": user})
+        connection.request("POST", "/phone/login", body, {"Content-Type": "application/json"})
+        return self._canaries.not_in_logs("login code", json.load(connection.getresponse())["code"])
 
     def account(self, user: str) -> dict[str, Any]:
         """What WeChat knows of this user in the default app: openid, unionid, session_key."""

@@ -36,7 +36,7 @@ CODE = secrets.token_urlsafe(24)
 
 # --- the scanner itself -----------------------------------------------------------------------------------------
 
-PLANTED = "tiihtNczf5v6AKRyjwEUhQ+/x=="
+PLANTED = "tiihtNczf5v6AKRyjwEUh+/x"
 WAYS: dict[str, Callable[[str], str | bytes]] = {
     "plain": lambda secret: secret,
     "in a URL": lambda secret: f"https://x/?secret={quote(secret, safe='')}&n=1",
