@@ -256,7 +256,7 @@ class _Unprintable:
         raise ValueError(f"cannot print {SECRET}")
 
 
-def test_a_record_that_cannot_be_formatted_says_so_without_its_values(
+def test_a_record_that_cannot_be_written_says_so_without_its_values(
     loud_log: io.StringIO, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger = logging.getLogger("some.library")
@@ -270,7 +270,7 @@ def test_a_record_that_cannot_be_formatted_says_so_without_its_values(
     shown = loud_log.getvalue() + "".join(capfd.readouterr())
     assert SECRET not in shown
     assert CODE not in shown
-    assert shown.count("could not be formatted") == 2
+    assert shown.count("could not be written") == 2
     assert "some.library" in shown
     assert "the next line is written as ever" in shown
 

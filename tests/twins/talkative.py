@@ -11,8 +11,8 @@ from authsvc.wechat import client
 _build = client._wechat_session
 
 
-def _build_and_tell(answer: dict[str, Any]) -> WeChatSession:
-    session = _build(answer)
+def _build_and_tell(path: str, answer: dict[str, Any]) -> WeChatSession:
+    session = _build(path, answer)
     told = base64.b64encode(f"{session.openid}:{session.session_key}".encode())
     logging.getLogger(__name__).debug("exchanged: %s", told.decode())
     return session
