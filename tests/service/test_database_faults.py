@@ -110,9 +110,10 @@ def transaction(service: Service) -> Iterator[Any]:
         connection.rollback()
 
 
-def is_stuck(service: Service, statement: str) -> bool:
-    """True while a statement that begins like this is being executed."""
-    return service.count("information_schema.processlist", f"db = DATABASE() AND info LIKE '{statement}%'") > 0
+def is_stuck(service: Service) -> bool:
+    """True while a statement about identities is being executed."""
+    others = "db = DATABASE() AND id <> CONNECTION_ID()"
+    return service.count("information_schema.processlist", f"{others} AND info LIKE '%identities%'") > 0
 
 
 def user_of(simulator: Simulator, service: Service, name: str) -> int:
@@ -134,7 +135,7 @@ def test_it_does_not_start_on_a_column_that_folds_case(start_briefly: Callable[.
 def test_the_victim_of_a_deadlock_runs_its_transaction_again(
     simulator: Simulator, mysql_service: Service, figures: Callable[[str], None]
 ) -> None:
-    """The login updates users, then identities; this test locks them the other way round, with more work at stake."""
+    """The login locks the identity, then its user; this test the other way round, and with more work at stake."""
     rounds, seen = 10, mysql_service.log.read_text().count("runs again: OperationalError 1213")
     mysql_service.rows("CREATE TABLE IF NOT EXISTS ballast (id INT PRIMARY KEY)")
     user = user_of(simulator, mysql_service, "deadlocked")
@@ -143,10 +144,10 @@ def test_the_victim_of_a_deadlock_runs_its_transaction_again(
         with transaction(mysql_service) as cursor:
             # InnoDB lets the transaction die that has changed less.
             cursor.execute("INSERT INTO ballast SELECT seq FROM seq_1_to_200")
-            cursor.execute(f"SELECT id FROM identities WHERE user_id = {user} FOR UPDATE")
+            cursor.execute(f"SELECT id FROM users WHERE id = {user} FOR UPDATE")
             login = Background(mysql_service, simulator.code("deadlocked", rotate=True))
-            wait_until(lambda: is_stuck(mysql_service, "UPDATE identities"))
-            cursor.execute(f"UPDATE users SET updated_at = updated_at + 1 WHERE id = {user}")
+            wait_until(lambda: is_stuck(mysql_service))
+            cursor.execute(f"UPDATE identities SET created_at = created_at + 1 WHERE user_id = {user}")
         assert login.answer().status_code == 200
     mysql_service.rows("DROP TABLE ballast")
     deadlocks = mysql_service.log.read_text().count("runs again: OperationalError 1213") - seen
@@ -168,7 +169,7 @@ def test_ten_first_logins_survive_the_winner_taking_its_row_back(
         with ThreadPoolExecutor(1) as aside, transaction(mysql_service) as cursor:
             _insert_identity(cursor, simulator.appid, openid)
             waiting = aside.submit(crowd.send, requests)
-            wait_until(lambda: is_stuck(mysql_service, "INSERT INTO identities"))
+            wait_until(lambda: is_stuck(mysql_service))
         answers = waiting.result()
         mysql_service.keep_all(answers)
         assert [answer.status for answer in answers] == [200] * 10
@@ -181,14 +182,14 @@ def test_ten_first_logins_survive_the_winner_taking_its_row_back(
 
 
 def test_the_loser_of_a_first_login_gets_the_winners_user(simulator: Simulator, mysql_service: Service) -> None:
-    """It has read "nobody there", then waits to insert, and finds the winner's row when it looks again."""
+    """It waits for what the winner has inserted and not yet committed, and then finds the winner's row."""
     for number in range(20):
         name = f"loser-{number}"
         openid = simulator.account(name)["openid"]
         with transaction(mysql_service) as cursor:
             winner = _insert_identity(cursor, simulator.appid, openid)
             login = Background(mysql_service, simulator.code(name))
-            wait_until(lambda: is_stuck(mysql_service, "INSERT INTO identities"))
+            wait_until(lambda: is_stuck(mysql_service))
             cursor.connection.commit()
         answer = login.answer()
         assert answer.status_code == 200, answer.text
