@@ -85,8 +85,10 @@ class Statement:
         """
         try:
             return self.run(connection, **values)
-        except IntegrityError:
-            return None
+        except IntegrityError as error:
+            if _is_taken(error):
+                return None
+            raise
 
     def _named(self, cursor: DBAPICursor) -> list[Any]:
         if cursor.description is None:
@@ -94,6 +96,12 @@ class Statement:
         if self._row is None:
             self._row = _row_maker([column[0] for column in cursor.description])
         return list(map(self._row, cursor.fetchall()))
+
+
+def _is_taken(error: IntegrityError) -> bool:
+    """A unique key, and not a foreign key or a missing value: MySQL's 1062, and SQLite's sentence."""
+    said: tuple[object, ...] = getattr(error.orig, "args", ())
+    return bool(said) and (said[0] == 1062 or "UNIQUE constraint failed" in str(said[0]))
 
 
 def _row_maker(columns: list[str]) -> Callable[[Any], Any]:
