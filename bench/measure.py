@@ -5,13 +5,17 @@ import json
 import os
 import random
 import subprocess
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import requests
 from Crypto.Cipher import AES
 from Crypto.Util.Padding import pad
 
+from bench.others import Others
 from bench.servers import APPID, Server, Upstream
 from bench.upstream import session_key
 
@@ -20,6 +24,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 # Enough that a thousand in flight are a thousand different users.
 RETURNING_USERS = 2000
 KEYS = 8
+# Until the connections of a crowd are all accepted.
+RAMP_SECONDS = 4
+# A crowd that the load has left behind is worked off in less.
+IDLE_SECONDS = 20
 _IV = base64.b64encode(bytes(range(16))).decode()
 
 
@@ -53,9 +61,6 @@ class Result:
     others_cpu: float
     note: str = ""
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 class Bench:
     """Measures servers against one upstream."""
@@ -85,7 +90,7 @@ class Bench:
         answered, started = self._upstream.answered, time.monotonic()
         before, upstream_before, idle_before = cpu(workers), cpu([self._upstream.process.pid]), idle_seconds()
         load = self._load(server.url, in_flight=case.in_flight, seconds=seconds, users=users, first=first, keys=keys)
-        time.sleep(case.latency_ms / 1000 + 0.2)
+        self._wait_until_idle(workers, case.latency_ms / 1000 + 0.2)
         spent, elapsed = cpu(workers) - before, time.monotonic() - started
         upstream_spent = cpu([self._upstream.process.pid]) - upstream_before
         others = elapsed * (os.cpu_count() or 1) - (idle_seconds() - idle_before) - spent - upstream_spent - load["cpu"]
@@ -109,11 +114,42 @@ class Bench:
             note=load["note"].strip()[:200],
         )
 
+    def _wait_until_idle(self, workers: list[int], period: float) -> None:
+        """Return when a period has passed in which no login was carried out and the workers did next to nothing."""
+        give_up = time.monotonic() + IDLE_SECONDS
+        seen = (-1, 0.0)
+        while time.monotonic() < give_up:
+            time.sleep(period)
+            now = (self._upstream.answered, cpu(workers))
+            if now[0] == seen[0] and now[1] - seen[1] <= 0.02:
+                return
+            seen = now
+
+    def run_beside_others(self, server: Server, case: Case, seconds: float) -> dict[str, Any]:
+        """Measure, and meanwhile, once every connection is up, how everything else answers."""
+        others = Others(server.url, self._token(server), server.others)
+        timers = [threading.Timer(RAMP_SECONDS, others.start), threading.Timer(seconds, others.stop)]
+        for timer in timers:
+            timer.start()
+        result = self.run(server, case, seconds)
+        for timer in timers:
+            timer.join()
+        return {**asdict(result), "others": others.percentiles(), "errors_of_others": others.errors}
+
+    def _token(self, server: Server) -> str:
+        self._upstream.answer_after(0)
+        body = json.loads(f'{{"code":"u1k0n0",{sealed_members(0)}}}')
+        answer = requests.post(f"{server.url}/api/v1/auth/login", json=body, timeout=30)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{server.name}: {answer.text}")
+        token: str = answer.json()["data"]["access_token"]
+        return token
+
     def _fresh_users(self) -> int:
         self._next_user += 10**6
         return self._next_user
 
-    def _load(self, url: str, *, in_flight: int, seconds: float, users: int, first: int, keys: int) -> dict:
+    def _load(self, url: str, *, in_flight: int, seconds: float, users: int, first: int, keys: int) -> dict[str, Any]:
         """Run wrk and return what load.lua counted, with the CPU seconds that wrk itself took."""
         report = self._folder / "load.json"
         report.unlink(missing_ok=True)
@@ -129,7 +165,7 @@ class Bench:
         output = wrk.stdout.read()
         _, status, usage = os.wait4(wrk.pid, 0)
         if status != 0:
-            raise RuntimeError(f"wrk failed: {output.decode()}")
+            raise RuntimeError(f"wrk ended with status {os.waitstatus_to_exitcode(status)}: {output.decode()}")
         counted, _, note = report.read_text().partition("\n")
         return {**json.loads(counted), "note": note, "cpu": usage.ru_utime + usage.ru_stime}
 

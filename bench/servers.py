@@ -45,12 +45,14 @@ class Upstream:
 class Authsvc:
     """authsvc as it is shipped, or with ``threads`` under gthread."""
 
+    others = ("/healthz", "/.well-known/jwks.json", "/api/v1/user/profile")
+
     def __init__(self, folder: Path, upstream: Upstream, database: str, threads: int | None = None) -> None:
         self.name = f"authsvc {'gevent' if threads is None else f'gthread {threads}'}"
         self.database = database
         arguments = () if threads is None else ("--worker-class", "gthread", "--threads", str(threads))
-        # With threads, a cap above their number caps nothing; below it, this load would be refused.
-        cap = {} if threads is None else {"DATABASE_POOL_SIZE": str(threads)}
+        # A crowd of logins is to be carried, not refused: as many calls to WeChat as there are threads.
+        more = {} if threads is None else {"DATABASE_POOL_SIZE": str(threads), "WX_MAX_IN_FLIGHT": str(threads)}
         self._service = Service(
             folder / f"{self.name} {database}".replace(" ", "-"),
             Canaries(),
@@ -60,7 +62,7 @@ class Authsvc:
             database=database,
             workers=WORKERS,
             arguments=arguments,
-            settings={"LOG_LEVEL": "INFO", "ACCESS_LOG": "0", "WX_MAX_IN_FLIGHT": str(threads or 1500), **cap},
+            settings={"LOG_LEVEL": "INFO", "ACCESS_LOG": "0", **more},
         )
         self.url = self._service.url
         self.pid = self._service.process.pid
@@ -71,6 +73,8 @@ class Authsvc:
 
 class Plain:
     """The baseline under gunicorn's sync workers, or with ``threads`` under gthread."""
+
+    others = ("/healthz",)
 
     def __init__(self, folder: Path, upstream: Upstream, database: str, threads: int | None = None) -> None:
         self.name = f"plain {'sync' if threads is None else f'gthread {threads}'}"
