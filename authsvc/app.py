@@ -35,7 +35,6 @@ from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
 from authsvc.services.tickets import RegistrationTickets
-from authsvc.services.turnstile import Turnstile
 from authsvc.signing.keyset import ALGORITHM, KeySet, load_keys
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.tokenstore.file import FileShelf
@@ -146,7 +145,6 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
     )
     login = LoginService(
         apps=apps,
-        turnstile=Turnstile(),
         wechat=wechat,
         database=database,
         accounts=accounts,

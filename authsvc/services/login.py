@@ -25,7 +25,6 @@ from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets
-from authsvc.services.turnstile import Turnstile
 from authsvc.types import (
     LoginCommand,
     LoginResult,
@@ -61,7 +60,6 @@ class LoginService:
         self,
         *,
         apps: Apps,
-        turnstile: Turnstile,
         wechat: WeChatClient,
         database: Database,
         accounts: AccountRules,
@@ -78,7 +76,6 @@ class LoginService:
         clock: SystemClock,
     ) -> None:
         self._apps = apps
-        self._turnstile = turnstile
         self._wechat = wechat
         self._database = database
         self._accounts = accounts
@@ -118,7 +115,6 @@ class LoginService:
         return result
 
     def _carry_out(self, app: MiniProgram, command: LoginCommand, login_hash: str | None) -> LoginResult | Stranger:
-        self._turnstile.enter()
         exchanged = self._wechat.code2session(app, command.code)
         phone = self._number(app, command, exchanged.openid)
         keys = [exchanged.session_key]
