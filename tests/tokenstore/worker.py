@@ -23,6 +23,7 @@ from authsvc.tokenstore.shelf import Record, Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.types import MiniProgram
 from authsvc.wechat.client import WeChatClient
+from authsvc.wechat.transport import Transport
 
 
 class _Lockless:
@@ -50,7 +51,7 @@ class Worker:
         """Be a fresh process: with a store that knows nothing yet."""
         clock = SystemClock()
         self.app = MiniProgram(options["appid"], options["secret"], "audience")
-        self.client = WeChatClient(options["wechat"], max_in_flight=400)
+        self.client = WeChatClient(Transport(options["wechat"], max_in_flight=400))
         where = options["shelf"]
         shelf: Shelf = RedisShelf(where, clock) if where.startswith("redis") else FileShelf(Path(where), clock)
         self.shelf = shelf
