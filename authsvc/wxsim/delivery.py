@@ -120,6 +120,12 @@ def cut(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
     return _take_over(call, talk)
 
 
+def altered(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
+    """Send the first `keep` bytes (None: all) of the body with `append` behind them, as if that were the answer."""
+    body = answer.body[: options["keep"]] + options.get("append", "").encode()
+    return plain(replace(answer, body=body), options, call)
+
+
 def reset(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
     """Send `after_bytes` of the answer, headers counted, and tear the connection down with a RST."""
 

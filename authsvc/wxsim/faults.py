@@ -104,6 +104,9 @@ KINDS: dict[str, Kind] = {
     ),
     "reset": Kind(delivery.reset, {"after_bytes": _count(load_default=0)}, consume=True),
     "cut": Kind(delivery.cut, {"at": _count(required=True)}, consume=True),
+    "altered": Kind(
+        delivery.altered, {"keep": _count(load_default=None, allow_none=True), "append": fields.String()}, consume=True
+    ),
     "gzip_bomb": Kind(delivery.gzip_bomb, {"megabytes": _megabytes()}, consume=True),
     "big": Kind(delivery.big, {"megabytes": _megabytes()}, consume=True),
 }

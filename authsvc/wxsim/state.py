@@ -44,6 +44,10 @@ class Settings:
     token_seconds: int = 7200  # life of an access_token
     token_quota_per_day: int | None = 2000  # calls of /cgi-bin/token per app (older material); None is no limit
     ip_allow_list: list[str] | None = None  # who may call with AppSecret where a token is given; None is anybody
+    # The pages of the published version, for check_path; None takes any.
+    published_pages: list[str] | None = field(default_factory=lambda: ["pages/index/index", "pages/login/login"])
+    codes_per_minute: int | None = 5000  # calls of getwxacodeunlimit per app; None is no limit
+    limited_codes: int = 100_000  # what getwxacode and createwxaqrcode draw in an app's life
     country_code_as_number: bool = False  # phone_info.countryCode as 86 instead of "86" (an older sample)
     escape_slashes: bool = True  # "/" as "\/" in JSON, as one capture of a session_key shows
     # By path prefix, longest first. text/plain on /sns is widely reported; the rest begins application/json.
@@ -146,6 +150,8 @@ class World:
         # Two namespaces: a login code means nothing to getuserphonenumber, and the other way round.
         self._login_codes: dict[str, Code] = {}
         self._phone_codes: dict[str, Code] = {}
+        self._codes_drawn: dict[str, deque[float]] = {}
+        self._limited_codes_used: dict[str, int] = {}
         self.tokens = Tokens(self.clock.now, lambda: self.settings.token_seconds)
         for app in apps:
             self.put_app(app)
@@ -285,7 +291,7 @@ class World:
             if found is None or found.appid != appid:
                 raise WeChatRefusal(40029)
             account = self.account(appid, found.user)
-            self._count_exchange(account)
+            self._count(account.exchanges, self.settings.quota_per_minute, 45011)
             if self.clock.now() - found.minted_at >= CODE_SECONDS:
                 raise WeChatRefusal(40029)
             if found.used:
@@ -297,6 +303,23 @@ class World:
             found.used = True
             return Session(account.openid, account.session_key, account.unionid)
 
+    # Mini-program codes
+
+    def count_code(self, appid: str) -> None:
+        """Count a call of getwxacodeunlimit. Raises `WeChatRefusal` 45009 over the quota of a minute (older page)."""
+        quota = self.settings.codes_per_minute
+        with self._lock:
+            self._count(self._codes_drawn.setdefault(appid, deque()), quota, 45009)
+
+    def take_limited_code(self, appid: str) -> int:
+        """Return how many codes of the limited kind this makes. Raises `WeChatRefusal` 45029 when none is left."""
+        with self._lock:
+            used = self._limited_codes_used.get(appid, 0) + 1
+            if used > self.settings.limited_codes:
+                raise WeChatRefusal(45029)
+            self._limited_codes_used[appid] = used
+            return used
+
     def _rotates(self, account: Account, forced: bool | None) -> bool:
         if account.session_key is None:
             return True
@@ -305,16 +328,16 @@ class World:
         age = self.clock.now() - account.key_minted_at
         return not account.key_pinned and age >= self.settings.min_refresh_seconds
 
-    def _count_exchange(self, account: Account) -> None:
-        quota = self.settings.quota_per_minute
+    def _count(self, times: deque[float], quota: int | None, errcode: int) -> None:
+        """Note a call of now. Raises `WeChatRefusal` when there were `quota` in this minute."""
         if quota is None:
             return
         now = self.clock.now()
-        while account.exchanges and not 0 <= now - account.exchanges[0] < QUOTA_WINDOW_SECONDS:
-            account.exchanges.popleft()
-        if len(account.exchanges) >= quota:
-            raise WeChatRefusal(45011)
-        account.exchanges.append(now)
+        while times and not 0 <= now - times[0] < QUOTA_WINDOW_SECONDS:
+            times.popleft()
+        if len(times) >= quota:
+            raise WeChatRefusal(errcode)
+        times.append(now)
 
     def _remember(self, codes: dict[str, Code], code: str, appid: str, name: str) -> None:
         if code in codes:

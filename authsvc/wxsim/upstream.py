@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from authsvc.wxsim import cgibin, sns, wxa
+from authsvc.wxsim import cgibin, codes, sns, wxa
 from authsvc.wxsim.asked import Asked
 from authsvc.wxsim.delivery import Answer
 from authsvc.wxsim.errors import Tail, WeChatRefusal, gateway_tail, hinted_tail, sns_tail
@@ -46,6 +46,9 @@ ENDPOINTS = {
         Endpoint("GET", "/cgi-bin/token", cgibin.token, gateway_tail),
         Endpoint("POST", "/cgi-bin/stable_token", cgibin.stable_token, gateway_tail),
         Endpoint("POST", "/wxa/business/getuserphonenumber", wxa.getuserphonenumber, hinted_tail),
+        Endpoint("POST", "/wxa/getwxacodeunlimit", codes.getwxacodeunlimit, gateway_tail),
+        Endpoint("POST", "/wxa/getwxacode", codes.getwxacode, gateway_tail),
+        Endpoint("POST", "/cgi-bin/wxaapp/createwxaqrcode", codes.createwxaqrcode, gateway_tail),
         Endpoint("GET", "/wxa/checksession", wxa.checksession, gateway_tail),
         Endpoint("GET", "/wxa/resetusersessionkey", wxa.resetusersessionkey, gateway_tail),
     )
