@@ -21,6 +21,7 @@ from authsvc.services.apps import Apps
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
+from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
@@ -178,6 +179,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         conflicts=Conflicts(database),
         retention=RetentionService(database, clock),
         health=HealthService(database, keys.signing_kid),
+        invites=InviteService(database, settings.invites, clock),
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,

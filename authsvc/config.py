@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import environs
 from dotenv import dotenv_values
 
-from authsvc.types import ExtraClaim, MiniProgram, PhoneBudgets, PhonePolicy, TokenApi
+from authsvc.types import ExtraClaim, InviteCodeSource, InvitePolicy, MiniProgram, PhoneBudgets, PhonePolicy, TokenApi
 
 WECHAT_API = "https://api.weixin.qq.com"
 
@@ -39,6 +39,8 @@ _APPID = re.compile(r"wx[0-9a-f]{16}\Z")
 _AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
 _SECRET_KEY_BYTES = 32
+_INVITE_PREFIX = re.compile(r"[A-Za-z0-9_-]*\Z")
+_INVITE_CHARS = 20
 _LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -71,6 +73,7 @@ class Settings:
     refresh_grace: int = 30
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * 86400
+    invites: InvitePolicy = field(default_factory=InvitePolicy)
     log_level: str = "INFO"
     log_format: str = "json"
     # (setting, the other name it was read from): said in the log once there is one.
@@ -193,6 +196,7 @@ def _read(source: _Source) -> Settings | None:
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
         "phone_account": _choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
+        "invites": _invites(source),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "log_level": _choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": _choice(source, "LOG_FORMAT", "json", ("json", "text")),
@@ -202,6 +206,22 @@ def _read(source: _Source) -> Settings | None:
         return None
     aliases = tuple(source.aliases_used.items())
     return Settings(apps=apps, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+
+
+def _invites(source: _Source) -> InvitePolicy:
+    prefix = source.text("INVITE_CODE_PREFIX") or ""
+    length = source.number("INVITE_CODE_LENGTH", 12, 8, 20)
+    if not _INVITE_PREFIX.match(prefix):
+        source.problems.append("INVITE_CODE_PREFIX must be letters, digits, hyphens and underscores")
+    if len(prefix) + length > _INVITE_CHARS:
+        source.problems.append("INVITE_CODE_PREFIX and INVITE_CODE_LENGTH make more than 20 characters")
+    return InvitePolicy(
+        prefix=prefix,
+        length=length,
+        max_uses=source.number("INVITE_CODE_USES", 0, 0, 10**9),
+        days=source.number("INVITE_CODE_DAYS", 0, 0, 36500),
+        source=cast(InviteCodeSource, _choice(source, "INVITE_CODE_SOURCE", "new", get_args(InviteCodeSource))),
+    )
 
 
 def _apps(source: _Source) -> tuple[MiniProgram, ...]:

@@ -12,6 +12,8 @@ PhonePolicy = Literal["link", "reject"]
 TokenApi = Literal["stable_token", "token"]
 ServiceScope = Literal["access_token", "introspect", "qrcode"]
 UserStatus = Literal["active", "disabled", "closed"]
+InviteFault = Literal["disabled", "expired", "used_up"]
+InviteCodeSource = Literal["new", "pool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,47 @@ class PhoneBudgets:
     per_user: int = 5
     per_address: int = 300
     per_app: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class InvitePolicy:
+    """What the invite code of a user's own is like: ``prefix`` and ``length`` random characters, at most 20 together.
+
+    ``max_uses`` and ``days`` of 0 are no limit. With ``source`` pool it is one that was seeded without an owner, as
+    long as there are any.
+    """
+
+    prefix: str = ""
+    length: int = 12
+    max_uses: int = 0
+    days: int = 0
+    source: InviteCodeSource = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class InviteCode:
+    """An invite code as stored; times in seconds UTC. ``None`` says: no owner (a pool), no limit, never.
+
+    ``owner_status`` is that of the owner, if there is one.
+    """
+
+    id: int
+    code: str
+    owner_id: int | None
+    max_uses: int | None
+    uses: int
+    expires_at: int | None
+    disabled_at: int | None
+    created_at: int
+    owner_status: UserStatus | None = None
+
+    def fault(self, now: int) -> InviteFault | None:
+        """Return why nobody can use it at this moment, if so. An owner who has left takes the code out of use."""
+        if self.disabled_at is not None or self.owner_status not in (None, "active"):
+            return "disabled"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "used_up" if self.max_uses is not None and self.uses >= self.max_uses else None
 
 
 @dataclass(frozen=True, slots=True)

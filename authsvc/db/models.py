@@ -28,6 +28,7 @@ EXACT_COLUMNS = {
     "phone_calls": ("subject",),
     "spent_phone_codes": ("code_hash",),
     "service_credentials": ("name", "secret_hash"),
+    "invite_codes": ("code",),
 }
 
 # Not Alembic's usual name: another program's migrations may live in the same schema.
@@ -56,6 +57,7 @@ class UserRow(Base):
         UniqueConstraint("country_code", "phone", name="uq_users_phone"),
         UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
         Index("ix_users_closed_at", "closed_at"),
+        Index("ix_users_invited_by_id", "invited_by_id"),
         _LASTING_IDS,
     )
 
@@ -78,6 +80,8 @@ class UserRow(Base):
     closed_at: Mapped[int | None] = mapped_column(BigInteger)
     # Whom this user turned out to be; the row stays so that ids other services hold can be traced.
     merged_into_id: Mapped[int | None] = mapped_column(BigInteger)
+    # No foreign key: it would lock the row of whoever invites many people with every login that they bring.
+    invited_by_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class IdentityRow(Base):
@@ -148,6 +152,8 @@ class LoginAttemptRow(Base):
     started_at: Mapped[int] = mapped_column(BigInteger)
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
     session_id: Mapped[str | None] = mapped_column(_exact(32))
+    # What became of the invite that came along: a repeat is told the same.
+    invite: Mapped[str | None] = mapped_column(String(16))
 
 
 class SpentTicketRow(Base):
@@ -216,3 +222,42 @@ class ServiceCredentialRow(Base):
     secret_hash: Mapped[str] = mapped_column(_exact(64))
     scopes: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class InviteCodeRow(Base):
+    """An invite code: a user's, or nobody's (a pool). ``uses`` is the number of its rows in ``invite_uses``."""
+
+    __tablename__ = "invite_codes"
+    __table_args__ = (
+        UniqueConstraint("code", name="uq_invite_codes_code"),
+        UniqueConstraint("owner_id", "is_own", name="uq_invite_codes_own"),
+        _TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    code: Mapped[str] = mapped_column(_exact(20))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_codes_owner_id"))
+    # 1 for the one code that its owner hands out, absent for others of theirs: unique keys pass over what is absent.
+    is_own: Mapped[int | None] = mapped_column(SmallInteger)
+    # Absent: no limit, no end.
+    max_uses: Mapped[int | None] = mapped_column(Integer)
+    uses: Mapped[int] = mapped_column(Integer, server_default="0")
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+    disabled_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class InviteUseRow(Base):
+    """Who came with which code. A user has one at most; of somebody erased or merged the row stays, without them."""
+
+    __tablename__ = "invite_uses"
+    __table_args__ = (
+        UniqueConstraint("user_id", name="uq_invite_uses_user_id"),
+        Index("ix_invite_uses_invite_code_id", "invite_code_id"),
+        _TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    invite_code_id: Mapped[int] = mapped_column(ForeignKey("invite_codes.id", name="fk_invite_uses_invite_code_id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_uses_user_id"))
+    used_at: Mapped[int] = mapped_column(BigInteger)

@@ -6,6 +6,7 @@ from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
+from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
@@ -28,6 +29,7 @@ class Services:
     conflicts: Conflicts
     retention: RetentionService
     health: HealthService
+    invites: InviteService
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
     phones: PhoneService
