@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
@@ -44,8 +46,22 @@ def on_starting(server: object) -> None:
     except (BadSettings, BadKeys) as problems:
         sys.exit(f"authsvc does not start:\n{problems}")
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    _begin_to_count(settings.instance_path / "metrics")
     if "WX_MAX_IN_FLIGHT" not in _env:
         os.environ["WX_MAX_IN_FLIGHT"] = str(_calls_to_wechat(getattr(server, "cfg")))  # noqa: B009
+
+
+def _begin_to_count(folder: Path) -> None:
+    """Give this master a folder where its workers add up what they count, and remove those of masters that are gone.
+
+    Not one folder for all: during an upgrade an old and a new master run side by side.
+    """
+    for former in folder.glob("*"):
+        if former.name == str(os.getpid()) or not Path("/proc", former.name).exists():
+            shutil.rmtree(former, ignore_errors=True)
+    mine = folder / str(os.getpid())
+    mine.mkdir(parents=True, mode=0o700)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(mine)
 
 
 def _calls_to_wechat(cfg: Any) -> int:
@@ -62,3 +78,8 @@ def when_ready(server: object) -> None:
     """Refuse the one combination that breaks every call to WeChat."""
     if getattr(server, "cfg").preload_app and "gevent" in str(getattr(server, "cfg").worker_class_str):  # noqa: B009
         sys.exit("authsvc does not start: gevent and --preload do not go together")
+
+
+def on_exit(server: object) -> None:
+    """Remove what was counted."""
+    shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)

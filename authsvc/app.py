@@ -43,7 +43,7 @@ from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.types import TokenPolicy
-from authsvc.web import access, bodies
+from authsvc.web import access, bodies, metering
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
 from authsvc.web.internal import internal
@@ -80,6 +80,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.extensions["authsvc"] = _services(settings, database, keys, clock)
 
     access.install(app, settings.trusted_proxies)
+    metering.install(app)
     web_errors.install(app)
     for blueprint in (auth, people, phone, qrcode, wellknown, ops, internal):
         app.register_blueprint(blueprint)

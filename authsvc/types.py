@@ -10,7 +10,7 @@ from typing import Any, Literal
 ExtraClaim = Literal["openid", "nickname"]
 PhonePolicy = Literal["link", "reject"]
 TokenApi = Literal["stable_token", "token"]
-ServiceScope = Literal["access_token", "introspect", "qrcode"]
+ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode"]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
 InviteCodeSource = Literal["new", "pool"]

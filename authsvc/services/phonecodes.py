@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from authsvc import metrics
 from authsvc.clock import SystemClock
 from authsvc.db import phonecalls
 from authsvc.db.database import Database
 from authsvc.errors import (
+    AuthSvcError,
     PhoneBudgetExhausted,
     PhoneCallsStopped,
     PhoneCodeInvalid,
@@ -92,18 +94,12 @@ class PhoneCodes:
         Raises PhoneCodeInvalid (also for a code seen before, which is not sent again), PhoneBudgetExhausted,
         PhoneUnanswered (a new tap is needed), or a WeChatError after which the same code may be tried again.
         """
-        self._sweep()
-        claim = self._claim(app, code, openid, address)
         try:
-            phone = self._access_tokens.call(app, lambda token: self._wechat.phone_number(app, token, code, openid))
-        except PhoneCodeInvalid:
-            self._give_back(claim, is_refused=True)
+            phone = self._ask(app, code, openid, address)
+        except AuthSvcError as error:
+            metrics.phone_calls.labels(error.error).inc()
             raise
-        except _UNSPENT:
-            self._give_back(claim, is_refused=False)
-            raise
-        except (WeChatBusy, WeChatNoAnswer) as error:
-            raise _unanswered(error) from None
+        metrics.phone_calls.labels("answered").inc()
         if not -_FUTURE_SECONDS <= self._clock.now() - phone.tapped_at <= self._max_age:
             raise PhoneCodeInvalid("the tap is too old, or a clock is wrong")
         return phone
@@ -112,6 +108,20 @@ class PhoneCodes:
         """Return how many numbers of this app WeChat was asked for today."""
         subject, day = _everybody(app), self._today()
         return self._database.read(lambda connection: phonecalls.count(connection, subject, day))
+
+    def _ask(self, app: MiniProgram, code: str, openid: str | None, address: str | None) -> WeChatPhone:
+        self._sweep()
+        claim = self._claim(app, code, openid, address)
+        try:
+            return self._access_tokens.call(app, lambda token: self._wechat.phone_number(app, token, code, openid))
+        except PhoneCodeInvalid:
+            self._give_back(claim, is_refused=True)
+            raise
+        except _UNSPENT:
+            self._give_back(claim, is_refused=False)
+            raise
+        except (WeChatBusy, WeChatNoAnswer) as error:
+            raise _unanswered(error) from None
 
     def _claim(self, app: MiniProgram, code: str, openid: str | None, address: str | None) -> _Claim:
         """Take the code and one call of each budget. The app's comes last: everybody waits for its row."""

@@ -1,9 +1,10 @@
-"""Health, for those who run the service. Never wrapped in an envelope."""
+"""Health and metrics, for those who run the service. Never wrapped in an envelope."""
 
 from flask import Blueprint, Response
 from marshmallow import Schema, fields
 
-from authsvc.web import bodies
+from authsvc import metrics
+from authsvc.web import bodies, guards
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.operations import Operation, describe
@@ -38,3 +39,20 @@ def readyz() -> Response:
     checks = services().health.checks()
     ready = all(checks.values())
     return bodies.write({"status": "ok" if ready else "unready", "checks": checks}, 200 if ready else 503)
+
+
+@ops.get("/metrics")
+@describe(
+    Operation(
+        NATIVE,
+        "Counters of all workers, with a service credential",
+        {"type": "string", "description": "Prometheus' text format"},
+        bearer=True,
+        tag="ops",
+        media="text/plain",
+    )
+)
+def prometheus() -> Response:
+    """Everything that ``authsvc/metrics.py`` counts, for services with the scope ``metrics``."""
+    guards.service("metrics")
+    return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)

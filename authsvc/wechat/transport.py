@@ -15,7 +15,15 @@ from urllib.parse import urlencode
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util import Retry, Timeout
 
-from authsvc.errors import WeChatBadAnswer, WeChatBusy, WeChatNoAnswer, WeChatOverloaded, WeChatUnreachable
+from authsvc import metrics
+from authsvc.errors import (
+    WeChatBadAnswer,
+    WeChatBusy,
+    WeChatError,
+    WeChatNoAnswer,
+    WeChatOverloaded,
+    WeChatUnreachable,
+)
 from authsvc.wechat.breaker import Breaker, Bulkhead
 from authsvc.wechat.deadline import DeadlineAdapter, deadline, remaining
 from authsvc.wechat.errcodes import error_for
@@ -82,8 +90,15 @@ class Transport:
         return f"{self._prefix}{path}?{urlencode(query)}" if query else f"{self._prefix}{path}"
 
     def _call(self, request: _Request) -> dict[str, Any]:
-        with self._bulkhead.place(), deadline(CALL_SECONDS):
-            return self._answer(request)
+        outcome = "ok"
+        try:
+            with self._bulkhead.place(), deadline(CALL_SECONDS):
+                return self._answer(request)
+        except WeChatError as error:
+            outcome = error.error
+            raise
+        finally:
+            metrics.wechat_calls.labels(request.path, outcome).inc()
 
     def _answer(self, request: _Request) -> dict[str, Any]:
         """Send, and send once more where that is safe and there is time."""

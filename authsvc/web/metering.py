@@ -1,0 +1,28 @@
+"""Counting every request, by its declared route."""
+
+import time
+
+from flask import Flask, Response, g, request
+
+from authsvc import metrics
+from authsvc.web.operations import operation_of
+
+
+def install(app: Flask) -> None:
+    """Count each request, and the seconds it took, once it is answered."""
+    app.before_request(_begin)
+    app.after_request(_finish)
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    rule, operation = request.url_rule, operation_of(request.endpoint)
+    # What has no route was written by the caller: it must not become a label.
+    route = f"{request.method} {rule.rule}" if rule is not None else "none"
+    metrics.requests.labels(route, f"{response.status_code // 100}xx").inc()
+    kind = "other" if operation is None else operation.tag
+    metrics.request_seconds.labels(kind).observe(time.perf_counter() - g.began)
+    return response
