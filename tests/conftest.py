@@ -1,8 +1,11 @@
 """What every test may ask for: the simulator, the service on each database, and the leak scan over the whole run."""
 
+import fcntl
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,21 @@ from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pyte
 # WeChat's published sample: the one AppID for which official test vectors exist.
 APPID = "wx4f4bc4dec97d474b"
 FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(autouse=True)
+def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of two processes that run tests, one waits while the other runs a test marked ``alone``, which measures time."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    alone = request.node.get_closest_marker("alone") is not None
+    shared = tmp_path_factory.getbasetemp().parent
+    with (shared / "queue.lock").open("w") as queue, (shared / "company.lock").open("w") as lock:
+        fcntl.flock(queue, fcntl.LOCK_EX)  # who wants to be alone is not overtaken for ever
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(queue, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +116,16 @@ def crowd() -> Iterator[Crowd]:
 def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Note a measured figure; all of them are printed when the run ends."""
     return request.config.stash.setdefault(FIGURES, []).append
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (to_the_first := getattr(session.config, "workeroutput", None)) is not None:
+        to_the_first["figures"] = session.config.stash.get(FIGURES, [])
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash.setdefault(FIGURES, []).extend(getattr(node, "workeroutput", {}).get("figures", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,12 +11,18 @@ from pathlib import Path
 
 import requests
 
+# Below the ports that systems give to outgoing connections, of which tests make thousands: one of those might take a
+# port between the look and the start.
+_PORTS = range(12000, 32000)
+
 
 def free_port() -> int:
     """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:
@@ -52,13 +59,17 @@ class Process:
 
     def stop(self) -> None:
         """End it, politely at first, with all its children."""
-        if self._popen.poll() is None:
-            self._popen.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(5)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait(5)
+        if self._popen.returncode is not None:
+            return  # its number may be another program's by now
+        os.kill(self.pid, signal.SIGTERM)
+        give_up = time.monotonic() + 5
+        while not self._has_ended() and time.monotonic() < give_up:
+            time.sleep(0.02)
+        self.kill()
+
+    def _has_ended(self) -> bool:
+        """Whether it has ended; it is not reaped, so its number stays its own."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def freeze(self) -> None:
         """Stop it where it stands, as a machine out of breath would."""

@@ -328,6 +328,7 @@ def test_a_code_spent_by_a_busy_wechat_asks_for_a_new_one(simulator: Simulator, 
 # --- the breaker ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_the_breaker_opens_within_ten_failures_probes_every_five_seconds_and_recovers(
     simulator: Simulator, start_briefly: Callable[..., Service], figures: Callable[[str], None]
 ) -> None:

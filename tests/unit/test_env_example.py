@@ -13,7 +13,7 @@ from authsvc.config import BadSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 # Given by libraries and by the shell rather than by us.
-NOT_OURS = {"GUNICORN_CMD_ARGS"}
+NOT_OURS = {"GUNICORN_CMD_ARGS", "PROMETHEUS_MULTIPROC_DIR"}
 NEEDED = {
     "WX_APPID": "wx4f4bc4dec97d474b",
     "WX_SECRET": "0f3c9a7be21d45c6a8b90e1f2d3c4b5a",
