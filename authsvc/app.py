@@ -36,6 +36,7 @@ from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
 from authsvc.services.tickets import RegistrationTickets
+from authsvc.services.wechatsessions import WeChatSessions
 from authsvc.signing.keyset import ALGORITHM, KeySet, load_keys
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.tokenstore.file import FileShelf
@@ -185,6 +186,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         phone_codes=phone_codes,
         phones=phones,
         service_credentials=ServiceCredentials(database, secret_keys, clock),
+        wechat_sessions=WeChatSessions(database, session_keys, wechat, access_tokens, apps),
     )
 
 

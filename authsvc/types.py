@@ -253,6 +253,15 @@ class IdentityLink:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldKey:
+    """How the session_key of an identity stands at WeChat: "current", "stale", "reset" just now, or "none" is held."""
+
+    identity_id: int
+    appid: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserConflict:
     """Two users with one unionid: an identity of the first, in this mini program, carries the unionid of the other."""
 

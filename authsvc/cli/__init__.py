@@ -6,6 +6,7 @@ from authsvc.cli.errors import errors
 from authsvc.cli.init import init
 from authsvc.cli.purge import purge
 from authsvc.cli.services import services
+from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.token import token
 from authsvc.cli.users import users
 
@@ -15,5 +16,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-for _command in (init, errors, purge, services, token, users):
+for _command in (init, errors, purge, services, session_keys, token, users):
     authsvc.add_command(_command)

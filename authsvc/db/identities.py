@@ -32,6 +32,7 @@ _FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
 _FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
 _FIND_BY_ID = Statement(f"{_SELECT} WHERE i.id = :id")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
+_ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
 _LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
 _INSERT = Statement(
     "INSERT INTO identities (appid, openid, unionid, user_id, session_key, created_at)"
@@ -40,6 +41,10 @@ _INSERT = Statement(
 _REPLACE_KEY = Statement(
     "UPDATE identities SET session_key = :session_key, previous_session_key = :previous,"
     " session_key_replaced_at = :now WHERE id = :id"
+)
+_RESET_KEY = Statement(
+    "UPDATE identities SET session_key = :session_key, previous_session_key = NULL, session_key_replaced_at = NULL"
+    " WHERE id = :id AND session_key = :held"
 )
 _SET_UNIONID = Statement("UPDATE identities SET unionid = :unionid WHERE id = :id")
 _MOVE = Statement("UPDATE identities SET user_id = :into WHERE user_id = :user_id")
@@ -75,6 +80,11 @@ def find_of_user(connection: Connection, user_id: int, appid: str) -> Identity |
     return _one(_FIND_OF_USER.run(connection, user_id=user_id, appid=appid).one_or_none())
 
 
+def all_of_user(connection: Connection, user_id: int) -> list[Identity]:
+    """Return all identities of a user as a login needs them, oldest first."""
+    return [_identity(tuple(row)) for row in _ALL_OF_USER.run(connection, user_id=user_id)]
+
+
 def links(connection: Connection, user_id: int) -> list[IdentityLink]:
     """Return all identities of a user, oldest first."""
     return [IdentityLink(row.id, row.appid, row.created_at) for row in _LINKS.run(connection, user_id=user_id)]
@@ -108,6 +118,11 @@ def replace_session_key(
 ) -> None:
     """Store a new sealed session_key and keep the one before, with the time of the change."""
     _REPLACE_KEY.run(connection, id=identity_id, session_key=session_key, previous=previous, now=now)
+
+
+def reset_session_key(connection: Connection, identity_id: int, *, session_key: str, held: str | None) -> bool:
+    """Store a sealed session_key instead of ``held`` and drop the one before; False when another lies there now."""
+    return _RESET_KEY.run(connection, id=identity_id, session_key=session_key, held=held).rowcount == 1
 
 
 def set_unionid(connection: Connection, identity_id: int, unionid: str) -> None:

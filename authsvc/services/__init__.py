@@ -15,6 +15,7 @@ from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
+from authsvc.services.wechatsessions import WeChatSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,4 @@ class Services:
     phone_codes: PhoneCodes
     phones: PhoneService
     service_credentials: ServiceCredentials
+    wechat_sessions: WeChatSessions

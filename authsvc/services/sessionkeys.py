@@ -22,10 +22,14 @@ class SessionKeys:
 
     def held(self, identity: Identity, now: int) -> list[str]:
         """Return the stored key, then the one before it if that was replaced under ten minutes ago."""
-        keys = [self._sealer.open(identity.session_key)] if identity.session_key else []
+        keys = [self.current(identity)]
         if identity.replaced_at is not None and now - identity.replaced_at <= PREVIOUS_KEY_SECONDS:
             keys.append(self._sealer.open(identity.previous_session_key))
         return [key for key in keys if key is not None]
+
+    def current(self, identity: Identity) -> str | None:
+        """Return the stored key, if there is one that opens."""
+        return self._sealer.open(identity.session_key) if identity.session_key else None
 
     def replace(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
         """Make this the stored key and keep the one before."""
@@ -35,4 +39,10 @@ class SessionKeys:
             session_key=self._sealer.seal(session_key),
             previous=identity.session_key,
             now=now,
+        )
+
+    def reset(self, connection: Connection, identity: Identity, session_key: str) -> bool:
+        """Store this key in place of both that were held; False when a login has stored another meanwhile."""
+        return identities.reset_session_key(
+            connection, identity.id, session_key=self._sealer.seal(session_key), held=identity.session_key
         )
