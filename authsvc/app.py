@@ -18,6 +18,7 @@ from authsvc.services import Services
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
 from authsvc.services.apps import Apps
+from authsvc.services.audit import AuditLog
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
@@ -122,8 +123,9 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
     tokens = SessionTokens(apps, issuer, RefreshTokens(secret_keys), settings.jwt_extra_claims)
     tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
     session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
-    accounts = AccountRules(settings.phone_account)
-    closing = AccountClosing(database, pictures, clock, settings.account_cooling_off)
+    audit = AuditLog(KeyedHash(secret_keys, "audit"))
+    accounts = AccountRules(settings.phone_account, audit)
+    closing = AccountClosing(database, pictures, audit, clock, settings.account_cooling_off)
     access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
     sealed_data = SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age)
     phone_codes = PhoneCodes(
@@ -143,6 +145,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         sealed_data=sealed_data,
         codes=phone_codes,
         tokens=tokens,
+        audit=audit,
         policy=native,
         clock=clock,
     )
@@ -170,12 +173,13 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         accounts=accounts,
         session_keys=session_keys,
         pictures=pictures,
+        audit=audit,
         clock=clock,
     )
     return Services(
         login=login,
         registration=RegistrationService(apps, database, accounts, tickets, tokens, clock),
-        sessions=SessionService(database, tokens, native, clock, settings.refresh_grace),
+        sessions=SessionService(database, tokens, audit, native, clock, settings.refresh_grace),
         people=people,
         closing=closing,
         conflicts=Conflicts(database),
@@ -185,7 +189,7 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,
-        service_credentials=ServiceCredentials(database, secret_keys, clock),
+        service_credentials=ServiceCredentials(database, secret_keys, audit, clock),
         wechat_sessions=WeChatSessions(database, session_keys, wechat, access_tokens, apps),
     )
 

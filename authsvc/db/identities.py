@@ -33,6 +33,7 @@ _FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
 _FIND_BY_ID = Statement(f"{_SELECT} WHERE i.id = :id")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
 _ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
+_FIRST_OPENID = Statement("SELECT openid FROM identities WHERE user_id = :user_id ORDER BY id LIMIT 1")
 _LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
 _INSERT = Statement(
     "INSERT INTO identities (appid, openid, unionid, user_id, session_key, created_at)"
@@ -88,6 +89,12 @@ def all_of_user(connection: Connection, user_id: int) -> list[Identity]:
 def links(connection: Connection, user_id: int) -> list[IdentityLink]:
     """Return all identities of a user, oldest first."""
     return [IdentityLink(row.id, row.appid, row.created_at) for row in _LINKS.run(connection, user_id=user_id)]
+
+
+def first_openid(connection: Connection, user_id: int) -> str | None:
+    """Return the openid of the user's oldest identity, if they have one."""
+    found: str | None = _FIRST_OPENID.run(connection, user_id=user_id).scalar()
+    return found
 
 
 def insert_if_absent(

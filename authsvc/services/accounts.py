@@ -16,7 +16,7 @@ from authsvc.db import identities, users
 from authsvc.db.database import Restart
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
-from authsvc.services import audit
+from authsvc.services.audit import AuditLog
 from authsvc.services.merging import is_bare, merge
 from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, User
 
@@ -57,8 +57,9 @@ def refuse_inactive(user: User) -> None:
 class AccountRules:
     """Applies the rules; ``phone_policy`` says what a verified phone of somebody else means."""
 
-    def __init__(self, phone_policy: PhonePolicy) -> None:
+    def __init__(self, phone_policy: PhonePolicy, audit: AuditLog) -> None:
         self._phone_policy = phone_policy
+        self._audit = audit
 
     def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
         """Return the user of a known identity, after noting this login, a late unionid and a verified phone.
@@ -82,18 +83,20 @@ class AccountRules:
         """
         owner = self.find_owner(connection, arrival, now)
         if owner is None:
-            user = self._register(connection, arrival, now)
-        else:
-            # Before the identity is added: an owner is bare or not by what they had until now.
-            user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
-            users.record_login(connection, user.id, arrival.profile, now)
+            return self._register(connection, arrival, now)
+        # Before the identity is added: an owner is bare or not by what they had until now.
+        user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
+        users.record_login(connection, user.id, arrival.profile, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
-        return _admitted(user, arrival.profile, identity_id, is_new=owner is None)
+        return _admitted(user, arrival.profile, identity_id, is_new=False)
 
-    def _register(self, connection: Connection, arrival: Arrival, now: int) -> User:
+    def _register(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
         user = users.insert(connection, arrival.profile, now)
-        audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
-        return user if arrival.phone is None else self._take_phone(connection, user, arrival.phone, now)
+        identity_id = self.add_identity(connection, arrival, user.id, now)
+        self._audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
+        if arrival.phone is not None:
+            user = self._take_phone(connection, user, arrival.phone, now)
+        return _admitted(user, arrival.profile, identity_id, is_new=True)
 
     def find_owner(self, connection: Connection, arrival: Arrival, now: int) -> User | None:
         """Return the user that an unknown identity belongs to already, by unionid or verified phone."""
@@ -135,13 +138,13 @@ class AccountRules:
         if self._phone_policy == "reject" or not is_bare(connection, user):
             raise PhoneTaken(f"user {user.id} asked for the phone of user {owner.id}")
         refuse_inactive(owner)
-        merge(connection, user, owner, now)
+        merge(connection, self._audit, user, owner, now)
         return owner
 
     def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, now: int) -> User:
         if not users.set_phone(connection, user.id, phone, now):
             raise Restart
-        audit.record(connection, "phone_bound", user.id, now)
+        self._audit.record(connection, "phone_bound", user.id, now)
         return replace(user, phone=phone, claimed_phone=None)
 
     def _attach_unionid(self, connection: Connection, known: Identity, unionid: str, now: int) -> User:
@@ -161,9 +164,9 @@ class AccountRules:
         # Of two bare users the older one stays: other services know it longer.
         for loser, winner in sorted(((user, owner), (owner, user)), key=lambda pair: -pair[0].id):
             if is_bare(connection, loser):
-                merge(connection, loser, winner, now)
+                merge(connection, self._audit, loser, winner, now)
                 return winner
-        audit.record(connection, "unionid_conflict", user.id, now, f"with user {owner.id}")
+        self._audit.record(connection, "unionid_conflict", user.id, now, f"with user {owner.id}")
         return user
 
     def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
@@ -179,7 +182,7 @@ class AccountRules:
         if self._phone_policy == "reject":
             raise PhoneTaken(f"phone of user {owner.id}")
         if identities.find_of_user(connection, owner.id, arrival.app.appid) is not None:
-            audit.record(connection, "second_identity", owner.id, now, f"app {arrival.app.appid}")
+            self._audit.record(connection, "second_identity", owner.id, now, f"app {arrival.app.appid}")
         return owner
 
 

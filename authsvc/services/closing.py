@@ -10,16 +10,19 @@ from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountDisabled
 from authsvc.picturestore.folder import PictureFolder
-from authsvc.services import audit
+from authsvc.services.audit import AuditLog
 from authsvc.types import Caller
 
 
 class AccountClosing:
     """Closes, opens again and erases accounts. ``cooling_off`` in seconds."""
 
-    def __init__(self, database: Database, pictures: PictureFolder, clock: SystemClock, cooling_off: int) -> None:
+    def __init__(
+        self, database: Database, pictures: PictureFolder, audit: AuditLog, clock: SystemClock, cooling_off: int
+    ) -> None:
         self._database = database
         self._pictures = pictures
+        self._audit = audit
         self._clock = clock
         self._cooling_off = cooling_off
 
@@ -31,7 +34,7 @@ class AccountClosing:
             if not users.close(connection, user_id, now):
                 raise AccountDisabled(f"user {user_id} is not active")
             sessions.end_all(connection, user_id, "closed", now)
-            audit.record(connection, "close", user_id, now)
+            self._audit.record(connection, "close", user_id, now)
 
         self._database.run(work)
         return now + self._cooling_off
@@ -40,7 +43,7 @@ class AccountClosing:
         """Open a closed account again if its cooling-off period is not over; return the identity as it is then."""
         if not users.reopen(connection, known.user.id, since=now - self._cooling_off, now=now):
             return known
-        audit.record(connection, "reopen", known.user.id, now)
+        self._audit.record(connection, "reopen", known.user.id, now)
         return replace(known, user=users.get(connection, known.user.id))
 
     def erase_due(self) -> int:
@@ -62,7 +65,7 @@ class AccountClosing:
             sessions.delete_of_user(connection, user_id)
             identities.delete_all(connection, user_id)
             users.delete(connection, user_id)
-            audit.record(connection, "erase", None, now, f"user {user_id}")
+            self._audit.record(connection, "erase", None, now, f"user {user_id}")
 
         self._database.run(work)
 

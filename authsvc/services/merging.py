@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from authsvc.db import identities, sessions, users
-from authsvc.services import audit
+from authsvc.services.audit import AuditLog
 from authsvc.types import User
 
 
@@ -12,7 +12,7 @@ def is_bare(connection: Connection, user: User) -> bool:
     return user.phone is None and len(identities.links(connection, user.id)) <= 1
 
 
-def merge(connection: Connection, loser: User, winner: User, now: int) -> None:
+def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int) -> None:
     """Give the loser's identities to the winner and close the loser; their sessions end."""
     identities.move_all(connection, loser.id, into=winner.id)
     sessions.end_all(connection, loser.id, "merged", now)

@@ -9,9 +9,9 @@ from authsvc.db import identities, sessions, users
 from authsvc.db.database import Database, Restart
 from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound
 from authsvc.picturestore.folder import PictureFolder
-from authsvc.services import audit
 from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.apps import Apps
+from authsvc.services.audit import AuditLog
 from authsvc.services.avatars import reencode
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.types import Caller, IdentityLink, Profile, User, WeChatSession
@@ -30,6 +30,7 @@ class PeopleService:
         accounts: AccountRules,
         session_keys: SessionKeys,
         pictures: PictureFolder,
+        audit: AuditLog,
         clock: SystemClock,
     ) -> None:
         self._apps = apps
@@ -38,6 +39,7 @@ class PeopleService:
         self._accounts = accounts
         self._session_keys = session_keys
         self._pictures = pictures
+        self._audit = audit
         self._clock = clock
 
     def set_profile(self, caller: Caller, profile: Profile) -> User:
@@ -118,7 +120,7 @@ class PeopleService:
             if owner is not None and owner.id != user_id:
                 raise IdentityTaken("unionid of another user")
             self._accounts.add_identity(connection, arrival, user_id, now)
-            audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
+            self._audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
             return
         if known.user.id != user_id:
             raise IdentityTaken(f"identity of user {known.user.id}")
@@ -145,7 +147,7 @@ class PeopleService:
             if not identities.delete(connection, link_id, user_id):
                 raise Restart
             sessions.end_of_identity(connection, user_id, link_id, "unlinked", now)
-            audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}")
+            self._audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}")
             return left
 
         return self._database.run(work)

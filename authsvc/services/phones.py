@@ -8,9 +8,10 @@ from authsvc.clock import SystemClock
 from authsvc.db import identities, users
 from authsvc.db.database import Database
 from authsvc.errors import DataRejected, NotFound
-from authsvc.services import audit, phonenumbers
+from authsvc.services import phonenumbers
 from authsvc.services.accounts import AccountRules, refuse_inactive
 from authsvc.services.apps import Apps
+from authsvc.services.audit import AuditLog
 from authsvc.services.opening import SealedData
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
@@ -40,6 +41,7 @@ class PhoneService:
         sealed_data: SealedData,
         codes: PhoneCodes,
         tokens: SessionTokens,
+        audit: AuditLog,
         policy: TokenPolicy,
         clock: SystemClock,
     ) -> None:
@@ -50,6 +52,7 @@ class PhoneService:
         self._sealed_data = sealed_data
         self._codes = codes
         self._tokens = tokens
+        self._audit = audit
         self._policy = policy
         self._clock = clock
 
@@ -83,7 +86,7 @@ class PhoneService:
         def work(connection: Connection) -> User:
             if not users.clear_phone(connection, user_id, now):
                 raise NotFound("no verified phone")
-            audit.record(connection, "phone_unbound", user_id, now)
+            self._audit.record(connection, "phone_unbound", user_id, now)
             return users.get(connection, user_id)
 
         return self._database.run(work)

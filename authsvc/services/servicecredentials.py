@@ -6,12 +6,15 @@ import secrets
 from dataclasses import dataclass
 from typing import get_args
 
+from sqlalchemy import Connection
+
 from authsvc.clock import SystemClock
 from authsvc.db import servicecredentials
 from authsvc.db.database import Database
 from authsvc.db.servicecredentials import ServiceCredential
 from authsvc.errors import NoSuchRoute, NotPermitted, Unauthenticated
 from authsvc.sealing import KeyedHash
+from authsvc.services.audit import AuditLog
 from authsvc.types import ServiceScope
 
 # Dots separate name and secret, so a name has none.
@@ -31,10 +34,11 @@ class BadCredential(Exception):
 class ServiceCredentials:
     """Makes, checks and removes credentials."""
 
-    def __init__(self, database: Database, secret_keys: tuple[bytes, ...], clock: SystemClock) -> None:
+    def __init__(self, database: Database, secret_keys: tuple[bytes, ...], audit: AuditLog, clock: SystemClock) -> None:
         """The first of ``secret_keys`` hashes new secrets; every key still verifies, so that keys can rotate."""
         self._database = database
         self._hashes = [KeyedHash((key,), _HASHED) for key in secret_keys]
+        self._audit = audit
         self._clock = clock
 
     def check(self, credential: str | None, scope: ServiceScope) -> str:
@@ -66,8 +70,13 @@ class ServiceCredentials:
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         now = int(self._clock.now())
         made = ServiceCredential(name, self._hashes[0].of(name, secret), tuple(sorted(set(scopes))), now)
-        if not self._database.run(lambda connection: servicecredentials.insert(connection, made)):
-            raise BadCredential("the name is taken")
+
+        def work(connection: Connection) -> None:
+            if not servicecredentials.insert(connection, made):
+                raise BadCredential("the name is taken")
+            self._audit.record(connection, "credential_add", None, now, f"{name}: {' '.join(made.scopes)}")
+
+        self._database.run(work)
         return f"{name}.{secret}"
 
     def list_all(self) -> list[ServiceCredential]:
@@ -76,4 +85,12 @@ class ServiceCredentials:
 
     def remove(self, name: str) -> bool:
         """Remove a credential, at once for all workers; False when there was none."""
-        return self._database.run(lambda connection: servicecredentials.delete(connection, name))
+        now = int(self._clock.now())
+
+        def work(connection: Connection) -> bool:
+            removed = servicecredentials.delete(connection, name)
+            if removed:
+                self._audit.record(connection, "credential_remove", None, now, name)
+            return removed
+
+        return self._database.run(work)

@@ -16,8 +16,8 @@ from authsvc.db import sessions, users
 from authsvc.db.database import Database, Restart
 from authsvc.db.sessions import LiveSession
 from authsvc.errors import NotFound, SessionEnded, Unauthenticated
-from authsvc.services import audit
 from authsvc.services.accounts import refuse_inactive
+from authsvc.services.audit import AuditLog
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.types import Caller, LoginResult, MiniProgram, Session, TokenPolicy, User, VerifiedClaims
 
@@ -33,11 +33,18 @@ class SessionService:
     """What may be done with and in the name of a session."""
 
     def __init__(
-        self, database: Database, tokens: SessionTokens, policy: TokenPolicy, clock: SystemClock, grace: int
+        self,
+        database: Database,
+        tokens: SessionTokens,
+        audit: AuditLog,
+        policy: TokenPolicy,
+        clock: SystemClock,
+        grace: int,
     ) -> None:
         """``policy`` is that of the native contract, ``grace`` in seconds."""
         self._database = database
         self._tokens = tokens
+        self._audit = audit
         self._policy = policy
         self._clock = clock
         self._grace = grace
@@ -104,7 +111,7 @@ class SessionService:
             return live
         # Of many who come at once with an old ticket, one ends the session, and there is one event.
         if sessions.end(connection, session.id, session.user_id, "reuse", now):
-            audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
+            self._audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
         return None
 
     def extend(self, caller: Caller, policy: TokenPolicy) -> None:
@@ -131,7 +138,7 @@ class SessionService:
                 sessions.end_all(connection, user_id, "logout", now)
             else:
                 sessions.end_all(connection, user_id, "logout", now, except_id=caller.session.id)
-            audit.record(connection, f"logout_{scope}", user_id, now)
+            self._audit.record(connection, f"logout_{scope}", user_id, now)
 
         self._database.run(work)
 

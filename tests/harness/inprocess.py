@@ -11,6 +11,10 @@ from authsvc.clock import SystemClock
 from authsvc.db import engine
 from authsvc.db.database import Database
 from authsvc.db.models import Base, db
+from authsvc.sealing import KeyedHash
+from authsvc.services.audit import AuditLog
+
+AUDIT = AuditLog(KeyedHash((bytes(range(32)),), "audit"))
 
 
 class Clock(SystemClock):

@@ -15,7 +15,7 @@ from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.sessions import open_session
 from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, TokenPolicy, User
-from tests.harness.inprocess import Clock, counts, rows
+from tests.harness.inprocess import AUDIT, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
@@ -48,7 +48,7 @@ class House:
         then: Callable[[], object] = lambda: None,
     ) -> Admitted:
         """Sign in. ``then`` runs when everything is done but not committed."""
-        arrival, rules = Arrival(app, openid, unionid, "sealed", Profile(), phone), AccountRules(self.policy)
+        arrival, rules = Arrival(app, openid, unionid, "sealed", Profile(), phone), AccountRules(self.policy, AUDIT)
 
         def work(connection: Any) -> Admitted:
             known = identities.find(connection, app.appid, openid)

@@ -12,7 +12,7 @@ from authsvc.errors import AccountDisabled
 from authsvc.services import profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.types import MiniProgram, Profile
-from tests.harness.inprocess import Clock, counts, rows
+from tests.harness.inprocess import AUDIT, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
@@ -39,7 +39,7 @@ class House:
         self, openid: str, app: MiniProgram = SHOP, unionid: str | None = None, profile: Profile = NOTHING
     ) -> Admitted:
         arrival, now = Arrival(app, openid, unionid, "sealed", profile), int(self.clock.now())
-        rules = AccountRules("link")
+        rules = AccountRules("link", AUDIT)
 
         def work(connection) -> Admitted:
             known = identities.find(connection, app.appid, openid)

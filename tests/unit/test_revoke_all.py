@@ -16,7 +16,7 @@ from authsvc.services.sessiontokens import NATIVE, SessionTokens
 from authsvc.signing.keyset import KeySet, create_key_file
 from authsvc.signing.tokens import TokenIssuer
 from authsvc.types import MiniProgram, Profile, Session, TokenPolicy, User, VerifiedClaims
-from tests.harness.inprocess import Clock, rows
+from tests.harness.inprocess import AUDIT, Clock, rows
 
 APP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 POLICY = TokenPolicy(NATIVE, lifetime=900, idle=30 * 86400)
@@ -67,7 +67,7 @@ def house(each_database: Database, clock: Clock, tmp_path_factory: pytest.TempPa
     tokens = SessionTokens(
         Apps((APP,)), TokenIssuer(KeySet.load(key_file), "https://login.example.test", clock), RefreshTokens((b"",)), ()
     )
-    return House(each_database, clock, SessionService(each_database, tokens, POLICY, clock, 30))
+    return House(each_database, clock, SessionService(each_database, tokens, AUDIT, POLICY, clock, 30))
 
 
 def test_of_a_thousand_sessions_of_one_second_those_before_the_revocation_are_dead_and_those_after_live(
