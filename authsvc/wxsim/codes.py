@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import segno
 from PIL import Image
@@ -18,6 +19,7 @@ from authsvc.wxsim.asked import Asked
 from authsvc.wxsim.delivery import Answer
 from authsvc.wxsim.errors import WeChatRefusal
 from authsvc.wxsim.identifiers import new_hint
+from authsvc.wxsim.scans import DrawnCode, Grid
 from authsvc.wxsim.state import World
 
 # "Digits, upper and lower case letters, and !#$&'()*+,/:;=?@-._~": 82 characters, no % among them.
@@ -45,7 +47,9 @@ def getwxacodeunlimit(world: World, asked: Asked) -> Answer:
         raise WeChatRefusal(40129)
     _check_page(world, fields)
     _check_version(fields)
-    return _drawn(scene, fields)
+    page = fields.get("page") or (world.settings.published_pages or ["pages/index/index"])[0]
+    # The page gets the scene as one escaped parameter of its query (page 获取小程序码).
+    return _drawn(world, scene, fields, DrawnCode(appid, f"{page}?scene={quote(scene, safe='')}"))
 
 
 def getwxacode(world: World, asked: Asked) -> Answer:
@@ -68,7 +72,7 @@ def _of_path(world: World, asked: Asked, *, versioned: bool) -> Answer:
         raise WeChatRefusal(85096)
     if versioned:
         _check_version(fields)
-    drawn = _drawn(path, fields)
+    drawn = _drawn(world, path, fields, DrawnCode(appid, path))
     used = world.take_limited_code(appid)
     headers = {"Num-Used": str(used)} if versioned else {}
     return Answer(drawn.body, drawn.content_type, headers=headers)
@@ -113,10 +117,11 @@ def _check_version(fields: Mapping[str, Any]) -> None:
         raise WeChatRefusal(40097)
 
 
-def _drawn(text: str, fields: Mapping[str, Any]) -> Answer:
-    """Draw a QR code that holds `text` exactly: JPEG, or PNG with a clear background where is_hyaline is true.
+def _drawn(world: World, text: str, fields: Mapping[str, Any], code: DrawnCode) -> Answer:
+    """Draw a QR code that holds `text` exactly, and opens `code` when a simulated phone scans it.
 
-    The real picture is WeChat's own round code, which only WeChat reads.
+    JPEG, or PNG with a clear background where is_hyaline is true. The real picture is WeChat's own round code, which
+    only WeChat reads.
     """
     width = fields.get("width", _DEFAULT_WIDTH)
     if type(width) is not int or not _LEAST_WIDTH <= width <= _MOST_WIDTH:
@@ -127,9 +132,11 @@ def _drawn(text: str, fields: Mapping[str, Any]) -> Answer:
     modules = Image.new("RGBA", (len(rows), len(rows)), paper)
     modules.putdata([ink if dark else paper for row in rows for dark in row])
     scale = width // len(rows)
-    code = modules.resize((len(rows) * scale, len(rows) * scale), Image.Resampling.NEAREST)
+    enlarged = modules.resize((len(rows) * scale, len(rows) * scale), Image.Resampling.NEAREST)
     picture = Image.new("RGBA", (width, width), paper)
-    picture.paste(code, ((width - code.width) // 2, (width - code.height) // 2))
+    margin = (width - enlarged.width) // 2
+    picture.paste(enlarged, (margin, margin))
+    world.drawn_codes.remember(Grid(len(rows), margin / width, scale / width), rows, code)
     output = io.BytesIO()
     if is_clear:
         picture.save(output, "PNG")

@@ -6,10 +6,13 @@ results.
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
 from flask import Blueprint
 from marshmallow import Schema, fields, validate
+from PIL import Image
 
 from authsvc.wxsim.profiles import PLACEHOLDER
 from authsvc.wxsim.requestbody import key_field, load, name_field
@@ -54,7 +57,12 @@ class _Encrypt(_Sealed):
     payload = fields.Raw(required=True)
 
 
+class _Scan(Schema):
+    picture = fields.String(required=True, validate=validate.Length(1, 4_000_000))
+
+
 _LOGIN, _USER_INFO, _PHONE_NUMBER, _ENCRYPT = _Login(), _UserInfo(), _PhoneNumber(), _Encrypt()
+_SCAN = _Scan()
 
 
 @blueprint.post("/login")
@@ -119,6 +127,22 @@ def encrypt() -> dict[str, Any]:
     asked = load(_ENCRYPT)
     world = simulator().world
     return _sealed(world, world.account(asked["appid"], asked["user"]), asked["payload"], asked)
+
+
+@blueprint.post("/scan")
+def scan() -> dict[str, Any]:
+    """Point the camera at a code that this simulator has drawn (base64 of a picture), and open it.
+
+    `path` is as `wx.scanCode` gives it: the page, and the scene escaped in its query. Raises `WorldConflict`.
+    """
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(load(_SCAN)["picture"], validate=True))) as picture:
+            code = simulator().world.drawn_codes.find(picture)
+    except (OSError, ValueError):
+        raise WorldConflict("picture is no base64 of a picture") from None
+    if code is None:
+        raise WorldConflict("the picture shows no code that was drawn here")
+    return {"errMsg": "scanCode:ok", "scanType": "WX_CODE", "appid": code.appid, "path": code.path}
 
 
 def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any]) -> dict[str, str]:

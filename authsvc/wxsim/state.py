@@ -17,6 +17,7 @@ from authsvc.wxsim import identifiers
 from authsvc.wxsim.errors import WeChatRefusal
 from authsvc.wxsim.guard import require_simulated
 from authsvc.wxsim.profiles import phone_candidate, profile_for
+from authsvc.wxsim.scans import DrawnCodes
 from authsvc.wxsim.tokens import Tokens
 
 # wx.login page: "valid for five minutes". The phone code lives as long (getPhoneNumber page).
@@ -45,7 +46,9 @@ class Settings:
     token_quota_per_day: int | None = 2000  # calls of /cgi-bin/token per app (older material); None is no limit
     ip_allow_list: list[str] | None = None  # who may call with AppSecret where a token is given; None is anybody
     # The pages of the published version, for check_path; None takes any.
-    published_pages: list[str] | None = field(default_factory=lambda: ["pages/index/index", "pages/login/login"])
+    published_pages: list[str] | None = field(
+        default_factory=lambda: ["pages/index/index", "pages/login/login", "pages/scan/scan"]
+    )
     codes_per_minute: int | None = 5000  # calls of getwxacodeunlimit per app; None is no limit
     limited_codes: int = 100_000  # what getwxacode and createwxaqrcode draw in an app's life
     country_code_as_number: bool = False  # phone_info.countryCode as 86 instead of "86" (an older sample)
@@ -150,6 +153,7 @@ class World:
         # Two namespaces: a login code means nothing to getuserphonenumber, and the other way round.
         self._login_codes: dict[str, Code] = {}
         self._phone_codes: dict[str, Code] = {}
+        self.drawn_codes = DrawnCodes()
         self._codes_drawn: dict[str, deque[float]] = {}
         self._limited_codes_used: dict[str, int] = {}
         self.tokens = Tokens(self.clock.now, lambda: self.settings.token_seconds)

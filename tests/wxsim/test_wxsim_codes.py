@@ -1,8 +1,10 @@
 """The endpoints that draw codes: what they refuse, in which words, and pictures that a scanner reads."""
 
+import base64
 import io
 import re
 import string
+from urllib.parse import quote
 
 import pytest
 import zxingcpp
@@ -145,3 +147,33 @@ def test_an_altered_picture_is_whole_as_far_as_http_can_tell(sim):
     altered = ask(sim, UNLIMITED, scene="a")
     assert altered.content == whole[:100] + b"<script>"
     assert altered.headers["Content-Length"] == "108"
+
+
+def photographed(content, size=260):
+    """As a screen shows it and a camera takes it: flat, smaller, compressed."""
+    output = io.BytesIO()
+    flat(content).resize((size, size)).save(output, "JPEG", quality=60)
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("look", [{}, {"is_hyaline": True, "width": 280}, {"line_color": {"r": 200, "g": 0, "b": 30}}])
+def test_a_phone_opens_what_it_scans(sim, look):
+    pages = {f"t={number}": "pages/scan/scan" for number in range(5)} | {"a=1&b=/": ""}
+    pictures = {scene: ask(sim, UNLIMITED, scene=scene, page=page, **look).content for scene, page in pages.items()}
+    for scene, content in pictures.items():
+        expected = f"{pages[scene] or 'pages/index/index'}?scene={quote(scene, safe='')}"
+        for picture in (content, photographed(content)):
+            seen = sim.post("/phone/scan", picture=base64.b64encode(picture).decode()).json()
+            assert seen == {"errMsg": "scanCode:ok", "scanType": "WX_CODE", "appid": sim.appid, "path": expected}
+    path = ask(sim, LIMITED, path="pages/a/a?b=1").content
+    assert sim.post("/phone/scan", picture=base64.b64encode(path).decode()).json()["path"] == "pages/a/a?b=1"
+
+
+def test_a_phone_opens_nothing_that_was_not_drawn_here(sim):
+    ask(sim, UNLIMITED, scene="t=1")
+    plain = io.BytesIO()
+    Image.new("RGB", (430, 430), "white").save(plain, "PNG")
+    for content in (plain.getvalue(), b"no picture"):
+        assert sim.post("/phone/scan", picture=base64.b64encode(content).decode()).status_code == 409
+    assert sim.post("/phone/scan", picture="not base64").status_code == 409
+    assert sim.post("/phone/scan").status_code == 400
