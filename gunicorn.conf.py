@@ -11,7 +11,8 @@ from dotenv import dotenv_values
 
 from authsvc import logs
 from authsvc.config import BadSettings, Settings
-from authsvc.signing.keyset import BadKeys, load_keys
+from authsvc.signing.keyring import key_source
+from authsvc.signing.keyset import BadKeys
 
 # flask run reads .env by itself, gunicorn does not: without this the two would start differently.
 _env = {**{name: value for name, value in dotenv_values(".env").items() if value}, **os.environ}
@@ -42,7 +43,7 @@ def on_starting(server: object) -> None:
     """Refuse to start on bad settings or keys, with one clear message instead of one traceback per worker."""
     try:
         settings = Settings.from_env()
-        load_keys(settings.instance_path, settings.jwt_private_key)
+        key_source(settings.instance_path, settings.jwt_private_key, settings.jwt_private_key_file).load()
     except (BadSettings, BadKeys) as problems:
         sys.exit(f"authsvc does not start:\n{problems}")
     logs.configure(settings.log_level, settings.log_format, settings.secrets)

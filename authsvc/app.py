@@ -36,9 +36,11 @@ from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
+from authsvc.services.signingkeys import SigningKeys
 from authsvc.services.tickets import RegistrationTickets
 from authsvc.services.wechatsessions import WeChatSessions
-from authsvc.signing.keyset import ALGORITHM, KeySet, load_keys
+from authsvc.signing.keyring import KeyRing, key_source
+from authsvc.signing.keyset import ALGORITHM
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.tokenstore.file import FileShelf
 from authsvc.tokenstore.redis import RedisShelf
@@ -48,6 +50,7 @@ from authsvc.types import TokenPolicy
 from authsvc.web import access, bodies, metering
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
+from authsvc.web.contracts import longest_token_seconds
 from authsvc.web.internal import internal
 from authsvc.web.ops import ops
 from authsvc.web.people import people
@@ -74,11 +77,12 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
     database = _database(app, settings)
-    keys = load_keys(settings.instance_path, settings.jwt_private_key)
+    source = key_source(settings.instance_path, settings.jwt_private_key, settings.jwt_private_key_file)
+    keys = KeyRing(source, clock)
     checker = TokenChecker(keys, settings.public_base_url, settings.apps)
     checker.install(app)
     app.extensions["authsvc-tokens"] = checker
-    app.extensions["authsvc-published"] = _published(settings, keys)
+    app.extensions["authsvc-metadata"] = _metadata(settings)
     app.extensions["authsvc"] = _services(settings, database, keys, clock)
 
     access.install(app, settings.trusted_proxies)
@@ -102,17 +106,16 @@ def _database(app: Flask, settings: Settings) -> Database:
     return database
 
 
-def _published(settings: Settings, keys: KeySet) -> dict[str, object]:
-    configuration = {
+def _metadata(settings: Settings) -> dict[str, object]:
+    return {
         "issuer": settings.public_base_url,
         "jwks_uri": f"{settings.public_base_url}/.well-known/jwks.json",
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
     }
-    return {"jwks": keys.jwks, "configuration": configuration}
 
 
-def _services(settings: Settings, database: Database, keys: KeySet, clock: SystemClock) -> Services:
+def _services(settings: Settings, database: Database, keys: KeyRing, clock: SystemClock) -> Services:
     secret_keys = settings.secret_keys
     native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
     apps = Apps(settings.apps)
@@ -184,13 +187,16 @@ def _services(settings: Settings, database: Database, keys: KeySet, clock: Syste
         closing=closing,
         conflicts=Conflicts(database),
         retention=RetentionService(database, clock),
-        health=HealthService(database, keys.signing_kid),
         invites=InviteService(database, settings.invites, clock),
+        health=HealthService(database, keys.current().signing_kid),
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,
         service_credentials=ServiceCredentials(database, secret_keys, audit, clock),
         wechat_sessions=WeChatSessions(database, session_keys, wechat, access_tokens, apps),
+        signing_keys=SigningKeys(
+            keys, database, audit, clock, max_age=settings.jwks_max_age, longest_token=longest_token_seconds()
+        ),
     )
 
 

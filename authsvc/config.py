@@ -59,6 +59,9 @@ class Settings:
     database_url: str = field(repr=False)
     database_pool_size: int = 16
     jwt_private_key: str | None = field(default=None, repr=False)
+    # Where it was read from: looked at again while the service runs.
+    jwt_private_key_file: Path | None = None
+    jwks_max_age: int = 300
     jwt_extra_claims: tuple[ExtraClaim, ...] = ()
     access_token_lifetime: int = 900
     wx_api_base: str = WECHAT_API
@@ -150,6 +153,11 @@ class _Source(environs.Env):
                 return None
         return self._values_given.get(name)
 
+    def file(self, name: str) -> Path | None:
+        """The file that the value comes from, if it comes from one."""
+        path = self._values_given.get(f"{name}_FILE")
+        return Path(path).absolute() if path else None
+
     def text(self, name: str, default: str | None = None) -> str | None:
         value = self._get_value(name, default)
         return value if value is None else str(value)
@@ -179,6 +187,8 @@ def _read(source: _Source) -> Settings | None:
         "database_url": _database_url(source, instance),
         "database_pool_size": source.number("DATABASE_POOL_SIZE", 16, 1, 1000),
         "jwt_private_key": source.text("JWT_PRIVATE_KEY"),
+        "jwt_private_key_file": source.file("JWT_PRIVATE_KEY"),
+        "jwks_max_age": source.number("JWKS_MAX_AGE", 300, 1, 86400),
         "jwt_extra_claims": _extra_claims(source),
         "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, 86400),
         "wx_api_base": _api_base(source),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from dotenv import dotenv_values
 
-from authsvc.signing.keyset import KEY_FILE, create_key_file
+from authsvc.signing.keyfile import KEY_FILE, create_key_file
 
 _ENV = """\
 # Made by `flask authsvc init`. Every other setting, with its default and meaning, is in .env.example.

@@ -15,6 +15,7 @@ from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
+from authsvc.services.signingkeys import SigningKeys
 from authsvc.services.wechatsessions import WeChatSessions
 
 
@@ -36,3 +37,4 @@ class Services:
     phones: PhoneService
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions
+    signing_keys: SigningKeys

@@ -16,7 +16,8 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 
 from authsvc.clock import SystemClock
 from authsvc.errors import Unauthenticated
-from authsvc.signing.keyset import ALGORITHM, KeySet
+from authsvc.signing.keyring import KeyRing
+from authsvc.signing.keyset import ALGORITHM
 from authsvc.types import AccessToken, MiniProgram, VerifiedClaims
 
 TYPE = "at+jwt"
@@ -32,11 +33,10 @@ _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 class TokenIssuer:
     """Signs access tokens."""
 
-    def __init__(self, keys: KeySet, issuer: str, clock: SystemClock) -> None:
+    def __init__(self, keys: KeyRing, issuer: str, clock: SystemClock) -> None:
         self._keys = keys
         self._issuer = issuer
         self._clock = clock
-        self._headers = {"typ": TYPE, "kid": keys.signing_kid}
 
     def issue(
         self,
@@ -61,14 +61,15 @@ class TokenIssuer:
             "sid": session_id,
             "appid": app.appid,
         }
-        text = jwt.encode(claims, self._keys.signing_key, ALGORITHM, headers=self._headers)
+        keys = self._keys.current()
+        text = jwt.encode(claims, keys.signing_key, ALGORITHM, headers={"typ": TYPE, "kid": keys.signing_kid})
         return AccessToken(text, lifetime)
 
 
 class TokenChecker:
     """Checks access tokens of our own. Works inside an application context of the app it was installed on."""
 
-    def __init__(self, keys: KeySet, issuer: str, apps: tuple[MiniProgram, ...]) -> None:
+    def __init__(self, keys: KeyRing, issuer: str, apps: tuple[MiniProgram, ...]) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audiences = {app.appid: app.audience for app in apps}
@@ -81,8 +82,6 @@ class TokenChecker:
             JWT_DECODE_ISSUER=self._issuer,
             JWT_DECODE_AUDIENCE=sorted(self._audiences.values()),
             JWT_DECODE_LEEWAY=CLOCK_LEEWAY_SECONDS,
-            JWT_PRIVATE_KEY=self._keys.signing_key,
-            JWT_PUBLIC_KEY=self._keys.public_keys[self._keys.signing_kid],
         )
         manager = JWTManager(app)
         manager.decode_key_loader(self._find_key)
@@ -105,7 +104,7 @@ class TokenChecker:
         if header.get("typ") != TYPE or "crit" in header or "b64" in header:
             raise jwt.InvalidTokenError("header")
         kid = header.get("kid")
-        key = self._keys.public_keys.get(kid) if isinstance(kid, str) else None
+        key = self._keys.public_key(kid) if isinstance(kid, str) else None
         if key is None:
             raise jwt.InvalidTokenError("kid")
         return key

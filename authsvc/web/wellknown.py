@@ -1,17 +1,17 @@
 """What other services read to verify our tokens by themselves."""
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 from marshmallow import INCLUDE, Schema, fields
 
 from authsvc.web import bodies
+from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.openapi import document
 from authsvc.web.operations import Operation, describe
 
 wellknown = Blueprint("wellknown", __name__)
 
-# Verifiers may keep the keys this long; a new key is published well before it signs.
-_CACHE = "public, max-age=300"
+_CACHE_SECONDS = 300
 
 
 class Jwk(Schema):
@@ -56,14 +56,15 @@ class Document(Schema):
 @describe(Operation(NATIVE, "The keys that verify our tokens", JwkSet(), tag="discovery"))
 def jwks() -> Response:
     """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
-    return _cacheable(current_app.extensions["authsvc-published"]["jwks"])
+    keys = services().signing_keys
+    return _cacheable(keys.published(), keys.max_age)
 
 
 @wellknown.get("/.well-known/openid-configuration")
 @describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery"))
 def configuration() -> Response:
     """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
-    return _cacheable(current_app.extensions["authsvc-published"]["configuration"])
+    return _cacheable(current_app.extensions["authsvc-metadata"])
 
 
 @wellknown.get("/openapi.json")
@@ -73,7 +74,9 @@ def openapi() -> Response:
     return _cacheable(document())
 
 
-def _cacheable(body: dict[str, object]) -> Response:
+def _cacheable(body: dict[str, object], seconds: int = _CACHE_SECONDS) -> Response:
     response = bodies.write(body)
-    response.headers["Cache-Control"] = _CACHE
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.add_etag()
+    response.make_conditional(request)
     return response

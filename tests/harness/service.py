@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from authsvc.signing.keyset import create_key_file
+from authsvc.signing.keyfile import create_key_file
 from tests.harness.crowd import Answer
 from tests.harness.databases import MySQLSchema
 from tests.harness.leaks import Canaries

@@ -19,7 +19,7 @@ from authsvc import logs
 from authsvc.app import create_app
 from authsvc.config import BadSettings, Settings
 from authsvc.errors import WeChatError
-from authsvc.signing.keyset import create_key_file
+from authsvc.signing.keyfile import create_key_file
 from authsvc.types import MiniProgram, WeChatSession
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport

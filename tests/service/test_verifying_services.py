@@ -74,6 +74,17 @@ def test_the_key_set_shows_public_members_only_and_names_keys_by_their_thumbprin
     assert json.loads(unb64(token.split(".")[0]))["kid"] in {key["kid"] for key in keys}
 
 
+@pytest.mark.parametrize("path", [JWKS, CONFIGURATION, "/openapi.json"])
+def test_what_is_published_is_sent_once_to_whoever_keeps_it(service: Service, path: str) -> None:
+    first = service.call("GET", path)
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = service.call("GET", path, headers=known)
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+    assert service.call("GET", path, headers={"If-None-Match": '"other"'}).content == first.content
+    assert service.call("HEAD", path).headers["ETag"] == first.headers["ETag"]
+
+
 @pytest.mark.parametrize("path", [JWKS, CONFIGURATION])
 def test_what_is_published_may_be_cached_for_minutes(service: Service, path: str) -> None:
     answer = service.call("GET", path)

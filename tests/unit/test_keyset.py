@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from authsvc.signing.keyset import BadKeys, KeySet, create_key_file
+from authsvc.signing.keyfile import create_key_file
+from authsvc.signing.keyset import BadKeys, KeySet
 from tests.harness.forging import thumbprint
 
 P256 = ec.generate_private_key(ec.SECP256R1())
@@ -132,6 +133,7 @@ BAD_FILES: dict[str, Any] = {
     "no key at all": {"keys": []},
     "a key without state": {"keys": [{"jwk": EC_KEY}]},
     "a state nobody knows": {"keys": [{"state": "signing", "jwk": EC_KEY}, {"state": "singing", "jwk": private_jwk()}]},
+    "a time in words": {"keys": [{"state": "signing", "since": "today", "jwk": EC_KEY}]},
     "a state in a list": {"keys": [{"state": ["signing"], "jwk": EC_KEY}]},
     "a key without jwk": {"keys": [{"state": "signing"}]},
     "jwk null": {"keys": [{"state": "signing", "jwk": None}]},

@@ -13,7 +13,8 @@ from authsvc.services.apps import Apps
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.sessions import SessionService, open_session
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
-from authsvc.signing.keyset import KeySet, create_key_file
+from authsvc.signing.keyfile import create_key_file
+from authsvc.signing.keyring import KeyRing, KeySource
 from authsvc.signing.tokens import TokenIssuer
 from authsvc.types import MiniProgram, Profile, Session, TokenPolicy, User, VerifiedClaims
 from tests.harness.inprocess import AUDIT, Clock, rows
@@ -65,7 +66,10 @@ def house(each_database: Database, clock: Clock, tmp_path_factory: pytest.TempPa
     key_file = tmp_path_factory.mktemp("keys") / "signing.json"
     create_key_file(key_file)
     tokens = SessionTokens(
-        Apps((APP,)), TokenIssuer(KeySet.load(key_file), "https://login.example.test", clock), RefreshTokens((b"",)), ()
+        Apps((APP,)),
+        TokenIssuer(KeyRing(KeySource(key_file), clock), "https://login.example.test", clock),
+        RefreshTokens((b"",)),
+        (),
     )
     return House(each_database, clock, SessionService(each_database, tokens, AUDIT, POLICY, clock, 30))
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from authsvc.app import create_app
 from authsvc.config import Settings
-from authsvc.signing.keyset import create_key_file
+from authsvc.signing.keyfile import create_key_file
 from tests.conftest import APPID
 from tests.harness.inprocess import Clock
 from tests.harness.service import ISSUER

@@ -14,6 +14,12 @@ from authsvc.web.contracts.success_data import SUCCESS_DATA
 CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA)
 
 
+def longest_token_seconds() -> int:
+    """Return how long a token of any contract may be of use: while it lives, or may still be renewed."""
+    policies = [route.policy for contract in CONTRACTS for route in contract.routes if route.policy]
+    return max(max(policy.lifetime, policy.idle) for policy in policies)
+
+
 def for_path(path: str) -> Contract:
     """Return the contract whose shape an address without a route answers in: the longest prefix wins."""
     owners = [

@@ -1,0 +1,154 @@
+"""The life of a signing key: published, then signing, then former, then gone.
+
+Between two steps lies a wait, so that no verifier ever meets a token by a key it does not know: a new key is published
+for as long as others may keep the key set before it signs, and a former one stays until no token of it is of use.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database
+from authsvc.services.audit import AuditLog
+from authsvc.signing.keyfile import Change, change_key_file, new_key
+from authsvc.signing.keyring import LOOK_SECONDS, KeyRing
+from authsvc.signing.keyset import Key, KeyState
+
+
+class KeyRefusal(Exception):
+    """A step that is not taken: the text says why. ``ready_at`` is when it may be (seconds UTC), if waiting helps."""
+
+    def __init__(self, reason: str, ready_at: int | None = None) -> None:
+        super().__init__(reason)
+        self.ready_at = ready_at
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What may be done next with a key, nothing for the one that signs; ``ready_at`` is seconds UTC, 0 for now."""
+
+    key: Key
+    action: str
+    ready_at: int
+
+
+_NEXT: dict[KeyState, str] = {"published": "activate", "signing": "", "former": "retire"}
+
+
+class SigningKeys:
+    """Looks at the keys and changes them. ``max_age`` is how long others may keep the key set, in seconds."""
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        database: Database,
+        audit: AuditLog,
+        clock: SystemClock,
+        *,
+        max_age: int,
+        longest_token: int,
+    ) -> None:
+        """``longest_token`` is how long a token may be of use, in seconds."""
+        self.max_age = max_age
+        self._ring = ring
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._waits = {"activate": max_age + LOOK_SECONDS, "retire": longest_token + LOOK_SECONDS}
+
+    def published(self) -> dict[str, Any]:
+        """Return the key set (RFC 7517), public members only."""
+        return self._ring.current().jwks
+
+    def list_all(self) -> list[Step]:
+        """Return every key with its next step."""
+        return [self._next_step(key) for key in self._ring.current().keys]
+
+    def add(self) -> str:
+        """Make a key and publish it; return its ``kid``. Raises KeyRefusal, BadKeys, OSError, ServiceBusy."""
+        made = new_key(self._now())
+        self._change("key_new", made.kid, lambda keys: [*keys, made])
+        return made.kid
+
+    def activate(self, kid: str | None, *, at_once: bool = False) -> str:
+        """Sign with this key from now on, the one before it staying published; return its whole ``kid``.
+
+        ``kid`` may be the beginning of one, or None for the only key that waits. Raises KeyRefusal, unless ``at_once``
+        also for a key that some verifier may not have seen yet; BadKeys, OSError, ServiceBusy.
+        """
+        chosen = self._choose(kid, "published")
+        now = self._now()
+
+        def moved(key: Key) -> Key:
+            if key.kid == chosen:
+                return Key("signing", now, key.key)
+            return Key("former", now, key.key) if key.state == "signing" else key
+
+        def change(keys: tuple[Key, ...]) -> list[Key]:
+            key = _find(keys, chosen)
+            if key.state == "signing":
+                raise KeyRefusal(f"{chosen} signs already")
+            # A former key has been published all the time.
+            if key.state == "published" and not at_once:
+                self._refuse_early(key, "some verifiers may not have seen it yet")
+            return [moved(key) for key in keys]
+
+        self._change("key_activate", chosen, change, at_once)
+        return chosen
+
+    def retire(self, kid: str | None, *, at_once: bool = False) -> str:
+        """Remove a key for good: no token by it is accepted any more; return its whole ``kid``.
+
+        ``kid`` may be the beginning of one, or None for the only former key. Raises KeyRefusal, unless ``at_once`` also
+        while tokens by it may be of use; BadKeys, OSError, ServiceBusy.
+        """
+        chosen = self._choose(kid, "former")
+
+        def change(keys: tuple[Key, ...]) -> list[Key]:
+            key = _find(keys, chosen)
+            if key.state == "signing":
+                raise KeyRefusal(f"{chosen} signs: activate another key first")
+            # A key that only waited has signed nothing.
+            if key.state == "former" and not at_once:
+                self._refuse_early(key, "tokens signed with it may still live")
+            return [other for other in keys if other is not key]
+
+        self._change("key_retire", chosen, change, at_once)
+        return chosen
+
+    def _next_step(self, key: Key) -> Step:
+        action = _NEXT[key.state]
+        ready_at = key.since + self._waits.get(action, 0)
+        return Step(key, action, ready_at if ready_at > self._now() else 0)
+
+    def _refuse_early(self, key: Key, reason: str) -> None:
+        if ready_at := self._next_step(key).ready_at:
+            raise KeyRefusal(f"{key.kid}: {reason}", ready_at)
+
+    def _choose(self, kid: str | None, state: KeyState) -> str:
+        """Return the one ``kid`` that begins so, or that of the only key in this state."""
+        keys = self._ring.current().keys
+        found = [key.kid for key in keys if (key.state == state if kid is None else key.kid.startswith(kid))]
+        if len(found) == 1:
+            return found[0]
+        what = f"{state} key" if kid is None else f"key {kid}…"
+        raise KeyRefusal(f"there is no {what}" if not found else f"there are {len(found)} of {what}: name one")
+
+    def _change(self, event: str, kid: str, change: Change, at_once: bool = False) -> None:
+        if self._ring.key_file is None:
+            raise KeyRefusal("the keys come from JWT_PRIVATE_KEY: change them there")
+        change_key_file(self._ring.key_file, change)
+        self._ring.look()
+        detail = f"{kid} at once" if at_once else kid
+        self._database.run(lambda connection: self._audit.record(connection, event, None, self._now(), detail))
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _find(keys: tuple[Key, ...], kid: str) -> Key:
+    """Return the key; raises KeyRefusal when somebody else has removed it meanwhile."""
+    for key in keys:
+        if key.kid == kid:
+            return key
+    raise KeyRefusal(f"there is no key {kid}")
