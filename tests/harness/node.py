@@ -4,14 +4,20 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.databases import REQUIRED
+from tests.harness.service import Service
+from tests.harness.simulator import Simulator
 
-FOLDER = Path(__file__).resolve().parents[1] / "node"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "tests" / "node"
+# Read by tests/harness/moved.py.
+CLOCK = "AUTHSVC_TEST_CLOCK"
 
 
 def plain_node() -> str:
@@ -22,30 +28,35 @@ def plain_node() -> str:
     return str(node)
 
 
-def ready_node() -> str:
-    """Return the path of ``node`` once the packages of tests/node are installed; skip or fail as ``plain_node``."""
+def ready_node(folder: Path = FOLDER) -> str:
+    """Return the path of ``node`` once a folder's packages are installed; skip or fail as ``plain_node``."""
     node, npm = plain_node(), shutil.which("npm")
-    if not _is_installed():
+    if not _is_installed(folder):
         done = subprocess.run(
             [str(npm), "ci", "--no-audit", "--no-fund"],
-            cwd=FOLDER,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
         if done.returncode != 0:
-            _unable(f"skipped: npm ci failed in tests/node (is a registry reachable?): {done.stderr[-300:]}")
+            place = folder.relative_to(ROOT)
+            _unable(f"skipped: npm ci failed in {place} (is a registry reachable?): {done.stderr[-300:]}")
     return node
 
 
-def run(script: str, given: Any, *, packages: bool = True) -> list[Any]:
+# What node:test has to say goes to stderr: stdout is for JSON.
+_REPORT = ("--test-reporter=spec", "--test-reporter-destination=stderr")
+
+
+def run(script: str, given: Any, *, packages: bool = True, only: str = ".") -> list[Any]:
     """Run a script of tests/node with JSON on its stdin; return the JSON lines it prints.
 
-    ``packages`` is False for scripts that need Node alone.
+    ``packages`` is False for scripts that need Node alone. ``only`` is a pattern of node:test's names.
     """
     done = subprocess.run(
-        [ready_node() if packages else plain_node(), script],
+        [ready_node() if packages else plain_node(), *_REPORT, f"--test-name-pattern={only}", script],
         cwd=FOLDER,
         input=json.dumps(given),
         capture_output=True,
@@ -58,10 +69,51 @@ def run(script: str, given: Any, *, packages: bool = True) -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _is_installed() -> bool:
+class Stage:
+    """A service whose clock the scripts move, and the file that holds how far it is ahead."""
+
+    def __init__(self, service: Service, clock: Path, simulator: Simulator) -> None:
+        self.service = service
+        self._clock = clock
+        self._simulator = simulator
+
+    def play(self, script: str, *, only: str = ".", **more: Any) -> dict[str, Any]:
+        """Run a script that plays with phones; keep what it heard for the leak scan, and return what it printed."""
+        given = {
+            **more,
+            "service": self.service.url,
+            "simulator": self._simulator.url,
+            "appid": self.service.appid,
+            "clock": str(self._clock),
+        }
+        try:
+            result: dict[str, Any]
+            (result,) = run(script, given, packages=False, only=only)
+        finally:
+            self._clock.write_text("0")
+            self._simulator.call("POST", "/control/clock", {"offset": 0})
+        for user in result["users"]:
+            self._simulator.account(user)
+        for code in result["codes"]:
+            self.service.canaries.not_in_logs("login code", code)
+        for answer in result["answers"]:
+            self.service.keep(answer["header"], answer["text"].encode("utf-8", "surrogatepass"))
+        return result
+
+
+def set_stage(name: str, folder: Path, simulator: Simulator, start: Callable[..., Service], **options: Any) -> Stage:
+    """Start a service on a clock that scripts move."""
+    clock = folder / f"clock-{name}"
+    clock.write_text("0")
+    settings = {CLOCK: str(clock), **options.pop("settings", {})}
+    service = start(name, module="tests.harness.moved:app", settings=settings, **options)
+    return Stage(service, clock, simulator)
+
+
+def _is_installed(folder: Path) -> bool:
     """True when what package-lock.json pins lies in node_modules."""
-    locked = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
-    return all(_version(FOLDER / path) == entry["version"] for path, entry in locked.items() if path)
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    return all(_version(folder / path) == entry["version"] for path, entry in locked.items() if path)
 
 
 def _version(folder: Path) -> str | None:

@@ -28,14 +28,14 @@ export function assertTime(text, near) {
   if (near !== undefined) assert.ok(Math.abs(Date.parse(text) - near) < 30_000, `${text} is far from ${near}`);
 }
 
-/** Run a script. `play` gets the stage and calls `shows(sentence, work)` for everything it proves. */
-export async function perform(name, play) {
+/** The stage that stdin describes. `close` puts the clocks right and resolves with {users, codes, answers}. */
+export async function openStage(name) {
   let input = "";
   for await (const piece of process.stdin) input += piece;
   const given = JSON.parse(input);
   const phones = [];
   const answers = [];
-  const shown = [];
+  let offset = 0;
 
   const control = async (method, path, body) => {
     const answer = await exchange(method, given.simulator + path, {
@@ -46,7 +46,6 @@ export async function perform(name, play) {
     return answer.body.length > 0 ? JSON.parse(answer.body) : null;
   };
 
-  let offset = 0;
   const stage = {
     ...given,
     url: (path) => given.service + path,
@@ -73,7 +72,7 @@ export async function perform(name, play) {
       return { ...user, ...user.accounts.find((account) => account.appid === given.appid) };
     },
 
-    /** Let the next exchange of this code go wrong. */
+    /** Let the next exchange of this code go wrong; without a code, of any. */
     fault: (code, fault, times = 1) =>
       control("POST", "/control/faults", { path: "/sns/jscode2session", code, times, fault }),
 
@@ -92,31 +91,42 @@ export async function perform(name, play) {
       await stage.later(-offset);
     },
 
-    async shows(sentence, work) {
-      try {
-        await work();
-      } catch (error) {
-        error.message = `${name}: ${sentence}\n${error.message}`;
-        throw error;
-      }
-      shown.push(sentence);
+    async close() {
+      if (offset !== 0) await stage.now();
+      for (const phone of phones) phone.turnOff();
+      const users = phones.map((phone) => phone.user);
+      const codes = phones.flatMap((phone) => phone.journal.codes);
+      return { users, codes, answers };
     },
   };
+  return stage;
+}
 
-  function crash(error) {
-    console.error(error);
-    process.exit(1);
-  }
+function crash(error) {
+  console.error(error);
+  process.exit(1);
+}
 
+/** Run a script. `play` gets the stage and calls `shows(sentence, work)` for everything it proves. */
+export async function perform(name, play) {
+  const stage = await openStage(name);
+  const shown = [];
+  stage.shows = async (sentence, work) => {
+    try {
+      await work();
+    } catch (error) {
+      error.message = `${name}: ${sentence}\n${error.message}`;
+      throw error;
+    }
+    shown.push(sentence);
+  };
+  let played;
   try {
     await play(stage);
   } catch (error) {
     crash(error);
   } finally {
-    if (offset !== 0) await stage.now();
+    played = await stage.close();
   }
-  for (const phone of phones) phone.turnOff();
-  const users = phones.map((phone) => phone.user);
-  const codes = phones.flatMap((phone) => phone.journal.codes);
-  console.log(JSON.stringify({ shown, users, codes, answers }));
+  console.log(JSON.stringify({ shown, ...played }));
 }

@@ -13,6 +13,8 @@
 // - callbacks come later, never during the call; an error in one does not reach the caller (wx.onError hears of it);
 // - ten requests at once, the others wait; no PATCH;
 // - storage holds copies, and nothing is ''.
+//
+// What only a test's phone has: `offline`, `losing` (so many answers get lost on their way), `journal`.
 import http from "node:http";
 import https from "node:https";
 import { randomBytes } from "node:crypto";
@@ -59,7 +61,7 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
   const storage = new Map();
   const files = new Map();
   const errorListeners = [];
-  const journal = { codes: [], shown: [] };
+  const journal = { codes: [], shown: [], requests: [] };
   const agent = new http.Agent({ keepAlive: true });
   let inTap = false;
   let rotate;
@@ -101,6 +103,7 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
   }
 
   async function ask(path, body) {
+    checkNetwork();
     const answer = await exchange("POST", simulator + path, {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ appid, user, ...body }),
@@ -112,6 +115,30 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
   }
 
   // --- network --------------------------------------------------------------------------------------------
+
+  function checkNetwork() {
+    if (phone.offline) throw new Error("net::ERR_INTERNET_DISCONNECTED");
+  }
+
+  /** Exchange with a server, unless there is no network, or none any more when the answer comes. */
+  async function send(method, url, options) {
+    checkNetwork();
+    journal.requests.push({ method, url, ...options });
+    const answer = await exchange(method, url, { agent, ...options });
+    if (phone.losing > 0) {
+      phone.losing -= 1;
+      throw new Error("net::ERR_CONNECTION_RESET");
+    }
+    answered(url, answer);
+    return answer;
+  }
+
+  /** The header of an answer as an object; names as the server spelt them. */
+  function headerOf({ rawHeaders }) {
+    const header = {};
+    for (let i = 0; i < rawHeaders.length; i += 2) header[rawHeaders[i]] = rawHeaders[i + 1];
+    return header;
+  }
 
   const waiting = [];
   let running = 0;
@@ -143,10 +170,7 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
   }
 
   function answered(url, answer) {
-    const header = {};
-    for (let i = 0; i < answer.rawHeaders.length; i += 2) header[answer.rawHeaders[i]] = answer.rawHeaders[i + 1];
-    onAnswer({ url, status: answer.status, header, text: answer.body.toString("utf8") });
-    return header;
+    onAnswer({ url, status: answer.status, header: headerOf(answer), text: answer.body.toString("utf8") });
   }
 
   function isBinary(data) {
@@ -193,14 +217,9 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
       enqueue(async () => {
         try {
           if (aborted) throw new Error("abort");
-          const answer = await exchange(method, url, {
-            headers,
-            body,
-            agent,
-            timeout: options.timeout,
-            onRequest: (made) => (running = made),
-          });
-          const header = answered(url, answer);
+          const onRequest = (made) => (running = made);
+          const answer = await send(method, url, { headers, body, timeout: options.timeout, onRequest });
+          const header = headerOf(answer);
           const data = parsed(answer, options);
           settle(options, "success", { data, statusCode: answer.status, header, cookies: [], errMsg: "request:ok" });
         } catch (error) {
@@ -235,8 +254,7 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
       const headers = { ...headersOf(options.header), "content-type": `multipart/form-data; boundary=${boundary}` };
       enqueue(async () => {
         try {
-          const answer = await exchange("POST", options.url, { headers, body, agent, timeout: options.timeout });
-          answered(options.url, answer);
+          const answer = await send("POST", options.url, { headers, body, timeout: options.timeout });
           // Unlike wx.request, the answer of an upload is text that nobody has parsed.
           const data = answer.body.toString("utf8");
           settle(options, "success", { data, statusCode: answer.status, errMsg: "uploadFile:ok" });
@@ -253,9 +271,14 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
     const url = service + path;
     const sent = body === undefined ? headers : { "Content-Type": "application/json", ...headers };
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const answer = await exchange(method, url, { headers: sent, body: text, agent });
-    answered(url, answer);
-    return parsed(answer, {});
+    return parsed(await send(method, url, { headers: sent, body: text }), {});
+  }
+
+  /** wx.cloud.callContainer: WeChat's gateway in front of a service in its cloud; no Referer. */
+  async function container({ path, method = "GET", data, header = {} }) {
+    const body = data === undefined || data === null ? undefined : JSON.stringify(data);
+    const answer = await send(method, service + path, { headers: header, body });
+    return { statusCode: answer.status, data: parsed(answer, {}), header: headerOf(answer) };
   }
 
   // --- storage --------------------------------------------------------------------------------------------
@@ -318,6 +341,7 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
         if (name !== "api-proxy") throw new Error(`FunctionName parameter could not be found: ${name}`);
         return { result: await apiProxy(data), requestID: randomBytes(8).toString("hex") };
       }),
+      callContainer: api("cloud.callContainer", container),
     },
   };
 
@@ -326,6 +350,8 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
     journal,
     files,
     storage,
+    offline: false,
+    losing: 0,
     /** Options of the simulator's /phone/userinfo for every profile that is asked for: profile, placeholder, … */
     person: {},
 

@@ -8,36 +8,22 @@ import pytest
 from tests.conftest import APPID
 from tests.harness import node
 from tests.harness.databases import skip_without_mysql
+from tests.harness.node import Stage
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
-# Read by tests/harness/moved.py.
-CLOCK = "AUTHSVC_TEST_CLOCK"
 CONTRACTS = ("bearer", "detail", "code_message_data", "code_msg_data", "success_data")
 
 
-class Stage:
-    """A service, and the file that holds how far its clock is ahead."""
-
-    def __init__(self, service: Service, clock: Path) -> None:
-        self.service = service
-        self.clock = clock
-
-
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
-def stage(request: pytest.FixtureRequest, run_folder: Path, start_service: Callable[..., Service]) -> Stage:
+def stage(
+    request: pytest.FixtureRequest, run_folder: Path, shared_simulator: Simulator, start_service: Callable[..., Service]
+) -> Stage:
     """A service of its own per database, whose clock the scripts move."""
     if request.param == "mysql":
         skip_without_mysql()
-    clock = run_folder / f"clock-{request.param}"
-    clock.write_text("0")
-    service = start_service(
-        f"front-ends-{request.param}",
-        database=request.param,
-        module="tests.harness.moved:app",
-        settings={CLOCK: str(clock)},
-    )
-    return Stage(service, clock)
+    name = f"front-ends-{request.param}"
+    return node.set_stage(name, run_folder, shared_simulator, start_service, database=request.param)
 
 
 def test_the_phone_behaves_as_wechat_documents_it() -> None:
@@ -46,24 +32,9 @@ def test_the_phone_behaves_as_wechat_documents_it() -> None:
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
-def test_the_front_end_works_unchanged(simulator: Simulator, stage: Stage, contract: str) -> None:
-    given = {
-        "service": stage.service.url,
-        "simulator": simulator.url,
-        "appid": APPID,
-        "clock": str(stage.clock),
-    }
-    try:
-        (result,) = node.run(f"frontends/{contract}.js", given, packages=False)
-    finally:
-        stage.clock.write_text("0")
-        simulator.call("POST", "/control/clock", {"offset": 0})
-    for user in result["users"]:
-        simulator.account(user)
-    for code in result["codes"]:
-        stage.service.canaries.not_in_logs("login code", code)
-    for answer in result["answers"]:
-        stage.service.keep(answer["header"], answer["text"].encode("utf-8", "surrogatepass"))
+@pytest.mark.usefixtures("simulator")
+def test_the_front_end_works_unchanged(stage: Stage, contract: str) -> None:
+    result = stage.play(f"frontends/{contract}.js")
     print("\n".join(result["shown"]))
     assert len(result["shown"]) >= 8
 

@@ -1,0 +1,594 @@
+"use strict";
+// The login manager. A request takes the session that there is; one that is due or refused is renewed; where that is
+// refused too, wx.login makes a new one; where that is not enough, the person is asked. index.d.ts documents it.
+var contracts = require("./contracts");
+var errors = require("./errors");
+var lives = require("./life");
+var transport = require("./transport");
+
+var ask = transport.ask;
+var merged = transport.merged;
+
+var MINUTE = 60 * 1000;
+// WeChat's codes live five minutes.
+var CODE_LIFE = 4 * MINUTE;
+
+/**
+ * @param {import("./index").Options} options
+ * @returns {import("./index").Auth}
+ */
+function createAuth(options) {
+  /** @type {any} */
+  var host = options.wx || wx;
+  var contractName = options.contract || "native";
+  var contract = contracts[contractName];
+  if (!contract) throw new Error("unknown contract: " + contractName);
+  var life = lives.lifeOf(host, options.namespace || "authsvc");
+  var record = life.record;
+  var send = transport.createTransport(host, options);
+
+  // --- calls --------------------------------------------------------------------------------------------------
+
+  /** The server's time in milliseconds, as far as its answers have told. */
+  function now() {
+    return Date.now() + record.offset;
+  }
+
+  /**
+   * Send a call; resolves with an answer below 400, rejects with an AuthError.
+   * @param {import("./index").RequestOptions} call
+   * @param {string} [token]
+   */
+  function exchange(call, token) {
+    var header = merged(call.header, token ? { Authorization: "Bearer " + token } : {});
+    return send(merged(call, { header: header })).then(function (answer) {
+      var date = Date.parse(errors.headerOf(answer, "date") || "");
+      // The header counts whole seconds: less than two of difference may be none.
+      if (Math.abs(date - now()) > 2000) record.offset = date - Date.now();
+      if (answer.statusCode >= 400) throw errors.fromAnswer(answer);
+      return answer;
+    });
+  }
+
+  /**
+   * A call that the kit makes unasked: not again before the Retry-After of the last one is over.
+   * @param {() => Promise<any>} call
+   */
+  function paced(call) {
+    if (life.pause && Date.now() < life.pause.until) return Promise.reject(life.pause.error);
+    return call().then(null, function (error) {
+      if (error.retryAfter) life.pause = { until: Date.now() + error.retryAfter * 1000, error: error };
+      throw error;
+    });
+  }
+
+  // --- the session --------------------------------------------------------------------------------------------
+
+  /** @param {import("./index").Session | null} session */
+  function keep(session) {
+    record.session = session;
+    if (session) record.isOut = false;
+    life.save();
+    var user = getUser();
+    life.listeners.slice().forEach(function (listener) {
+      listener(user);
+    });
+    if (session && life.page) life.page.resolve(session);
+    return session;
+  }
+
+  function getUser() {
+    return record.session ? record.session.user : null;
+  }
+
+  /**
+   * The session that an answer gives.
+   * @param {import("./index").Found} found
+   * @param {import("./index").ContractName} name
+   * @param {import("./index").Session} [before] what is not in the answer stays
+   * @returns {import("./index").Session}
+   */
+  function sessionOf(found, name, before) {
+    var lifetime = found.lifetime * 1000;
+    // Some minutes early, so that no request has to be refused first; a contract that cannot renew waits for that.
+    var early = contracts[name].refresh ? Math.min(2 * MINUTE, lifetime / 5) : 0;
+    return merged(before, {
+      contract: name,
+      token: found.token,
+      refreshToken: found.refreshToken || undefined,
+      renewAt: now() + lifetime - early,
+      user: found.user,
+    });
+  }
+
+  /**
+   * Refresh a session, wherever it is kept.
+   * @param {import("./index").Session} session
+   * @returns {Promise<import("./index").Session>}
+   */
+  function refreshed(session) {
+    var own = contracts[session.contract];
+    return exchange(/** @type {any} */ (own).refresh(session), session.token).then(function (answer) {
+      return sessionOf(own.read(answer.data), session.contract, session);
+    });
+  }
+
+  /**
+   * Renew a session that is due or was refused; rejects with login_required when that takes the person.
+   * @param {import("./index").Session} used
+   * @returns {Promise<import("./index").Session>}
+   */
+  function renew(used) {
+    var session = record.session;
+    if (session && session.token !== used.token) return Promise.resolve(session); // somebody else did it already
+    return lives.single(life, "renewing", function () {
+      var generation = life.generation;
+      if (!contracts[used.contract].refresh) {
+        if (!contract.silent) keep(null);
+        return enter();
+      }
+      var kept = function (/** @type {import("./index").Session} */ fresh) {
+        if (generation !== life.generation) throw loggedOut();
+        return keep(fresh);
+      };
+      var refused = function (/** @type {import("./index").AuthError} */ error) {
+        if (generation !== life.generation) throw loggedOut();
+        if (error.kind !== "unauthorized" && error.status !== 403) throw error; // no network is no logout
+        keep(null);
+        if (error.status === 403) throw error; // the account itself is refused
+        return enter();
+      };
+      return paced(function () {
+        return refreshed(used);
+      }).then(kept, refused);
+    });
+  }
+
+  /**
+   * A session without asking the person.
+   * @returns {Promise<import("./index").Session>}
+   */
+  function enter() {
+    if (life.flights.signing) return life.flights.signing;
+    if (contract.silent && options.loginMode !== "manual" && !record.isOut) return signIn({});
+    return Promise.reject(loginRequired("login"));
+  }
+
+  /** @returns {Promise<import("./index").Session>} */
+  function current() {
+    var session = record.session;
+    if (!session) return enter();
+    if (now() < session.renewAt) return Promise.resolve(session);
+    return renew(session).then(null, function (error) {
+      // The server could not be asked: until it refuses the token, that one may still do.
+      if (session && record.session === session) return session;
+      throw error;
+    });
+  }
+
+  // --- signing in ---------------------------------------------------------------------------------------------
+
+  /**
+   * Sign in with a code of wx.login and what else the person gave. One at a time; who asks meanwhile waits along.
+   * @param {import("./index").LoginInput} input
+   * @returns {Promise<import("./index").Session>}
+   */
+  function signIn(input) {
+    return lives.single(life, "signing", function () {
+      var generation = life.generation;
+      return consent()
+        .then(function () {
+          var work = function () {
+            return loginCall(input, true);
+          };
+          return input.phoneCode || input.encryptedData ? work() : paced(work);
+        })
+        .then(function (found) {
+          return arrive(found, generation);
+        });
+    });
+  }
+
+  /**
+   * @param {import("./index").LoginInput} input
+   * @param {boolean} mayRepeat
+   * @returns {Promise<import("./index").Found>}
+   */
+  function loginCall(input, mayRepeat) {
+    var invite = record.invite;
+    var read = function (/** @type {import("./index").Answer} */ answer) {
+      var found = contract.read(answer.data);
+      if (found.token && record.invite === invite) record.invite = "";
+      return found;
+    };
+    var failed = function (/** @type {import("./index").AuthError} */ error) {
+      // A new code cannot help what was encrypted under the old one's key.
+      if (mayRepeat && error.action === "relogin" && !input.encryptedData) return loginCall(input, false);
+      throw error;
+    };
+    return takeCode(input)
+      .then(function (code) {
+        var call = contract.login(merged(input, { code: code, invite_code: invite || undefined }));
+        call.header = { "Idempotency-Key": randomKey() };
+        return exchange(call).then(null, function (error) {
+          // Maybe only the answer was lost. The same code under the same key gives the same session.
+          if (error.kind !== "network" && error.kind !== "timeout") throw error;
+          return exchange(call);
+        });
+      })
+      .then(read, failed);
+  }
+
+  /**
+   * @param {import("./index").Found} found
+   * @param {number} generation
+   * @returns {any}
+   */
+  function arrive(found, generation) {
+    if (!found.token) {
+      life.ticket = found.ticket;
+      throw loginRequired("register");
+    }
+    var session = sessionOf(found, contractName);
+    if (generation === life.generation) return keep(session);
+    farewell(session, "local").then(null, function () {});
+    throw loggedOut();
+  }
+
+  /** Ask once, before anything of the person leaves the phone. */
+  function consent() {
+    if (!options.consent || record.hasConsented) return Promise.resolve();
+    return Promise.resolve(options.consent()).then(function (agreed) {
+      if (!agreed) throw errors.error("privacy", "the person did not agree");
+      record.hasConsented = true;
+      life.save();
+    });
+  }
+
+  /** @returns {Promise<string>} */
+  function freshCode() {
+    return ask(host, "login", { timeout: options.timeout || 10000 }).then(function (answer) {
+      return answer.code;
+    });
+  }
+
+  /**
+   * A code that was never sent: for a tap the one from before it, as wx.login may change the key that sealed its data.
+   * @param {import("./index").LoginInput} input
+   */
+  function takeCode(input) {
+    var prepared = life.prepared;
+    if (!prepared || !(input.phoneCode || input.encryptedData)) return freshCode();
+    life.prepared = undefined;
+    return prepared.then(null, freshCode);
+  }
+
+  function preparePhone() {
+    leavePhone();
+    life.prepared = freshCode();
+    life.prepared.then(null, function () {});
+    life.timer = setTimeout(preparePhone, CODE_LIFE);
+  }
+
+  function leavePhone() {
+    if (life.timer !== undefined) clearTimeout(life.timer);
+    life.timer = undefined;
+    life.prepared = undefined;
+  }
+
+  // --- the person ---------------------------------------------------------------------------------------------
+
+  /**
+   * Where a promise fails for want of the person, open the login page and wait for what becomes of it.
+   * @param {Promise<import("./index").Session>} promise
+   * @returns {Promise<import("./index").Session>}
+   */
+  function withPerson(promise) {
+    return promise.then(null, function (error) {
+      var open = options.onLoginRequired;
+      if (error.error !== "login_required" || !open) throw error;
+      if (!life.page) openPage(open, error.reason);
+      return /** @type {import("./index").Page} */ (life.page).promise;
+    });
+  }
+
+  /**
+   * @param {(reason: import("./index").LoginReason) => any} open
+   * @param {import("./index").LoginReason} reason
+   */
+  function openPage(open, reason) {
+    /** @type {any} */
+    var page = {};
+    page.promise = new Promise(function (resolve, reject) {
+      page.resolve = function (/** @type {any} */ session) {
+        life.page = undefined;
+        resolve(session);
+      };
+      page.reject = function (/** @type {any} */ error) {
+        if (life.page === page) life.page = undefined;
+        reject(error);
+      };
+    });
+    life.page = page;
+    Promise.resolve()
+      .then(function () {
+        return open(reason);
+      })
+      .then(null, page.reject); // a page that did not open would keep everybody waiting
+  }
+
+  function closeLoginPage() {
+    leavePhone();
+    if (life.page) life.page.reject(errors.error("cancelled", "the login page was closed"));
+  }
+
+  /** @param {any} [extra] */
+  function login(extra) {
+    if (record.session && !extra) return userOf(withPerson(current()));
+    return userOf(withPerson(contract.silent ? signIn(extra || {}) : Promise.reject(loginRequired("login"))));
+  }
+
+  /**
+   * @param {import("./index").PhoneDetail} detail
+   * @param {any} [extra]
+   */
+  function loginWithPhone(detail, extra) {
+    if (!detail || !(detail.code || detail.encryptedData)) return Promise.reject(errors.fromFailure(detail));
+    var tapped = detail.code ? { phoneCode: detail.code } : { encryptedData: detail.encryptedData, iv: detail.iv };
+    var isOpen = life.timer !== undefined;
+    var busy = life.flights.signing || Promise.resolve();
+    return busy
+      .then(noop, noop)
+      .then(function () {
+        if (record.session) return bindPhone(tapped);
+        if (contract.phoneLogin) return signIn(merged(extra, tapped));
+        var bind = function () {
+          return bindPhone(tapped);
+        };
+        return signIn({}).then(bind, function (error) {
+          if (error.reason !== "register" || !detail.code) throw error;
+          return registerWithPhone(detail.code, extra);
+        });
+      })
+      .then(getUser, function (error) {
+        if (isOpen) preparePhone(); // for the next tap
+        throw error;
+      });
+  }
+
+  /** @param {import("./index").LoginInput} tapped */
+  function bindPhone(tapped) {
+    var data = tapped.phoneCode ? { code: tapped.phoneCode } : tapped;
+    return request({ url: "/api/v1/me/phone", method: "POST", data: data }).then(function (/** @type {any} */ answer) {
+      var bound = answer.data.data;
+      // The number showed that this is somebody known before: authsvc signed them in as that user.
+      if (bound.tokens) return keep(sessionOf(contracts.native.read({ data: bound.tokens }), "native"));
+      return setUser({ phone: bound.phone });
+    });
+  }
+
+  /** @param {string} code @param {any} extra */
+  function registerWithPhone(code, extra) {
+    return exchange({ url: "/wx/phone", data: { code: code } }).then(function (answer) {
+      return register(merged({ sex: 0 }, merged(extra, { phone: answer.data.phone })));
+    });
+  }
+
+  /** @param {any} fields */
+  function register(fields) {
+    var generation = life.generation;
+    var data = merged(fields, { openid: life.ticket, invite_code: record.invite || undefined });
+    return userOf(
+      exchange({ url: "/wx/login", method: "POST", data: data }).then(function (answer) {
+        record.invite = "";
+        return arrive(contract.read(answer.data), generation);
+      })
+    );
+  }
+
+  /** @param {any} changes */
+  function setUser(changes) {
+    return record.session && keep(merged(record.session, { user: merged(record.session.user, changes) }));
+  }
+
+  // --- requests -----------------------------------------------------------------------------------------------
+
+  /**
+   * Do work that needs a token; once more, with another token, if the server refuses the first.
+   * @template T
+   * @param {(token: string) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  function authorized(work) {
+    return withPerson(current()).then(function (session) {
+      var generation = life.generation;
+      return work(session.token).then(null, function (error) {
+        if (error.kind !== "unauthorized") throw error;
+        if (generation !== life.generation) throw loggedOut();
+        return withPerson(renew(session)).then(function (fresh) {
+          return work(fresh.token);
+        });
+      });
+    });
+  }
+
+  /**
+   * @param {any} options
+   * @param {Promise<any>} promise
+   * @returns {any} nothing when callbacks were handed in, as with wx.request
+   */
+  function calledBack(options, promise) {
+    if (!options.success && !options.fail && !options.complete) return promise;
+    var settle = function (/** @type {string} */ outcome) {
+      return function (/** @type {any} */ value) {
+        if (options[outcome]) options[outcome](value);
+        if (options.complete) options.complete(value);
+      };
+    };
+    promise.then(settle("success"), settle("fail"));
+    return undefined;
+  }
+
+  /** @param {any} options */
+  function request(options) {
+    var call = merged(options);
+    ["success", "fail", "complete", "auth"].forEach(function (name) {
+      delete call[name];
+    });
+    return calledBack(
+      options,
+      options.auth === false
+        ? exchange(call)
+        : authorized(function (token) {
+            return exchange(call, token);
+          })
+    );
+  }
+
+  /** @param {import("./index").UploadOptions} upload */
+  function uploadFile(upload) {
+    return authorized(function (token) {
+      var header = merged(upload.header, { Authorization: "Bearer " + token });
+      var url = /^https?:/.test(upload.url) ? upload.url : options.baseUrl + upload.url;
+      return ask(host, "uploadFile", merged(upload, { url: url, header: header })).then(function (answer) {
+        var parsed = merged(answer, { data: parse(answer.data) });
+        if (answer.statusCode >= 400) throw errors.fromAnswer(parsed);
+        return parsed;
+      });
+    });
+  }
+
+  // --- leaving ------------------------------------------------------------------------------------------------
+
+  /**
+   * End a session on the server. Its token may be over while the session is not.
+   * @param {import("./index").Session} session
+   * @param {"local" | "global"} scope
+   */
+  function farewell(session, scope) {
+    /** @type {import("./index").RequestOptions} */
+    var call = { url: "/api/v1/sessions/logout?scope=" + scope, method: "POST" };
+    return exchange(call, session.token)
+      .then(null, function (error) {
+        if (error.kind !== "unauthorized" || !contracts[session.contract].refresh) throw error;
+        return refreshed(session).then(function (fresh) {
+          return exchange(call, fresh.token);
+        });
+      })
+      .then(noop, function (error) {
+        if (error.kind !== "unauthorized") throw error; // it has ended already
+      });
+  }
+
+  /** @param {{everywhere?: boolean}} [how] */
+  function logout(how) {
+    var session = record.session;
+    life.generation += 1;
+    record.isOut = true;
+    keep(null);
+    return session ? farewell(session, how && how.everywhere ? "global" : "local") : Promise.resolve();
+  }
+
+  return {
+    ready: function () {
+      return userOf(current()).then(null, function (error) {
+        if (error.error === "login_required") return null;
+        throw error;
+      });
+    },
+    login: login,
+    loginWithPhone: loginWithPhone,
+    register: register,
+    preparePhone: preparePhone,
+    closeLoginPage: closeLoginPage,
+    request: request,
+    uploadFile: uploadFile,
+    token: function () {
+      return withPerson(current()).then(function (session) {
+        return session.token;
+      });
+    },
+    refresh: function () {
+      return userOf(withPerson(record.session ? renew(record.session) : enter()));
+    },
+    logout: logout,
+    getUser: getUser,
+    setUser: function (changes) {
+      setUser(changes);
+    },
+    isLoggedIn: function () {
+      return record.session !== null;
+    },
+    onChange: function (listener) {
+      life.listeners.push(listener);
+      return function () {
+        life.listeners = life.listeners.filter(function (other) {
+          return other !== listener;
+        });
+      };
+    },
+    now: now,
+    keepInvite: function (query) {
+      var code = inviteIn(query || {});
+      if (code) record.invite = code;
+      if (code) life.save();
+      return record.invite;
+    },
+  };
+}
+
+function noop() {}
+
+/** @param {Promise<import("./index").Session>} promise */
+function userOf(promise) {
+  return promise.then(function (session) {
+    return session.user;
+  });
+}
+
+/** @param {import("./index").LoginReason} reason */
+function loginRequired(reason) {
+  return errors.error("unauthorized", "please sign in", { error: "login_required", action: "relogin", reason: reason });
+}
+
+function loggedOut() {
+  return errors.error("cancelled", "logged out meanwhile");
+}
+
+/** @param {string} text */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return text;
+  }
+}
+
+/** @returns {string} one per login attempt: it names a repeat, and protects nothing */
+function randomKey() {
+  var text = "";
+  while (text.length < 32) text += Math.random().toString(36).slice(2, 10);
+  return text.slice(0, 32);
+}
+
+/**
+ * The invite code in what a page's onLoad gets: `scene` of a scanned code, undecoded, or `invite_code` of a shared link.
+ * @param {Record<string, string | undefined>} query
+ */
+function inviteIn(query) {
+  if (query.invite_code) return query.invite_code;
+  var scene = "";
+  try {
+    scene = decodeURIComponent(query.scene || "");
+  } catch (malformed) {
+    scene = "";
+  }
+  var pairs = scene.split("&");
+  for (var i = 0; i < pairs.length; i += 1) {
+    var pair = pairs[i].split("=");
+    if (pair[0] === "invite_code" && pair[1]) return pair[1];
+  }
+  return "";
+}
+
+module.exports = { createAuth: createAuth };

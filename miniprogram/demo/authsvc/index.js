@@ -1,0 +1,2 @@
+"use strict";
+module.exports = { createAuth: require("./auth").createAuth, AuthError: require("./errors").AuthError };

@@ -1,0 +1,83 @@
+"""The client kit under miniprogram/: its own tests run in Node against real processes."""
+
+import gzip
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness import node
+from tests.harness.node import Stage
+from tests.harness.service import Service
+from tests.harness.simulator import Simulator
+
+PACKAGE = node.ROOT / "miniprogram"
+KIT = PACKAGE / "demo" / "authsvc"
+
+
+@pytest.fixture(scope="module")
+def stage(run_folder: Path, shared_simulator: Simulator, start_service: Callable[..., Service]) -> Stage:
+    """A service whose clock the scripts move."""
+    return node.set_stage("kit", run_folder, shared_simulator, start_service)
+
+
+@pytest.mark.usefixtures("simulator")
+def test_the_kit_keeps_its_promises(stage: Stage) -> None:
+    result = stage.play("kit.test.js")
+    assert len(result["users"]) > 30
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_kit_that_refreshes_whenever_asked_fails(stage: Stage) -> None:
+    twin = {"file": "life.js", "text": "if (!flights[name])", "by": "if (true)"}
+    with pytest.raises(AssertionError, match="✖ fifty requests meet an expired token at once"):
+        stage.play("kit.test.js", only="fifty", twin=twin)
+
+
+def test_kit_and_demo_agree_with_the_types_of_wechat_and_use_nothing_that_a_phone_lacks() -> None:
+    # Of the language, tsconfig.json knows ES5 and Promise; of the rest, what miniprogram-api-typings declares.
+    in_package("typescript/bin/tsc", "--project", ".")
+
+
+def test_the_kit_is_es5() -> None:
+    for file in KIT.glob("*.js"):
+        in_package("acorn/bin/acorn", "--ecma5", "--silent", str(file))
+
+
+def test_the_npm_package_holds_the_kit_and_depends_on_nothing(figures: Callable[[str], None]) -> None:
+    node.plain_node()
+    npm = str(shutil.which("npm"))
+    packed = subprocess.run(
+        [npm, "pack", "--dry-run", "--json", "--ignore-scripts"],
+        cwd=PACKAGE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    files = {entry["path"] for entry in json.loads(packed.stdout)[0]["files"]}
+    kit = {f"demo/authsvc/{file.name}" for file in KIT.iterdir()}
+    assert files == kit | {"package.json", "LICENSE", "README.md", "README.zh-CN.md"}
+    described = json.loads((PACKAGE / "package.json").read_text())
+    assert not {"dependencies", "scripts.install", "scripts.postinstall"} & described.keys()
+    assert (PACKAGE / described["main"]).parent == PACKAGE / described["miniprogram"] == KIT
+    sources = [file.read_bytes() for file in sorted(KIT.glob("*.js"))]
+    squeezed = len(gzip.compress(b"".join(sources)))
+    figures(f"client kit: {sum(map(len, sources)):,} bytes of JavaScript with its comments, {squeezed:,} gzipped")
+
+
+def in_package(program: str, *arguments: str) -> None:
+    """Run one of the package's development tools; fail with what it says."""
+    found = node.ready_node(PACKAGE)
+    done = subprocess.run(
+        [found, f"node_modules/{program}", *arguments],
+        cwd=PACKAGE,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
