@@ -19,6 +19,7 @@ from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
+from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
@@ -189,6 +190,7 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         retention=RetentionService(database, clock),
         invites=InviteService(database, settings.invites, clock),
         health=HealthService(database, keys.current().signing_kid),
+        campaigns=Campaigns(database, clock),
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,

@@ -100,7 +100,7 @@ class InvitePolicy:
 class InviteCode:
     """An invite code as stored; times in seconds UTC. ``None`` says: no owner (a pool), no limit, never.
 
-    ``owner_status`` is that of the owner, if there is one.
+    ``owner_status`` is that of the owner, if there is one; ``batch_number`` counts the codes of one batch from 1 on.
     """
 
     id: int
@@ -112,6 +112,8 @@ class InviteCode:
     disabled_at: int | None
     created_at: int
     owner_status: UserStatus | None = None
+    batch: str | None = None
+    batch_number: int | None = None
 
     def fault(self, now: int) -> InviteFault | None:
         """Return why nobody can use it at this moment, if so. An owner who has left takes the code out of use."""
@@ -120,6 +122,44 @@ class InviteCode:
         if self.expires_at is not None and self.expires_at <= now:
             return "expired"
         return "used_up" if self.max_uses is not None and self.uses >= self.max_uses else None
+
+
+@dataclass(frozen=True, slots=True)
+class InviteBatch:
+    """A batch of codes as it is wanted: how many, and what each is like (see ``InvitePolicy`` and ``InviteCode``)."""
+
+    name: str
+    count: int
+    prefix: str
+    length: int
+    max_uses: int | None
+    expires_at: int | None
+    owner_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedInvite:
+    """A code that is brought along, made here or elsewhere."""
+
+    code: str
+    batch: str | None = None
+    owner_id: int | None = None
+    max_uses: int | None = None
+    expires_at: int | None = None
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InviteBatchStats:
+    """How the codes of a batch stand; ``batch`` None counts those of no batch. A code may be in several columns."""
+
+    batch: str | None
+    codes: int
+    owned: int
+    uses: int
+    used_up: int
+    expired: int
+    disabled: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import click
 
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
+from authsvc.cli.invites import invites
 from authsvc.cli.keys import keys
 from authsvc.cli.purge import purge
 from authsvc.cli.services import services
@@ -17,5 +18,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-for _command in (init, errors, keys, purge, services, session_keys, token, users):
+for _command in (init, errors, invites, keys, purge, services, session_keys, token, users):
     authsvc.add_command(_command)

@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 from authsvc.db.statements import Statement
 from authsvc.types import InviteCode
 
-_SELECT = (
+SELECT = (
     "SELECT c.id, c.code, c.owner_id, c.max_uses, c.uses, c.expires_at, c.disabled_at, c.created_at,"
-    " u.status AS owner_status FROM invite_codes c LEFT JOIN users u ON u.id = c.owner_id"
+    " u.status AS owner_status, c.batch, c.batch_number FROM invite_codes c LEFT JOIN users u ON u.id = c.owner_id"
 )
-_FIND = Statement(f"{_SELECT} WHERE c.code = :code")
+_FIND = Statement(f"{SELECT} WHERE c.code = :code")
 _FIND_OWN = Statement(
-    f"{_SELECT} WHERE c.owner_id = :owner_id AND c.is_own = 1 AND (c.expires_at IS NULL OR c.expires_at > :now)"
+    f"{SELECT} WHERE c.owner_id = :owner_id AND c.is_own = 1 AND (c.expires_at IS NULL OR c.expires_at > :now)"
 )
 _INSERT_OWN = Statement(
     "INSERT INTO invite_codes (code, owner_id, is_own, max_uses, uses, expires_at, created_at)"

@@ -28,7 +28,7 @@ EXACT_COLUMNS = {
     "phone_calls": ("subject",),
     "spent_phone_codes": ("code_hash",),
     "service_credentials": ("name", "secret_hash"),
-    "invite_codes": ("code",),
+    "invite_codes": ("code", "batch"),
 }
 
 # Not Alembic's usual name: another program's migrations may live in the same schema.
@@ -231,6 +231,8 @@ class InviteCodeRow(Base):
     __table_args__ = (
         UniqueConstraint("code", name="uq_invite_codes_code"),
         UniqueConstraint("owner_id", "is_own", name="uq_invite_codes_own"),
+        # Decides who adds the next codes of a batch.
+        Index("uq_invite_codes_batch", "batch", "batch_number", unique=True),
         _TABLE,
     )
 
@@ -245,6 +247,9 @@ class InviteCodeRow(Base):
     expires_at: Mapped[int | None] = mapped_column(BigInteger)
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[int] = mapped_column(BigInteger)
+    # Of codes that were made or imported together, numbered from 1 on.
+    batch: Mapped[str | None] = mapped_column(_exact(40))
+    batch_number: Mapped[int | None] = mapped_column(Integer)
 
 
 class InviteUseRow(Base):

@@ -6,7 +6,7 @@ statement is left out. Measured on a returning login (``docs/decisions.md``): OR
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
@@ -89,6 +89,19 @@ class Statement:
             if _is_taken(error):
                 return None
             raise
+
+    def run_many_unless_taken(self, connection: Connection, every: Sequence[dict[str, Any]]) -> bool:
+        """Execute once for each of these values; False when a unique key is somebody else's already: raise Restart.
+
+        The drivers are fast at this (PyMySQL makes INSERTs of many rows out of it), so SQLAlchemy may do the rest.
+        """
+        try:
+            connection.execute(self._texts[connection.dialect.name], every)
+        except IntegrityError as error:
+            if _is_taken(error):
+                return False
+            raise
+        return True
 
     def _named(self, cursor: DBAPICursor) -> list[Any]:
         if cursor.description is None:

@@ -21,6 +21,7 @@ _FIND_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.id = :id"
 _FIND = Statement(_FIND_SQL)
 # Whoever decides by what a user is locks the row, where the database has row locks; SQLite's writers are alone anyway.
 _LOCK = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
+_IS_ACTIVE = Statement("SELECT 1 FROM users WHERE id = :id AND status = 'active'")
 _BY_PHONE_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone"
 _FIND_BY_PHONE = Statement(_BY_PHONE_SQL, mysql=f"{_BY_PHONE_SQL} FOR UPDATE")
 _RECORD_LOGIN = Statement(
@@ -79,6 +80,11 @@ def insert(connection: Connection, profile: Profile, now: int) -> User:
 def get(connection: Connection, user_id: int) -> User:
     """Return the user with this id, which must exist."""
     return from_row(tuple(_FIND.run(connection, id=user_id).one()))
+
+
+def is_active(connection: Connection, user_id: int) -> bool:
+    """True when there is such a user, neither disabled nor closed."""
+    return _IS_ACTIVE.run(connection, id=user_id).first() is not None
 
 
 def find_by_phone(connection: Connection, phone: PhoneNumber) -> User | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from authsvc.services.accesstokens import AccessTokens
+from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
@@ -32,6 +33,7 @@ class Services:
     retention: RetentionService
     health: HealthService
     invites: InviteService
+    campaigns: Campaigns
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
     phones: PhoneService

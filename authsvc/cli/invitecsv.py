@@ -1,0 +1,117 @@
+"""Invite codes as CSV: what export writes and import reads."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from authsvc.cli import dates
+from authsvc.services import invitecodes
+from authsvc.services.campaigns import BATCH_NAME
+from authsvc.types import ImportedInvite, InviteCode
+
+COLUMNS = ("code", "batch", "owner", "max_uses", "uses", "expires_at", "disabled")
+_MAX_USES = 2**31 - 1
+_MAX_ID = 2**63 - 1
+
+
+class BadRows(Exception):
+    """A file that is not to be imported; ``problems`` says why, a sentence for each line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def write(file: IO[str], invites: Iterable[InviteCode]) -> int:
+    """Write codes, the header first; return how many."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for invite in invites:
+        writer.writerow(_written(invite))
+        count += 1
+    return count
+
+
+def read(file: IO[str]) -> list[ImportedInvite]:
+    """Return what the rows say, in their order; raises BadRows.
+
+    Only the column ``code`` is needed. ``uses`` is passed over: it counts people, who cannot be imported.
+    """
+    try:
+        rows = csv.DictReader(file, strict=True)
+        _check_header(rows.fieldnames or [])
+        return _all_of(rows)
+    except UnicodeDecodeError:
+        raise BadRows(["the file is not UTF-8"]) from None
+    except csv.Error as error:
+        raise BadRows([f"the file is not CSV: {error}"]) from None
+
+
+def _written(invite: InviteCode) -> Iterator[object]:
+    yield invite.code
+    yield invite.batch or ""
+    yield invite.owner_id or ""
+    yield invite.max_uses or ""
+    yield invite.uses
+    yield dates.written(invite.expires_at)
+    yield "" if invite.disabled_at is None else "yes"
+
+
+def _check_header(names: Iterable[str]) -> None:
+    if "code" not in names:
+        raise BadRows(["the first line must name the columns, one of them code"])
+    if unknown := [name for name in names if name not in COLUMNS]:
+        raise BadRows([f"unknown columns: {', '.join(unknown)}; known are {', '.join(COLUMNS)}"])
+
+
+def _all_of(rows: "csv.DictReader[str]") -> list[ImportedInvite]:
+    found: dict[str, ImportedInvite] = {}
+    problems = []
+    for row in rows:
+        try:
+            invite = _invite(row)
+            if invite.code in found:
+                raise ValueError(f"{invite.code} for the second time")
+            found[invite.code] = invite
+        except ValueError as error:
+            problems.append(f"line {rows.line_num}: {error}")
+    if problems:
+        raise BadRows(problems)
+    return list(found.values())
+
+
+def _invite(row: dict[str, str]) -> ImportedInvite:
+    if None in row or None in row.values():
+        raise ValueError("not as many fields as the first line has")
+    code, batch, disabled = row["code"], row.get("batch") or None, row.get("disabled", "")
+    if not invitecodes.PATTERN.match(code):
+        raise ValueError("a code is 1 to 20 letters, digits, - and _")
+    if batch is not None and not BATCH_NAME.match(batch):
+        raise ValueError("a batch is 1 to 40 letters, digits, dots, hyphens and underscores")
+    if disabled not in ("", "yes"):
+        raise ValueError("disabled is yes or nothing")
+    return ImportedInvite(
+        code=code,
+        batch=batch,
+        owner_id=_number(row, "owner", _MAX_ID),
+        max_uses=_number(row, "max_uses", _MAX_USES),
+        expires_at=_moment(row.get("expires_at", "")),
+        is_disabled=disabled == "yes",
+    )
+
+
+def _number(row: dict[str, str], column: str, most: int) -> int | None:
+    text = row.get(column, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= most):
+        raise ValueError(f"{column} is a number from 1, or nothing")
+    return int(text)
+
+
+def _moment(text: str) -> int | None:
+    try:
+        return dates.seconds(text) if text else None
+    except (ValueError, OverflowError):
+        raise ValueError("expires_at is a day (2027-03-31) or a time (2027-03-31T18:00+08:00)") from None

@@ -1,0 +1,23 @@
+"""Batches of invite codes: which one, and the number in it."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+revision = "0006"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    exact = mysql.VARCHAR(40, charset="ascii", collation="ascii_bin")
+    op.add_column("invite_codes", sa.Column("batch", sa.String(40).with_variant(exact, "mysql", "mariadb")))
+    op.add_column("invite_codes", sa.Column("batch_number", sa.Integer()))
+    op.create_index("uq_invite_codes_batch", "invite_codes", ["batch", "batch_number"], unique=True)
+
+
+def downgrade() -> None:
+    op.drop_index("uq_invite_codes_batch", "invite_codes")
+    op.drop_column("invite_codes", "batch_number")
+    op.drop_column("invite_codes", "batch")
