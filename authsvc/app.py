@@ -12,13 +12,16 @@ from authsvc.config import Settings
 from authsvc.db import engine
 from authsvc.db.database import Database
 from authsvc.db.models import db
+from authsvc.picturestore.bucket import PictureBucket
 from authsvc.picturestore.folder import PictureFolder
+from authsvc.picturestore.store import PictureStore
 from authsvc.sealing import KeyedHash, Sealer
 from authsvc.services import Services
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
+from authsvc.services.avatars import Avatars
 from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
@@ -30,6 +33,7 @@ from authsvc.services.opening import SealedData
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.phones import PhoneService
+from authsvc.services.qrcodes import QrCodes
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
@@ -122,15 +126,29 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
     apps = Apps(settings.apps)
     transport = Transport(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
     wechat = WeChatClient(transport, settings.wx_token_api)
-    pictures = PictureFolder(settings.instance_path / "avatars", f"{settings.public_base_url}/avatars")
+    avatars = Avatars(_pictures(settings, "avatars"), f"{settings.public_base_url}/avatars")
     issuer = TokenIssuer(keys, settings.public_base_url, clock)
     tokens = SessionTokens(apps, issuer, RefreshTokens(secret_keys), settings.jwt_extra_claims)
     tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
     session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
     audit = AuditLog(KeyedHash(secret_keys, "audit"))
     accounts = AccountRules(settings.phone_account, audit)
-    closing = AccountClosing(database, pictures, audit, clock, settings.account_cooling_off)
     access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
+    invites = InviteService(database, settings.invites, clock)
+    qrcodes = QrCodes(
+        apps=apps,
+        wechat=wechat,
+        access_tokens=access_tokens,
+        database=database,
+        store=_pictures(settings, "qrcodes"),
+        base_url=f"{settings.public_base_url}/qrcodes",
+        hashes=KeyedHash(secret_keys, "pictures of codes"),
+        invites=invites,
+        defaults=settings.wxa_code,
+        limits=settings.picture_limits,
+        clock=clock,
+    )
+    closing = AccountClosing(database, avatars, qrcodes, audit, clock, settings.account_cooling_off)
     sealed_data = SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age)
     phone_codes = PhoneCodes(
         wechat=wechat,
@@ -166,7 +184,7 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         phone_codes=phone_codes,
         tickets=tickets,
         tokens=tokens,
-        pictures=pictures,
+        avatars=avatars,
         policy=native,
         clock=clock,
     )
@@ -176,7 +194,7 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         database=database,
         accounts=accounts,
         session_keys=session_keys,
-        pictures=pictures,
+        avatars=avatars,
         audit=audit,
         clock=clock,
     )
@@ -188,12 +206,13 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         closing=closing,
         conflicts=Conflicts(database),
         retention=RetentionService(database, clock),
-        invites=InviteService(database, settings.invites, clock),
+        invites=invites,
         health=HealthService(database, keys.current().signing_kid),
         campaigns=Campaigns(database, clock),
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,
+        qrcodes=qrcodes,
         service_credentials=ServiceCredentials(database, secret_keys, audit, clock),
         wechat_sessions=WeChatSessions(database, session_keys, wechat, access_tokens, apps),
         signing_keys=SigningKeys(
@@ -207,3 +226,10 @@ def _shelf(settings: Settings, clock: SystemClock) -> Shelf:
     if settings.redis_url is None:
         return FileShelf(settings.instance_path / "access_token", clock)
     return RedisShelf(settings.redis_url, clock)
+
+
+def _pictures(settings: Settings, kind: str) -> PictureStore:
+    """Where pictures of a kind lie: in a bucket for several machines, else in a folder."""
+    if settings.bucket is None:
+        return PictureFolder(settings.instance_path / kind)
+    return PictureBucket(settings.bucket, kind)

@@ -15,25 +15,15 @@ from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import environs
 from dotenv import dotenv_values
 
+from authsvc import picturesettings
+from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
+from authsvc.settingsource import Source as _Source
+from authsvc.settingsource import choice as _choice
 from authsvc.types import ExtraClaim, InviteCodeSource, InvitePolicy, MiniProgram, PhoneBudgets, PhonePolicy, TokenApi
 
 WECHAT_API = "https://api.weixin.qq.com"
-
-# Names that people already have in their environments. The first one found wins.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "WX_APPID": ("WX_APP_ID", "WECHAT_APPID", "WECHAT_APP_ID", "WECHAT_MINI_APPID"),
-    "WX_SECRET": (
-        "WX_APPSECRET",
-        "WX_APP_SECRET",
-        "WECHAT_SECRET",
-        "WECHAT_APPSECRET",
-        "WECHAT_APP_SECRET",
-        "WECHAT_MINI_SECRET",
-    ),
-}
 
 _APPID = re.compile(r"wx[0-9a-f]{16}\Z")
 _AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
@@ -77,6 +67,10 @@ class Settings:
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * 86400
     invites: InvitePolicy = field(default_factory=InvitePolicy)
+    # What codes are like; their scene comes with each.
+    wxa_code: WxaCode = field(default_factory=lambda: WxaCode(scene="-"))
+    picture_limits: PictureLimits = field(default_factory=PictureLimits)
+    bucket: BucketPlace | None = None
     log_level: str = "INFO"
     log_format: str = "json"
     # (setting, the other name it was read from): said in the log once there is one.
@@ -102,7 +96,8 @@ class Settings:
         addresses = (self.database_url, self.wx_proxy or "", self.redis_url or "")
         passwords = [password for address in addresses for password in _passwords(address)]
         private_key = [self.jwt_private_key] if self.jwt_private_key else []
-        return (*(app.secret for app in self.apps), *keys, *private_key, *passwords)
+        bucket_key = [self.bucket.secret_access_key] if self.bucket and self.bucket.secret_access_key else []
+        return (*(app.secret for app in self.apps), *keys, *private_key, *bucket_key, *passwords)
 
 
 def _passwords(url: str) -> set[str]:
@@ -124,57 +119,6 @@ def _split(url: str) -> SplitResult:
 def _environment() -> dict[str, str]:
     stored = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     return {**stored, **os.environ}
-
-
-class _Source(environs.Env):
-    """One mapping with aliases and ``NAME_FILE`` resolved; problems of every kind gathered as sentences."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(eager=False)
-        self._values_given = {name: value for name, value in environ.items() if value != ""}
-        self.problems: list[str] = []
-        self.aliases_used: dict[str, str] = {}
-
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        for name in (env_key, *ALIASES.get(env_key, ())):
-            value = self._given(name)
-            if value is not None:
-                if name != env_key:
-                    self.aliases_used[env_key] = name
-                return value
-        return default
-
-    def _given(self, name: str) -> str | None:
-        if path := self._values_given.get(f"{name}_FILE"):
-            try:
-                return Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                self.problems.append(f"{name}_FILE does not name a readable text file")
-                return None
-        return self._values_given.get(name)
-
-    def file(self, name: str) -> Path | None:
-        """The file that the value comes from, if it comes from one."""
-        path = self._values_given.get(f"{name}_FILE")
-        return Path(path).absolute() if path else None
-
-    def text(self, name: str, default: str | None = None) -> str | None:
-        value = self._get_value(name, default)
-        return value if value is None else str(value)
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within [low, high]; the default when it is absent or wrong (then a problem is noted)."""
-        limits = environs.validate.Range(low, high)
-        value = self.int(name, default, validate=limits)
-        return value if isinstance(value, int) else default
-
-    def gather(self) -> None:
-        """Add what environs found wrong."""
-        try:
-            self.seal()
-        except environs.EnvValidationError as invalid:
-            for name, reasons in cast(Mapping[str, list[str]], invalid.error_messages).items():
-                self.problems.append(f"{name}: {' '.join(map(str, reasons))}")
 
 
 def _read(source: _Source) -> Settings | None:
@@ -207,6 +151,9 @@ def _read(source: _Source) -> Settings | None:
         "phone_account": _choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
         "invites": _invites(source),
+        "wxa_code": picturesettings.wxa_code(source),
+        "picture_limits": picturesettings.limits(source),
+        "bucket": picturesettings.bucket(source),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "log_level": _choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": _choice(source, "LOG_FORMAT", "json", ("json", "text")),
@@ -371,10 +318,3 @@ def _extra_claims(source: _Source) -> tuple[ExtraClaim, ...]:
     if unknown := set(names) - {"openid", "nickname"}:
         source.problems.append(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
     return cast(tuple[ExtraClaim, ...], names)
-
-
-def _choice(source: _Source, name: str, default: str, allowed: tuple[str, ...]) -> str:
-    value = source.text(name, default) or default
-    if value not in allowed:
-        source.problems.append(f"{name} must be one of {', '.join(allowed)}")
-    return value

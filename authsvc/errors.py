@@ -192,6 +192,15 @@ class PictureRejected(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class PictureLimitReached(AuthSvcError):
+    """This user has as many different pictures of codes as one may have."""
+
+    error = "picture_limit_reached"
+    zh = "小程序码数量已达上限"
+    en = "You have as many mini-program codes as one may have"
+    action: ClassVar[Action] = "contact"
+
+
 class NotPermitted(AuthSvcError):
     """A known caller without the permission that this takes."""
 
@@ -340,6 +349,15 @@ class WeChatMisconfigured(WeChatError):
     alarm = True
 
 
+class WxaPageUnknown(WeChatError):
+    """The page is not in the published mini program, or nothing is published yet (41030)."""
+
+    error = "wx_page_unknown"
+    zh = "小程序中没有该页面，或小程序尚未发布"
+    en = "The published mini program has no such page"
+    action: ClassVar[Action] = "fix_request"
+
+
 class AccessTokenRejected(WeChatMisconfigured):
     """WeChat takes our access_token for dead (40001, 40014, 42001). Does not leave ``services/accesstokens.py``."""
 
@@ -394,6 +412,16 @@ class PhoneUnanswered(WeChatNoAnswer):
     action: ClassVar[Action] = "tap_again"
 
 
+class WxaCodeUnanswered(WeChatNoAnswer):
+    """WeChat gave no picture of a code, or nothing that is one: asking again does no harm."""
+
+    error = "wx_code_picture_unavailable"
+    zh = "小程序码生成失败，请稍后再试"
+    en = "The mini-program code could not be made; please try again"
+    action: ClassVar[Action] = "retry"
+    retry_after = 5
+
+
 class WeChatBadAnswer(WeChatNoAnswer):
     """WeChat answered something that is not what the endpoint promises."""
 
@@ -426,6 +454,21 @@ class ServiceBusy(AuthSvcError):
     action: ClassVar[Action] = "retry"
     retry_after = 2
     alarm = True
+
+
+class PicturesUnavailable(ServiceBusy):
+    """The folder or bucket of pictures cannot be read or written: away, full, or not ours."""
+
+    error = "pictures_unavailable"
+
+
+class PicturesFull(ServiceBusy):
+    """As many pictures of codes are kept as the operator allows."""
+
+    error = "pictures_full"
+    zh = "服务暂不可用，请稍后再试"
+    en = "The service is unavailable; please try again later"
+    retry_after = 3600
 
 
 class InternalError(AuthSvcError):

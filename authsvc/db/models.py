@@ -27,6 +27,7 @@ EXACT_COLUMNS = {
     "decrypt_failures": ("key_hash",),
     "phone_calls": ("subject",),
     "spent_phone_codes": ("code_hash",),
+    "code_pictures": ("stem", "ending"),
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
 }
@@ -266,3 +267,23 @@ class InviteUseRow(Base):
     invite_code_id: Mapped[int] = mapped_column(ForeignKey("invite_codes.id", name="fk_invite_uses_invite_code_id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_uses_user_id"))
     used_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class CodePictureRow(Base):
+    """A picture of a mini-program code, kept or being made: whose it is, and when it was last asked for.
+
+    Who wants to make it claims the row until then; without an ending there is no picture yet.
+    """
+
+    __tablename__ = "code_pictures"
+    __table_args__ = (
+        Index("ix_code_pictures_user_id", "user_id"),
+        Index("ix_code_pictures_asked_at", "asked_at"),
+        _TABLE,
+    )
+
+    stem: Mapped[str] = mapped_column(_exact(32), primary_key=True)
+    ending: Mapped[str | None] = mapped_column(_exact(4))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_code_pictures_user_id"))
+    claimed_until: Mapped[int] = mapped_column(BigInteger)
+    asked_at: Mapped[int] = mapped_column(BigInteger)

@@ -1,57 +1,92 @@
-"""Pictures in a folder: written atomically, named so that a guess is pointless, never outside the folder."""
+"""Pictures in a folder: written atomically, never outside the folder."""
 
+import errno
 import os
 import re
-import secrets
-import tempfile
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# 128 random bits and an ending that we chose: nothing of a stranger's making reaches the file system.
-_NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|png|webp)\Z")
+from authsvc import privatefolder
+from authsvc.errors import PicturesUnavailable
+
+# A writer needs milliseconds.
+_DRAFT_SECONDS = 3600
+# Nothing there, a link, a socket.
+_NO_PICTURE = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{16}\.draft\Z")
 
 
 class PictureFolder:
-    """Keeps pictures under ``folder`` and hands out addresses that begin with ``base_url``."""
+    """Keeps pictures under ``folder``, each a plain file with mode 0600. What else has a picture's name is none."""
 
-    def __init__(self, folder: Path, base_url: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._base_url = base_url.rstrip("/")
 
-    def put(self, content: bytes, ending: str) -> str:
-        """Store a picture (``ending`` such as "jpg") and return its address. Raises OSError when the disk is full."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = f"{secrets.token_hex(16)}.{ending}"
-        descriptor, draft = tempfile.mkstemp(dir=self._folder, prefix=".draft-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(self._folder / name)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-        return f"{self._base_url}/{name}"
+    def put(self, name: str, content: bytes) -> None:
+        """Write, force to disk, rename. A link or pipe of this name is replaced, a folder put aside."""
+        with self._open() as folder:
+            privatefolder.write(folder, name, content)
 
     def read(self, name: str) -> bytes | None:
-        """Return a picture by its file name, or None; a name that is not of our making is never looked up."""
-        if not _NAME.match(name):
-            return None
+        """Return a picture, or None; never follows a link, never waits for a pipe."""
+        with self._open() as folder:
+            try:
+                descriptor = os.open(name, privatefolder.READ, dir_fd=folder)
+            except OSError as error:
+                if error.errno in _NO_PICTURE:
+                    return None
+                raise
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read() if _is_picture(os.fstat(descriptor)) else None
+
+    def holds(self, name: str) -> bool:
+        """True for a plain file of this name."""
+        with self._open() as folder:
+            try:
+                return _is_picture(os.stat(name, dir_fd=folder, follow_symlinks=False))
+            except FileNotFoundError:
+                return False
+
+    def delete(self, name: str) -> None:
+        """Delete a picture if there is one."""
+        with self._open() as folder, suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(name, dir_fd=folder)
+
+    def sweep(self) -> int:
+        """Remove the drafts of writers that were killed."""
+        if not self._folder.is_dir():
+            return 0
+        with self._open() as folder:
+            drafts = [entry.name for entry in os.scandir(folder) if _DRAFT.match(entry.name)]
+            return sum(_remove_if_old(folder, name) for name in drafts)
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        """Open the folder; OSErrors inside become PicturesUnavailable."""
         try:
-            descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read()
+            descriptor = privatefolder.open_folder(self._folder)
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, error.errno)
+            raise PicturesUnavailable(f"folder {self._folder.name}: {type(error).__name__} {reason}") from None
 
-    def holds(self, address: str | None) -> bool:
-        """True for an address that begins as ours do, whether or not there is a picture."""
-        return address is not None and address.startswith(f"{self._base_url}/")
 
-    def delete_address(self, address: str | None) -> None:
-        """Delete the picture at an address of ours; addresses of others are left alone."""
-        if address is None or not self.holds(address):
-            return
-        name = address.removeprefix(f"{self._base_url}/")
-        if _NAME.match(name):
-            (self._folder / name).unlink(missing_ok=True)
+def _is_picture(facts: os.stat_result) -> bool:
+    """A plain file with no other name: a second one would be that of somebody else's file."""
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink <= 1
+
+
+def _remove_if_old(folder: int, name: str) -> bool:
+    try:
+        if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < _DRAFT_SECONDS:
+            return False
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:  # its writer has just finished, or another sweep was here
+        return False
+    return True

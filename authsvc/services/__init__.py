@@ -12,6 +12,7 @@ from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.phones import PhoneService
+from authsvc.services.qrcodes import QrCodes
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
 from authsvc.services.servicecredentials import ServiceCredentials
@@ -37,6 +38,7 @@ class Services:
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
     phones: PhoneService
+    qrcodes: QrCodes
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys

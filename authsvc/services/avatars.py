@@ -1,17 +1,60 @@
 """Uploaded pictures of people: decoded, checked and drawn anew, so that nothing but pixels is kept."""
 
 import io
-import warnings
+import logging
+import secrets
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from authsvc.errors import BodyTooLarge, PictureRejected
+from authsvc.errors import BodyTooLarge, PictureRejected, PicturesUnavailable
+from authsvc.picturestore.store import PictureStore, is_name
+from authsvc.services.decoding import Undecodable, opened
+
+logger = logging.getLogger(__name__)
 
 MAX_UPLOAD_BYTES = 2 * 1024 * 1024
 # WeChat's own avatars are 132 px; phones send photographs.
 _MAX_PIXELS = 25_000_000
 _SIDE = 512
 _FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+class Avatars:
+    """Keeps uploaded pictures in ``store``, under addresses that begin with ``base_url`` and cannot be guessed."""
+
+    def __init__(self, store: PictureStore, base_url: str) -> None:
+        self._store = store
+        self._base_url = base_url
+
+    def keep(self, upload: bytes) -> str:
+        """Store a picture, drawn anew, and return its address.
+
+        Raises PictureRejected, BodyTooLarge or PicturesUnavailable.
+        """
+        name = f"{secrets.token_hex(16)}.jpg"
+        self._store.put(name, reencode(upload))
+        return f"{self._base_url}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """Return a picture by its file name, or None; a name that is not of our making is never looked up."""
+        return self._store.read(name) if is_name(name) else None
+
+    def holds(self, address: str | None) -> bool:
+        """True for an address that begins as ours do, whether or not there is a picture."""
+        return address is not None and address.startswith(f"{self._base_url}/")
+
+    def delete(self, address: str | None) -> None:
+        """Delete the picture at an address of ours; addresses of others are left alone."""
+        name = (address or "").removeprefix(f"{self._base_url}/")
+        if self.holds(address) and is_name(name):
+            self._store.delete(name)
+
+    def discard(self, address: str | None) -> None:
+        """Delete a picture that nobody shows any more, or leave it lying: what has been done already counts more."""
+        try:
+            self.delete(address)
+        except PicturesUnavailable as error:
+            logger.warning("a picture of nobody stays: %s", error)
 
 
 def reencode(upload: bytes) -> bytes:
@@ -23,16 +66,12 @@ def reencode(upload: bytes) -> bytes:
     if len(upload) > MAX_UPLOAD_BYTES:
         raise BodyTooLarge
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(upload), formats=_FORMATS) as picture:
-                if picture.width * picture.height > _MAX_PIXELS:
-                    raise PictureRejected("too many pixels")
-                drawn = _drawn(picture)
-    except (UnidentifiedImageError, Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise PictureRejected("not a picture of these formats") from None
-    except (OSError, ValueError, SyntaxError, EOFError):
-        raise PictureRejected("damaged picture") from None
+        with opened(upload, _FORMATS) as picture:
+            if picture.width * picture.height > _MAX_PIXELS:
+                raise PictureRejected("too many pixels")
+            drawn = _drawn(picture)
+    except Undecodable as reason:
+        raise PictureRejected(str(reason)) from None
     output = io.BytesIO()
     drawn.save(output, "JPEG", quality=85)
     return output.getvalue()

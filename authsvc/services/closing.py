@@ -9,8 +9,9 @@ from authsvc.db import identities, sessions, users
 from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountDisabled
-from authsvc.picturestore.folder import PictureFolder
 from authsvc.services.audit import AuditLog
+from authsvc.services.avatars import Avatars
+from authsvc.services.qrcodes import QrCodes
 from authsvc.types import Caller
 
 
@@ -18,10 +19,17 @@ class AccountClosing:
     """Closes, opens again and erases accounts. ``cooling_off`` in seconds."""
 
     def __init__(
-        self, database: Database, pictures: PictureFolder, audit: AuditLog, clock: SystemClock, cooling_off: int
+        self,
+        database: Database,
+        avatars: Avatars,
+        qrcodes: QrCodes,
+        audit: AuditLog,
+        clock: SystemClock,
+        cooling_off: int,
     ) -> None:
         self._database = database
-        self._pictures = pictures
+        self._avatars = avatars
+        self._qrcodes = qrcodes
         self._audit = audit
         self._clock = clock
         self._cooling_off = cooling_off
@@ -57,8 +65,9 @@ class AccountClosing:
         return erased
 
     def _erase(self, user_id: int, avatar_url: str | None) -> None:
-        """The picture first: without its row nobody would know whose it was."""
-        self._pictures.delete_address(avatar_url)
+        """The pictures first: without their rows nobody would know whose they were."""
+        self._avatars.delete(avatar_url)
+        self._qrcodes.delete_of_user(user_id)
         now = self._now()
 
         def work(connection: Connection) -> None:

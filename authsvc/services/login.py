@@ -12,11 +12,11 @@ from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
 from authsvc.errors import DataRejected, LoginCodeUsed
-from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash
 from authsvc.services import accounts, phonenumbers, profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.apps import Apps
+from authsvc.services.avatars import Avatars
 from authsvc.services.closing import AccountClosing
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.opening import SealedData
@@ -71,7 +71,7 @@ class LoginService:
         phone_codes: PhoneCodes,
         tickets: RegistrationTickets,
         tokens: SessionTokens,
-        pictures: PictureFolder,
+        avatars: Avatars,
         policy: TokenPolicy,
         clock: SystemClock,
     ) -> None:
@@ -87,7 +87,7 @@ class LoginService:
         self._phone_codes = phone_codes
         self._tickets = tickets
         self._tokens = tokens
-        self._pictures = pictures
+        self._avatars = avatars
         self._policy = policy
         self._clock = clock
 
@@ -125,7 +125,7 @@ class LoginService:
         outcome = self._counting_refusals(keys, lambda: self._database.run(work))
         if outcome is None:
             return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid))
-        self._pictures.delete_address(outcome.former_avatar)
+        self._avatars.discard(outcome.former_avatar)
         return self._result(command, exchanged.openid, outcome)
 
     def _number(self, app: MiniProgram, command: LoginCommand, openid: str) -> PhoneNumber | None:
@@ -169,7 +169,7 @@ class LoginService:
     def _claimed(self, command: LoginCommand) -> Profile:
         """What the client says of the person, but for uploaded pictures: theirs is stored, others' are not theirs."""
         claimed = command.claimed or Profile()
-        return replace(claimed, avatar_url=None) if self._pictures.holds(claimed.avatar_url) else claimed
+        return replace(claimed, avatar_url=None) if self._avatars.holds(claimed.avatar_url) else claimed
 
     def _admit(
         self,

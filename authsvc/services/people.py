@@ -8,11 +8,10 @@ from authsvc.clock import SystemClock
 from authsvc.db import identities, sessions, users
 from authsvc.db.database import Database, Restart
 from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound
-from authsvc.picturestore.folder import PictureFolder
 from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
-from authsvc.services.avatars import reencode
+from authsvc.services.avatars import Avatars
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.types import Caller, IdentityLink, Profile, User, WeChatSession
 from authsvc.wechat.client import WeChatClient
@@ -29,7 +28,7 @@ class PeopleService:
         database: Database,
         accounts: AccountRules,
         session_keys: SessionKeys,
-        pictures: PictureFolder,
+        avatars: Avatars,
         audit: AuditLog,
         clock: SystemClock,
     ) -> None:
@@ -38,7 +37,7 @@ class PeopleService:
         self._database = database
         self._accounts = accounts
         self._session_keys = session_keys
-        self._pictures = pictures
+        self._avatars = avatars
         self._audit = audit
         self._clock = clock
 
@@ -49,17 +48,20 @@ class PeopleService:
         they change theirs.
         """
         address = profile.avatar_url
-        if self._pictures.holds(address) and address != caller.user.profile.avatar_url:
+        if self._avatars.holds(address) and address != caller.user.profile.avatar_url:
             raise InvalidRequest("address of another picture", fields={"avatar_url": ["malformed"]})
         return self._store(caller, profile)
 
     def set_avatar(self, caller: Caller, upload: bytes) -> User:
-        """Keep an uploaded picture, drawn anew, as the caller's. Raises PictureRejected or BodyTooLarge."""
-        address = self._pictures.put(reencode(upload), "jpg")
+        """Keep an uploaded picture, drawn anew, as the caller's.
+
+        Raises PictureRejected, BodyTooLarge or PicturesUnavailable.
+        """
+        address = self._avatars.keep(upload)
         try:
             return self._store(caller, Profile(avatar_url=address))
         except BaseException:
-            self._pictures.delete_address(address)
+            self._avatars.discard(address)
             raise
 
     def _store(self, caller: Caller, profile: Profile) -> User:
@@ -75,12 +77,12 @@ class PeopleService:
 
         former, user = self._database.run(work)
         if user.profile.avatar_url != former.avatar_url:
-            self._pictures.delete_address(former.avatar_url)
+            self._avatars.discard(former.avatar_url)
         return user
 
     def picture(self, name: str) -> bytes:
         """Return a stored picture; raises NotFound."""
-        content = self._pictures.read(name)
+        content = self._avatars.read(name)
         if content is None:
             raise NotFound("no such picture")
         return content

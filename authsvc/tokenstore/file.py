@@ -8,7 +8,6 @@ import errno
 import logging
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from authsvc import privatefolder
 from authsvc.clock import SystemClock
 from authsvc.tokenstore.shelf import (
     MAX_RECORD_BYTES,
@@ -33,12 +33,9 @@ logger = logging.getLogger(__name__)
 
 # filelock asks again and again instead of blocking in the kernel, which would stop every greenlet of a worker.
 _POLL_SECONDS = 0.02
-_PRIVATE = 0o600
 # A link, a folder, a socket, or the file of another user is in the lock's place. Anything else may pass by itself.
 _NOT_LOCKABLE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM}
 _DRAFT = re.compile(r"\.(wx[0-9a-f]{16})(?:\.failure)?\.json\.[0-9a-f]{16}\.draft\Z")
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class FileShelf:
@@ -104,7 +101,9 @@ class FileShelf:
                 return self._acquire(name, seconds)
 
     def _acquire(self, name: str, seconds: float) -> Callable[[], None] | None:
-        lock = FileLock(self._folder / name, mode=_PRIVATE, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
+        lock = FileLock(
+            self._folder / name, mode=privatefolder.PRIVATE, poll_interval=_POLL_SECONDS, fallback_to_soft=False
+        )
         try:
             lock.acquire(timeout=max(0.0, seconds))
         except Timeout:  # an OSError too, but one that says: somebody holds it
@@ -115,7 +114,7 @@ class FileShelf:
         """Return what is in a file; None without one. Raises Unfit for what is not a plain private file of ours."""
         with self._open_folder() as folder:
             try:
-                descriptor = os.open(name, _READ, dir_fd=folder)
+                descriptor = os.open(name, privatefolder.READ, dir_fd=folder)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -131,35 +130,19 @@ class FileShelf:
     def _write(self, appid: str, name: str, text: str) -> None:
         with self._open_folder() as folder:
             self._sweep(folder, appid)
-            draft = f".{name}.{secrets.token_hex(8)}.draft"
-            try:
-                _write_through(draft, text.encode(), folder)
-                self._put_in_place(draft, name, folder)
-                os.fsync(folder)
-            except OSError:
-                with suppress(OSError):
-                    os.unlink(draft, dir_fd=folder)
-                raise
-
-    def _put_in_place(self, draft: str, name: str, folder: int) -> None:
-        """Rename over whatever has the name: a link or a pipe is replaced itself, a folder has to step aside."""
-        try:
-            os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except IsADirectoryError:
-            os.rename(name, f"{name}.unfit-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
-            os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+            privatefolder.write(folder, name, text.encode())
 
     def _put_aside(self, name: str) -> None:
         """Rename what stands in the place of a lock file and cannot be locked: a link, a folder, a stranger's file."""
         self._warn_once(name, "cannot be locked")
         with self._open_folder() as folder:
-            os.rename(name, f"{name}.unfit-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
+            privatefolder.put_aside(folder, name)
 
     @contextmanager
     def _open_folder(self) -> Iterator[int]:
         """Open the folder, which is ours and private (made so if need be). OSErrors inside become ShelfUnavailable."""
         try:
-            descriptor = _open_private_folder(self._folder)
+            descriptor = privatefolder.open_folder(self._folder)
             try:
                 yield descriptor
             finally:
@@ -202,22 +185,6 @@ class FileShelf:
             logger.warning("%s in the access_token folder is not used and will be replaced: %s", name, reason)
 
 
-def _open_private_folder(path: Path) -> int:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.chmod(0o700)  # a umask may have taken our own bits away
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
-        try:
-            os.fchmod(descriptor, 0o700)
-        except OSError:
-            os.close(descriptor)
-            raise
-    return descriptor
-
-
 def _names(folder: int) -> list[str]:
     return os.listdir(folder)
 
@@ -234,18 +201,6 @@ def _require_plain(facts: os.stat_result) -> None:
         raise Unfit("it has a second name")
     if facts.st_size > MAX_RECORD_BYTES:
         raise Unfit("it is too large")
-
-
-def _write_through(name: str, content: bytes, folder: int) -> None:
-    descriptor = os.open(name, _CREATE, _PRIVATE, dir_fd=folder)
-    try:
-        os.fchmod(descriptor, _PRIVATE)  # a umask can only take bits away; it must not take ours
-        written = 0
-        while written < len(content):
-            written += os.write(descriptor, content[written:])
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unavailable(error: OSError) -> ShelfUnavailable:

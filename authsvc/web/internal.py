@@ -1,20 +1,22 @@
-"""For the company's other services: the access_token, so that AppSecret lives here and nowhere else.
+"""For the company's other services: what takes AppSecret, so that it lives here and nowhere else.
 
-Off (404) until an operator makes a credential. Answers have the two members of WeChat's own token endpoints, so a
+Off (404) until an operator makes a credential. A token comes in the two members of WeChat's own token endpoints, so a
 client written for those can be pointed here.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, Response
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
+from authsvc.pictures import PAGE, PAGE_CHARACTERS, SCENE, SCENE_CHARACTERS, EnvVersion
 from authsvc.types import FetchedToken
 from authsvc.web import bodies, guards
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.operations import Operation, describe
-from authsvc.web.schemas import APPID, TOKEN, Body, Text
+from authsvc.web.qrcode import PICTURE_ANSWER, CodeLook, picture_view
+from authsvc.web.schemas import APPID, TOKEN, Body, Boolean, Text
 
 internal = Blueprint("internal", __name__, url_prefix="/internal/v1")
 
@@ -37,6 +39,17 @@ class _Wanted(Body):
     appid = Text(18, APPID, description="default: the first app")
 
 
+class _Code(CodeLook):
+    """What a code carries, and which page it opens; what is left out is as the settings say."""
+
+    scene = Text(SCENE_CHARACTERS, SCENE, required=True, description="WeChat's alphabet of 82 characters")
+    appid = Text(18, APPID, description="default: the first app")
+    page = Text(PAGE_CHARACTERS, PAGE, description="as in app.json; empty: the home page")
+    env_version = fields.String(validate=validate.OneOf(get_args(EnvVersion), error="malformed"))
+    check_path = Boolean(description="false: the page need not be published")
+
+
+_CODE = _Code()
 _REJECTED = _Rejected()
 _WANTED = _Wanted()
 
@@ -60,6 +73,19 @@ def rejected() -> Response:
     guards.service("access_token")
     body: dict[str, Any] = bodies.read(_REJECTED)
     return _lent(services().access_tokens.replace(body.get("appid"), body["access_token"]))
+
+
+@internal.post("/qrcodes")
+@describe(
+    Operation(NATIVE, "A mini-program code of a scene", PICTURE_ANSWER, fields=_CODE, bearer=True, tag="internal")
+)
+def qrcode() -> Response:
+    """A code with a scene of the service's own: the same address for the same code, drawn by WeChat once."""
+    guards.service("qrcode")
+    body: dict[str, Any] = bodies.read(_CODE)
+    appid, scene = body.pop("appid", None), body.pop("scene")
+    qrcodes = services().qrcodes
+    return bodies.write(picture_view(qrcodes.of_app(appid, qrcodes.code(scene, **body))))
 
 
 def _lent(token: FetchedToken) -> Response:

@@ -13,6 +13,7 @@ from authsvc.types import Caller, IdentityLink, Profile
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.operations import Operation, View, add, describe
+from authsvc.web.pictures import picture_response
 from authsvc.web.schemas import APPID, AvatarUrl, Body, CodeField, Integer, Nickname, Text
 
 people = Blueprint("people", __name__)
@@ -93,11 +94,7 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
 @describe(Operation(NATIVE, "An uploaded picture", _JPEG, tag="people", media="image/jpeg"))
 def picture(name: str) -> Response:
     """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
-    response = Response(services().people.picture(name), mimetype="image/jpeg")
-    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.headers["Content-Disposition"] = "inline"
-    return response
+    return picture_response(name, services().people.picture(name))
 
 
 def _add(method: str, rule: str, view: View, summary: str, answer: Any, **options: Any) -> None:

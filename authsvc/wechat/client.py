@@ -13,8 +13,9 @@ from authsvc.errors import (
     SessionKeyStale,
     WeChatBadAnswer,
 )
+from authsvc.pictures import WxaCode
 from authsvc.types import FetchedToken, MiniProgram, TokenApi, WeChatPhone, WeChatSession
-from authsvc.wechat.errcodes import PHONE_ENDPOINT
+from authsvc.wechat.errcodes import CODE_ENDPOINT, PHONE_ENDPOINT
 from authsvc.wechat.transport import Query, Transport
 from authsvc.wechat.wxbizdatacrypt import decode
 
@@ -83,6 +84,14 @@ class WeChatClient:
             raise
         return _wechat_phone(app, answer)
 
+    def get_wxacode_unlimited(self, access_token: str, code: WxaCode) -> bytes:
+        """Return the picture of a mini-program code, at most 2 MB, unchecked. WeChat page: 获取不限制的小程序码.
+
+        JPEG as a rule, PNG with ``is_hyaline``. Raises WxaPageUnknown, WeChatRateLimited (5,000 a minute),
+        AccessTokenRejected, or another WeChatError.
+        """
+        return self._transport.post_for_picture(CODE_ENDPOINT, Query(access_token=access_token), _code_fields(code))
+
     def check_session(self, access_token: str, openid: str, session_key: str) -> bool:
         """Tell whether ``session_key`` (base64 text) is still the current one of ``openid``. WeChat page: 检验登录态.
 
@@ -110,6 +119,21 @@ def session_signature(session_key: str) -> str:
     WeChat's published example (tutorial 用户登录态签名) comes out this way only.
     """
     return hmac.new(session_key.encode(), b"", hashlib.sha256).hexdigest()
+
+
+def _code_fields(code: WxaCode) -> Query:
+    red, green, blue = bytes.fromhex(code.line_color)
+    fields = Query(
+        scene=code.scene,
+        check_path=code.check_path,
+        env_version=code.env_version,
+        width=code.width,
+        auto_color=code.auto_color,
+        line_color={"r": red, "g": green, "b": blue},
+        is_hyaline=code.is_hyaline,
+    )
+    # Without a page the code opens the home page.
+    return Query(fields, page=code.page) if code.page else fields
 
 
 def _signed(access_token: str, openid: str, session_key: str) -> Query:

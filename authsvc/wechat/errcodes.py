@@ -43,8 +43,11 @@ _TOKEN_DEAD = frozenset({40001, 40014, 42001})
 
 # Where an endpoint means something else by a code. 40003 for a code of another openid is not confirmed anywhere.
 PHONE_ENDPOINT = "/wxa/business/getuserphonenumber"
+CODE_ENDPOINT = "/wxa/getwxacodeunlimit"
 BY_ENDPOINT: dict[str, dict[int, type[e.WeChatError]]] = {
     PHONE_ENDPOINT: dict.fromkeys((40003, 40029, 40163, 41008), e.PhoneCodeInvalid),
+    # Its older page gives 45009 for the limit of a minute.
+    CODE_ENDPOINT: {41030: e.WxaPageUnknown, 45009: e.WeChatRateLimited},
 }
 
 # "invalid code, rid: 6312f81f-…", "invalid code rid: …", "invalid code hint: [IfdF…] rid: …", "…, hints: [ req_id: … ]"

@@ -8,8 +8,9 @@ import json
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
@@ -33,14 +34,17 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 5.0
 _CONNECT_SECONDS = 1.5
 _MAX_JSON_BYTES = 64 * 1024
+_MAX_PICTURE_BYTES = 2 * 1024 * 1024
 _TRIES = 2
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _JSON_HEADERS = {**_HEADERS, "Content-Type": "application/json"}
 # urllib3 must not repeat anything by itself: _answer knows what may be repeated.
 _ONCE = Retry(total=False, redirect=False)
 
+T = TypeVar("T")
 
-class Query(dict[str, str]):
+
+class Query(dict[str, Any]):
     """What goes into a URL or a body. Error reporters print the variables of every frame: this shows its names only."""
 
     def __repr__(self) -> str:
@@ -56,10 +60,11 @@ class _Request:
     target: str = field(repr=False)
     body: bytes | None = field(repr=False)
     repeatable: bool
+    most_bytes: int = _MAX_JSON_BYTES
 
 
 class Transport:
-    """Sends requests to WeChat and returns its JSON objects.
+    """Sends requests to WeChat and returns its JSON objects, or pictures.
 
     Every call ends within five seconds, however the far end behaves. It is repeated, once and within that time, when
     it provably never left or WeChat answered -1 (busy); after a lost answer only where asking twice changes nothing,
@@ -76,36 +81,43 @@ class Transport:
 
     def get(self, path: str, query: Query, *, repeatable: bool = False) -> dict[str, Any]:
         """Return the JSON object that a GET is answered with; raises a WeChatError."""
-        return self._call(_Request("GET", path, self._target(path, query), None, repeatable))
+        return self._call(_Request("GET", path, self._target(path, query), None, repeatable), _successful)
 
     def post(self, path: str, query: Query, body: Query, *, repeatable: bool = False) -> dict[str, Any]:
         """Return the JSON object that a POST is answered with; raises a WeChatError.
 
         The body is JSON in UTF-8 without escapes and with its length: WeChat has refused both other ways.
         """
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return self._call(_Request("POST", path, self._target(path, query), content, repeatable))
+        return self._call(_Request("POST", path, self._target(path, query), _json(body), repeatable), _successful)
+
+    def post_for_picture(self, path: str, query: Query, body: Query) -> bytes:
+        """Return what a POST is answered with that draws a picture: whatever is not JSON, 1 byte to 2 MB.
+
+        Sent as ``post`` does, and as something that may be asked twice. Raises a WeChatError.
+        """
+        target = self._target(path, query)
+        return self._call(_Request("POST", path, target, _json(body), True, _MAX_PICTURE_BYTES), _picture)
 
     def _target(self, path: str, query: Query) -> str:
         return f"{self._prefix}{path}?{urlencode(query)}" if query else f"{self._prefix}{path}"
 
-    def _call(self, request: _Request) -> dict[str, Any]:
+    def _call(self, request: _Request, read: Callable[[str, bytes], T]) -> T:
         outcome = "ok"
         try:
             with self._bulkhead.place(), deadline(CALL_SECONDS):
-                return self._answer(request)
+                return self._answer(request, read)
         except WeChatError as error:
             outcome = error.error
             raise
         finally:
             metrics.wechat_calls.labels(request.path, outcome).inc()
 
-    def _answer(self, request: _Request) -> dict[str, Any]:
+    def _answer(self, request: _Request, read: Callable[[str, bytes], T]) -> T:
         """Send, and send once more where that is safe and there is time."""
         for attempt in range(1, _TRIES + 1):
             try:
                 with self._breaker.watch():
-                    return self._ask(request)
+                    return self._ask(request, read)
             except WeChatOverloaded:
                 raise  # our own breaker, not WeChat: it will not have changed its mind in 100 ms
             except (WeChatUnreachable, WeChatBusy, WeChatNoAnswer) as error:
@@ -117,22 +129,16 @@ class Transport:
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _ask(self, request: _Request) -> dict[str, Any]:
+    def _ask(self, request: _Request, read: Callable[[str, bytes], T]) -> T:
         path = request.path
         status, body = self._exchange(request)
         if status != 200:
             kind = WeChatNoAnswer if status >= 500 or status == 429 else WeChatBadAnswer
             raise kind(f"{path}: HTTP status {status}")
-        answer = _json_object(path, body)
-        errcode = answer.get("errcode", 0)
-        if type(errcode) is not int:
-            raise WeChatBadAnswer(f"{path}: errcode is not a number")
-        if errcode != 0:
-            raise error_for(path, errcode, str(answer.get("errmsg", "")))
-        return answer
+        return read(path, body)
 
     def _exchange(self, request: _Request) -> tuple[int, bytes]:
-        """Return status and at most 64 KB of body, undecoded: a body that was compressed unasked is refused."""
+        """Return status and body, undecoded (one that was compressed unasked is refused) and not too long."""
         path = request.path
         timeout = Timeout(connect=min(_CONNECT_SECONDS, max(remaining(), 0.01)), read=CALL_SECONDS)
         try:
@@ -151,15 +157,40 @@ class Transport:
         except (HTTPError, OSError, ValueError) as error:
             raise WeChatNoAnswer(f"{path}: {type(error).__name__}") from None
         try:
-            body: bytes = response.read(_MAX_JSON_BYTES + 1, decode_content=False)
+            body: bytes = response.read(request.most_bytes + 1, decode_content=False)
         except (HTTPError, OSError, ValueError) as error:
             response.close()
             raise WeChatNoAnswer(f"{path}: {type(error).__name__} while reading") from None
-        if len(body) > _MAX_JSON_BYTES:
+        if len(body) > request.most_bytes:
             response.close()
-            raise WeChatBadAnswer(f"{path}: more than {_MAX_JSON_BYTES} bytes")
+            raise WeChatBadAnswer(f"{path}: more than {request.most_bytes} bytes")
         response.release_conn()
         return response.status, body
+
+
+def _json(body: Query) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _successful(path: str, body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a success; raises what the errcode of a failure stands for."""
+    answer = _json_object(path, body)
+    errcode = answer.get("errcode", 0)
+    if type(errcode) is not int:
+        raise WeChatBadAnswer(f"{path}: errcode is not a number")
+    if errcode != 0:
+        raise error_for(path, errcode, str(answer.get("errmsg", "")))
+    return answer
+
+
+def _picture(path: str, body: bytes) -> bytes:
+    """Return a body that is not JSON: the header says image/jpeg of a PNG, and has said so of errors."""
+    if not body.startswith(b"{"):
+        if not body:
+            raise WeChatBadAnswer(f"{path}: empty answer")
+        return body
+    _successful(path, body)
+    raise WeChatBadAnswer(f"{path}: JSON without an error instead of a picture")
 
 
 def _json_object(path: str, body: bytes) -> dict[str, Any]:

@@ -673,6 +673,7 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simula
     close(leaver)
     assert purge(house) == {
         "closed accounts": 0,
+        "pictures of codes": 0,
         "login attempts": 0,
         "used tickets": 0,
         "ended sessions": 0,

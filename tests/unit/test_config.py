@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from authsvc.config import ALIASES, WECHAT_API, BadSettings, Settings
+from authsvc.config import WECHAT_API, BadSettings, Settings
+from authsvc.settingsource import ALIASES
 from tests.harness.service import ROOT
 
 APPID, OTHER_APPID = "wx4f4bc4dec97d474b", "wx51a051a000000001"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from authsvc import config
 from authsvc.config import BadSettings, Settings
+from authsvc.settingsource import ALIASES, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 # Given by libraries and by the shell rather than by us.
@@ -45,13 +45,13 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in [ROOT / "gunicorn.conf.py", *(ROOT / "authsvc" / "cli").glob("*.py")]:
         found |= dict(asked_of_the_environment(path))
-    original = config._Source._get_value
+    original = Source._get_value
 
-    def noting(self: config._Source, name: str, default: object) -> object:
+    def noting(self: Source, name: str, default: object) -> object:
         found.setdefault(name, default)
         return original(self, name, default)
 
-    monkeypatch.setattr(config._Source, "_get_value", noting)
+    monkeypatch.setattr(Source, "_get_value", noting)
     with pytest.raises(BadSettings):
         Settings.from_env({})
     return {name: default for name, default in found.items() if name not in NOT_OURS}
@@ -87,4 +87,4 @@ def test_every_setting_has_its_meaning_on_the_line_before() -> None:
 
 def test_every_accepted_other_name_is_mentioned() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert [name for aliases in config.ALIASES.values() for name in aliases if name not in text] == []
+    assert [name for aliases in ALIASES.values() for name in aliases if name not in text] == []

@@ -5,13 +5,17 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from authsvc.errors import (
+    AccountDisabled,
+    AuthSvcError,
     InvalidRequest,
     LoginCodeInvalid,
     LoginCodeUsed,
     MalformedBody,
+    Unauthenticated,
     WeChatBadAnswer,
     WeChatUnknownError,
 )
+from authsvc.pictures import CodePicture
 from authsvc.types import LoginResult, TokenPolicy
 from authsvc.web.contracts.shape import DAY, Contract, Problem, Route, phone_login
 from authsvc.web.schemas import PhoneLoginFields
@@ -59,6 +63,30 @@ def _login(rule: str) -> Route:
     )
 
 
+class CodeAddress(Schema):
+    """Where the picture is."""
+
+    qr_code_url = fields.String(required=True, metadata={"description": "full address"})
+
+
+class CodeAnswer(Schema):
+    """The picture's address; or, also with HTTP 200, ``code`` 500 and no data."""
+
+    code = fields.Integer(required=True, metadata={"enum": [200, 500]})
+    message = fields.String(required=True)
+    data = fields.Nested(CodeAddress(), required=True, allow_none=True)
+
+
+def _render_code(picture: CodePicture) -> dict[str, Any]:
+    return {"code": 200, "message": "二维码生成成功", "data": {"qr_code_url": picture.url}}
+
+
+def _render_code_error(problem: Problem) -> dict[str, Any]:
+    if problem.status == 200:
+        return {"code": 500, "message": "二维码生成失败", "data": None}
+    return _render_error(problem)
+
+
 BEARER = Contract(
     name="bearer",
     prefixes=("/auth/", "/mp_login", "/generate_qrcode", "/qrcodes/"),
@@ -73,4 +101,23 @@ BEARER = Contract(
         WeChatUnknownError: 503,
     },
     routes=(_login("/auth/mp_login"), _login("/mp_login")),
+)
+
+# The one address of these front ends that says with HTTP 200 that it failed; not so to whom it does not know.
+BEARER_CODE = Contract(
+    name="bearer",
+    prefixes=(),
+    render_error=_render_code_error,
+    error_answer=Detail(),
+    statuses={AuthSvcError: 200, Unauthenticated: 401, AccountDisabled: 403},
+    routes=(
+        Route(
+            use="own_qrcode",
+            method="GET",
+            rule="/generate_qrcode",
+            summary="The mini-program code of the caller's invite code",
+            answer=CodeAnswer(),
+            render=_render_code,
+        ),
+    ),
 )

@@ -12,7 +12,7 @@ from authsvc.types import EncryptedData, SignedProfile, TokenPolicy
 DAY = 86400
 
 # The use cases that a contract's address can stand for; web/auth.py and web/phone.py hold one view for each.
-Use = Literal["login", "register", "renew", "extend", "profile", "log_out", "look_up_phone"]
+Use = Literal["login", "register", "renew", "extend", "profile", "log_out", "look_up_phone", "own_qrcode"]
 
 
 @dataclass(frozen=True, slots=True)

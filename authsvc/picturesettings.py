@@ -1,0 +1,69 @@
+"""The settings of mini-program codes and of the place where pictures are kept."""
+
+import re
+from typing import cast, get_args
+from urllib.parse import urlsplit
+
+from authsvc.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
+from authsvc.settingsource import Source, choice
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*\Z")
+_SWITCH = ("0", "1")
+_DAY = 86400
+_ANY = "-"
+
+
+def wxa_code(source: Source) -> WxaCode:
+    """Return what mini-program codes are like, but for their scene."""
+    code = WxaCode(
+        scene=_ANY,
+        page=source.text("QRCODE_PAGE", "pages/login/login") or "",
+        env_version=cast(EnvVersion, choice(source, "QRCODE_ENV_VERSION", "release", get_args(EnvVersion))),
+        check_path=choice(source, "QRCODE_CHECK_PATH", "1", _SWITCH) == "1",
+        width=source.number("QRCODE_WIDTH", 430, 280, 1280),
+        line_color=source.text("QRCODE_LINE_COLOR", "000000") or "",
+        auto_color=choice(source, "QRCODE_AUTO_COLOR", "0", _SWITCH) == "1",
+        is_hyaline=choice(source, "QRCODE_HYALINE", "0", _SWITCH) == "1",
+    )
+    faults = code.faults()
+    if "page" in faults:
+        source.problems.append("QRCODE_PAGE must be a page as app.json has it: no slash first, no query")
+    if "line_color" in faults:
+        source.problems.append("QRCODE_LINE_COLOR must be six lowercase hex digits")
+    return code
+
+
+def limits(source: Source) -> PictureLimits:
+    """Return how many pictures of codes are kept, and for how long."""
+    return PictureLimits(
+        per_user=source.number("QRCODE_PER_USER", 20, 0, 10**6),
+        total=source.number("QRCODE_TOTAL", 100_000, 0, 10**9),
+        keep=source.number("QRCODE_KEEP_DAYS", 180, 0, 36500) * _DAY,
+    )
+
+
+def bucket(source: Source) -> BucketPlace | None:
+    """Return the bucket of PICTURE_STORE; None when pictures lie in folders."""
+    address = source.text("PICTURE_STORE")
+    parts = urlsplit(address or "")
+    prefix = parts.path.strip("/")
+    place = BucketPlace(
+        bucket=parts.netloc,
+        prefix=f"{prefix}/" if prefix else "",
+        endpoint=source.text("AWS_ENDPOINT_URL_S3"),
+        region=source.text("AWS_DEFAULT_REGION"),
+        access_key_id=source.text("AWS_ACCESS_KEY_ID"),
+        secret_access_key=source.text("AWS_SECRET_ACCESS_KEY"),
+        addressing=cast(Addressing, choice(source, "S3_ADDRESSING_STYLE", "auto", get_args(Addressing))),
+        signature=cast(Signature, choice(source, "S3_SIGNATURE_VERSION", "s3v4", get_args(Signature))),
+    )
+    if address is None:
+        return None
+    if parts.scheme != "s3" or not _BUCKET.match(place.bucket) or not _PREFIX.match(place.prefix) or parts.query:
+        source.problems.append("PICTURE_STORE must be s3://bucket or s3://bucket/prefix")
+    if place.endpoint is not None and not place.endpoint.startswith(("https://", "http://")):
+        source.problems.append("AWS_ENDPOINT_URL_S3 is not an http(s) address")
+    if (place.access_key_id is None) != (place.secret_access_key is None):
+        source.problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+    return place

@@ -1,0 +1,83 @@
+"""Pictures in an S3-compatible bucket: Amazon's, Tencent's COS, Alibaba's OSS, MinIO.
+
+An object is stored whole or not at all. Needs boto3 (``pip install authsvc[s3]``).
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from authsvc.errors import PicturesUnavailable
+from authsvc.pictures import BucketPlace
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 2
+_READ_SECONDS = 5
+# What the services call an object that is not there; a HEAD has no body to say it in.
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+
+
+class PictureBucket:
+    """Keeps pictures as private objects under a prefix; they are read through us alone."""
+
+    def __init__(self, place: BucketPlace, folder: str) -> None:
+        """``folder`` is what follows the prefix of the place. Raises ImportError without boto3."""
+        # Not at the head of the file: an extra that most do without, and 200 ms of imports.
+        boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
+        failures = importlib.import_module("botocore.exceptions")
+        self._failures: tuple[type[Exception], ...] = (failures.ClientError, failures.BotoCoreError)
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=place.endpoint,
+            region_name=place.region,
+            aws_access_key_id=place.access_key_id,
+            aws_secret_access_key=place.secret_access_key,
+            config=config.Config(
+                signature_version=place.signature,
+                s3={"addressing_style": place.addressing},
+                # COS and OSS refuse the checksums that boto3 adds by itself.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": 2},
+            ),
+        )
+        self._bucket = place.bucket
+        self._prefix = f"{place.prefix}{folder}/"
+
+    def put(self, name: str, content: bytes) -> None:
+        """Upload a picture."""
+        content_type = _CONTENT_TYPES[name.rpartition(".")[2]]
+        self._ask(lambda: self._client.put_object(**self._object(name), Body=content, ContentType=content_type))
+
+    def read(self, name: str) -> bytes | None:
+        """Return a picture, or None."""
+        return self._ask(lambda: bytes(self._client.get_object(**self._object(name))["Body"].read()))
+
+    def holds(self, name: str) -> bool:
+        """True when there is an object of this name."""
+        return self._ask(lambda: bool(self._client.head_object(**self._object(name)))) is True
+
+    def delete(self, name: str) -> None:
+        """Delete a picture if there is one."""
+        self._ask(lambda: self._client.delete_object(**self._object(name)))
+
+    def sweep(self) -> int:
+        """An upload that broke off left nothing."""
+        return 0
+
+    def _object(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}"}
+
+    def _ask(self, work: Callable[[], T]) -> T | None:
+        """Do ``work``; None when there is no such object. The texts of boto3 name keys: only kind and code go on."""
+        try:
+            return work()
+        except self._failures as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+            if code in _MISSING:
+                return None
+            raise PicturesUnavailable(f"bucket {self._bucket}: {type(error).__name__} {code}") from None

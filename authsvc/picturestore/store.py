@@ -1,0 +1,31 @@
+"""What a place for pictures promises. Two keep it: a folder and a bucket."""
+
+import re
+from typing import Protocol
+
+# 128 bits that nobody guesses, and an ending that we chose: nothing of a stranger's making names a file.
+_NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|png|webp)\Z")
+
+
+def is_name(text: str) -> bool:
+    """True for the name of a picture as we make them. Nothing else may reach a store."""
+    return _NAME.match(text) is not None
+
+
+class PictureStore(Protocol):
+    """Keeps pictures by name. Safe across threads. Every method raises PicturesUnavailable when the place fails."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store a picture; whoever reads meanwhile finds what was there before or all of the new one."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a picture, or None."""
+
+    def holds(self, name: str) -> bool:
+        """True when ``read`` would find something."""
+
+    def delete(self, name: str) -> None:
+        """Delete a picture if there is one."""
+
+    def sweep(self) -> int:
+        """Remove what interrupted writers left behind; return how many files."""

@@ -1,0 +1,293 @@
+"""Mini-program codes (小程序码): each picture is asked of WeChat once, kept, and found again.
+
+A picture's name is a keyed hash of all that it shows, so guessing is pointless. Who finds no row for it in the
+database claims the name by inserting one, asks WeChat, stores the picture and marks the row; everybody else waits for
+that, on whatever machine.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import codepictures as rows
+from authsvc.db import users
+from authsvc.db.codepictures import StoredPicture
+from authsvc.db.database import Database
+from authsvc.errors import (
+    InvalidRequest,
+    NotFound,
+    PictureLimitReached,
+    PicturesFull,
+    ServiceBusy,
+    WeChatBadAnswer,
+    WeChatBusy,
+    WeChatError,
+    WeChatMisconfigured,
+    WeChatNoAnswer,
+    WeChatOverloaded,
+    WxaCodeUnanswered,
+    WxaPageUnknown,
+)
+from authsvc.pictures import CodePicture, PictureLimits, WxaCode
+from authsvc.picturestore.store import PictureStore, is_name
+from authsvc.sealing import KeyedHash
+from authsvc.services.accesstokens import AccessTokens
+from authsvc.services.apps import Apps
+from authsvc.services.codepictures import checked
+from authsvc.services.decoding import Undecodable
+from authsvc.services.invites import InviteService
+from authsvc.types import Caller, MiniProgram
+from authsvc.wechat.client import WeChatClient
+
+logger = logging.getLogger(__name__)
+
+_DAY = 86400
+# Longer than an access_token and a picture take together. Whoever holds a claim longer has died.
+_CLAIM_SECONDS = 30
+_PATIENCE_SECONDS = 12.0
+_POLL_SECONDS = 0.1
+# Those who wait for a picture that failed are not to ask WeChat one after the other.
+_FAILURE_SECONDS = 5.0
+_FAILURES = 1000
+_COUNT_SECONDS = 30.0
+
+
+class QrCodes:
+    """Makes, keeps and serves pictures of mini-program codes. Safe across threads, processes and machines."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        wechat: WeChatClient,
+        access_tokens: AccessTokens,
+        database: Database,
+        store: PictureStore,
+        base_url: str,
+        hashes: KeyedHash,
+        invites: InviteService,
+        defaults: WxaCode,
+        limits: PictureLimits,
+        clock: SystemClock,
+    ) -> None:
+        """``defaults`` is how codes look and which page they open, ``base_url`` what goes before a picture's name."""
+        self._apps = apps
+        self._wechat = wechat
+        self._access_tokens = access_tokens
+        self._database = database
+        self._store = store
+        self._base_url = base_url
+        self._hashes = hashes
+        self._invites = invites
+        self._defaults = defaults
+        self._limits = limits
+        self._clock = clock
+        self._failures: dict[str, tuple[WeChatError, float]] = {}
+        self._counted = 0, float("-inf")
+
+    def own(self, caller: Caller, **look: Any) -> CodePicture:
+        """Return the picture of the caller's own invite code; ``look`` holds fields of WxaCode.
+
+        Raises as ``picture`` does, but WeChatMisconfigured where the page of the settings is unknown.
+        """
+        app = self._apps.choose(caller.session.appid, None)
+        code = self.invite(self._invites.own_code(caller.user.id).code, **look)
+        try:
+            return self.picture(app, code, caller.user.id)
+        except WxaPageUnknown as error:
+            raise WeChatMisconfigured(str(error), error.errcode, error.errmsg) from None
+
+    def invite(self, invite_code: str, **look: Any) -> WxaCode:
+        """Return what carries an invite code into the page that the settings name."""
+        return self.code(f"invite_code={invite_code}", **look)
+
+    def code(self, scene: str, **look: Any) -> WxaCode:
+        """Return a code with this scene, in all else as the settings say unless ``look`` says otherwise."""
+        return replace(self._defaults, scene=scene, **look)
+
+    def of_app(self, appid: str | None, code: WxaCode) -> CodePicture:
+        """Return a picture that belongs to nobody, of an app by its appid (default: the first one).
+
+        Raises UnknownApp, or as ``picture`` does.
+        """
+        return self.picture(self._apps.choose(appid, None), code)
+
+    def picture(self, app: MiniProgram, code: WxaCode, user_id: int | None = None) -> CodePicture:
+        """Return the kept picture of a code, or have WeChat draw it; it goes when the user ``user_id`` goes.
+
+        Raises InvalidRequest (scene, page, …), WxaPageUnknown, WxaCodeUnanswered (try again), WeChatRateLimited (5,000
+        a minute), PictureLimitReached, PicturesFull, PicturesUnavailable, ServiceBusy, or another WeChatError.
+        """
+        _refuse_malformed(code)
+        stem = self._stem(app, code)
+        name = self._kept(stem, user_id) or self._make_in_turn(stem, app, code, user_id)
+        return CodePicture(name, f"{self._base_url}/{name}", code)
+
+    def read(self, name: str) -> bytes:
+        """Return a picture by its file name. Raises NotFound, PicturesUnavailable."""
+        content = self._store.read(name) if is_name(name) else None
+        if content is None:
+            raise NotFound("no such picture")
+        return content
+
+    def delete_of_user(self, user_id: int) -> None:
+        """Delete every picture of a user, also one that is being made."""
+        while found := self._database.read(lambda connection: rows.of_user(connection, user_id)):
+            for stored in found:
+                self._remove(stored)
+
+    def sweep(self) -> int:
+        """Delete pictures that nobody has asked for in a long time, and the oldest over the limit; return how many."""
+        self._store.sweep()
+        removed = 0
+        if self._limits.keep:
+            before = self._now() - self._limits.keep
+            removed += self._remove_all(lambda connection: rows.not_asked_since(connection, before))
+        if self._limits.total:
+            removed += self._remove_all(lambda connection: _surplus(connection, self._limits.total))
+        return removed
+
+    # Finding
+
+    def _stem(self, app: MiniProgram, code: WxaCode) -> str:
+        """128 bits of a hash over the app and all that the picture shows."""
+        shown = (code.scene, code.page, code.env_version, code.width, code.line_color, code.auto_color, code.is_hyaline)
+        return self._hashes.of(app.appid, *map(str, shown))[:32]
+
+    def _kept(self, stem: str, user_id: int | None) -> str | None:
+        """Return the name of a picture that is made and still in its place, and note that it was asked for."""
+        stored = self._database.read(lambda connection: rows.find(connection, stem))
+        if stored is None or stored.name is None or not self._store.holds(stored.name):
+            return None
+        now = self._now()
+        if now - stored.asked_at > _DAY or (stored.user_id is None and user_id is not None):
+            self._database.run(lambda connection: rows.touch(connection, stem, user_id, now))
+        return stored.name
+
+    # Making
+
+    def _make_in_turn(self, stem: str, app: MiniProgram, code: WxaCode, user_id: int | None) -> str:
+        """Make the picture, or wait for whoever does; one that died holding the claim is succeeded."""
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < give_up:
+            self._raise_remembered(stem)
+            until = self._now() + _CLAIM_SECONDS
+            if self._claim(stem, user_id, until):
+                return self._make(stem, app, code, until)
+            time.sleep(_POLL_SECONDS)
+            if name := self._kept(stem, user_id):
+                return name
+        raise WxaCodeUnanswered("another request has been making this picture for too long")
+
+    def _claim(self, stem: str, user_id: int | None, until: int) -> bool:
+        """Make this name the caller's to draw; False while it is another's."""
+        stored = self._database.read(lambda connection: rows.find(connection, stem))
+        if stored is None:
+            self._refuse_when_full()
+            return self._database.run(partial(self._begin, stem, user_id, until))
+        is_dead = stored.name is None and stored.claimed_until <= self._now()
+        is_lost = stored.name is not None and not self._store.holds(stored.name)
+        return (is_dead or is_lost) and self._database.run(partial(rows.take_over, known=stored, until=until))
+
+    def _begin(self, stem: str, user_id: int | None, until: int, connection: Connection) -> bool:
+        if user_id is not None and self._limits.per_user:
+            # Two claims at once would each count without the other.
+            users.lock(connection, user_id)
+            if rows.count_of_user(connection, user_id) >= self._limits.per_user:
+                raise PictureLimitReached(f"user {user_id}")
+        return rows.claim(connection, stem, user_id, until=until, now=self._now())
+
+    def _make(self, stem: str, app: MiniProgram, code: WxaCode, until: int) -> str:
+        """Have the picture drawn and keep it, as the holder of the claim."""
+        try:
+            ending, content = self._draw(app, code)
+            name = f"{stem}.{ending}"
+            self._store.put(name, content)
+        except BaseException as error:
+            self._give_up(stem, until, error)
+            raise
+        if not self._database.run(partial(rows.finish, stem=stem, ending=ending, until=until)):
+            self._store.delete(name)
+            raise WxaCodeUnanswered("the picture was deleted while it was made")
+        return name
+
+    def _give_up(self, stem: str, until: int, error: BaseException) -> None:
+        """Let others try; those of this process after a moment only, unless WeChat was not asked at all."""
+        try:
+            self._database.run(partial(rows.delete, stem=stem, until=until))
+        except ServiceBusy as busy:
+            logger.warning("a claim on a picture stays for %d s: %s", _CLAIM_SECONDS, busy)
+        if isinstance(error, WeChatError) and not isinstance(error, WeChatOverloaded):
+            self._remember(stem, error)
+
+    def _draw(self, app: MiniProgram, code: WxaCode) -> tuple[str, bytes]:
+        """Ask WeChat; return the picture's ending and content."""
+        try:
+            answer = self._access_tokens.call(app, lambda token: self._wechat.get_wxacode_unlimited(token, code))
+            return checked(answer)
+        except Undecodable as reason:
+            logger.error("WeChat sent what is no picture of a code: %s", reason)
+            raise WxaCodeUnanswered(str(reason)) from None
+        except (WeChatBusy, WeChatNoAnswer) as error:
+            if isinstance(error, WeChatBadAnswer):
+                logger.error("unusable answer to a code: %s", error)
+            raise WxaCodeUnanswered(str(error), error.errcode, error.errmsg) from None
+
+    def _refuse_when_full(self) -> None:
+        """Raise PicturesFull at the limit of all together; counted anew every half minute, so give or take some."""
+        count, counted_at = self._counted
+        now = time.monotonic()
+        if now - counted_at > _COUNT_SECONDS:
+            count = self._database.read(rows.count)
+            self._counted = count, now
+        if count >= self._limits.total > 0:
+            raise PicturesFull(f"{count} pictures")
+
+    def _remember(self, stem: str, error: WeChatError) -> None:
+        now = time.monotonic()
+        if len(self._failures) >= _FAILURES:
+            self._failures = {known: entry for known, entry in self._failures.items() if entry[1] > now}
+        self._failures[stem] = error, now + _FAILURE_SECONDS
+
+    def _raise_remembered(self, stem: str) -> None:
+        error, until = self._failures.get(stem, (None, 0.0))
+        if error is not None and time.monotonic() < until:
+            raise type(error)(f"a moment ago: {error}", error.errcode, error.errmsg)
+
+    # Deleting
+
+    def _remove_all(self, find: Callable[[Connection], list[StoredPicture]]) -> int:
+        removed = 0
+        while found := self._database.read(find):
+            removed += sum(map(self._remove, found))
+        return removed
+
+    def _remove(self, stored: StoredPicture) -> bool:
+        """Delete a picture as the holder of its claim, so that nobody makes it anew meanwhile."""
+        until = self._now() + _CLAIM_SECONDS
+        if not self._database.run(partial(rows.take_over, known=stored, until=until)):
+            return False
+        for ending in (stored.ending,) if stored.ending else ("jpg", "png"):
+            self._store.delete(f"{stored.stem}.{ending}")
+        self._database.run(partial(rows.delete, stem=stored.stem, until=until))
+        return True
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _surplus(connection: Connection, total: int) -> list[StoredPicture]:
+    surplus = rows.count(connection) - total
+    return rows.oldest(connection, min(surplus, rows.BATCH)) if surplus > 0 else []
+
+
+def _refuse_malformed(code: WxaCode) -> None:
+    """Raise InvalidRequest naming what WeChat would refuse, before it is asked."""
+    if faults := code.faults():
+        raise InvalidRequest(f"fields {sorted(faults)}", {name: [reason] for name, reason in faults.items()})
