@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
 from authsvc import logs
 from authsvc.config import BadSettings, Settings
+from authsvc.config.source import variables
 from authsvc.signing.keyring import key_source
 from authsvc.signing.keyset import BadKeys
 
 # flask run reads .env by itself, gunicorn does not: without this the two would start differently.
-_env = {**{name: value for name, value in dotenv_values(".env").items() if value}, **os.environ}
+_env = {name: value for name, value in variables().items() if value}
 
 wsgi_app = "wsgi:app"
 bind = f"0.0.0.0:{_env.get('PORT', '8000')}"
@@ -47,6 +46,8 @@ def on_starting(server: object) -> None:
     except (BadSettings, BadKeys) as problems:
         sys.exit(f"authsvc does not start:\n{problems}")
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    # The workers read it: each grants its share of a rate limit where no Redis counts for all.
+    os.environ["WEB_CONCURRENCY"] = str(getattr(server, "cfg").workers)  # noqa: B009
     _begin_to_count(settings.instance_path / "metrics")
     if "WX_MAX_IN_FLIGHT" not in _env:
         os.environ["WX_MAX_IN_FLIGHT"] = str(_calls_to_wechat(getattr(server, "cfg")))  # noqa: B009

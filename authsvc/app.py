@@ -52,7 +52,7 @@ from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.types import TokenPolicy
-from authsvc.web import access, bodies, metering
+from authsvc.web import access, bodies, metering, ratelimits
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
 from authsvc.web.contracts import longest_token_seconds
@@ -61,6 +61,7 @@ from authsvc.web.ops import ops
 from authsvc.web.people import people
 from authsvc.web.phone import phone
 from authsvc.web.qrcode import qrcode
+from authsvc.web.ratelimits import RateLimits
 from authsvc.web.wellknown import wellknown
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
@@ -89,6 +90,9 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.extensions["authsvc-tokens"] = checker
     app.extensions["authsvc-metadata"] = _metadata(settings)
     app.extensions["authsvc"] = _services(settings, database, keys, clock)
+    app.extensions[ratelimits.EXTENSION] = RateLimits(
+        settings.rate_limits, redis_url=settings.redis_url, workers=settings.workers
+    )
 
     access.install(app, settings.trusted_proxies)
     metering.install(app)
@@ -199,6 +203,7 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         clock=clock,
     )
     return Services(
+        apps=apps,
         login=login,
         registration=RegistrationService(apps, database, accounts, tickets, tokens, clock),
         sessions=SessionService(database, tokens, audit, native, clock, settings.refresh_grace),

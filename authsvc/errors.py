@@ -19,7 +19,7 @@ class AuthSvcError(Exception):
     zh: ClassVar[str]
     en: ClassVar[str]
     action: ClassVar[Action]
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     # An operator has to act: logged at ERROR even though the caller may only see "try later".
     alarm: ClassVar[bool] = False
 
@@ -87,6 +87,20 @@ class MethodNotAllowed(AuthSvcError):
     def __init__(self, detail: str = "", allow: str = "") -> None:
         super().__init__(detail)
         self.allow = allow
+
+
+class TooManyRequests(AuthSvcError):
+    """This address, mini program or user asks too often. ``retry_after`` is seconds until there is room again."""
+
+    error = "too_many_requests"
+    zh = "请求过于频繁，请稍后再试"
+    en = "Too many requests; try again later"
+    action: ClassVar[Action] = "retry"
+    retry_after = 60
+
+    def __init__(self, detail: str = "", retry_after: int = 60) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class UnknownApp(AuthSvcError):

@@ -11,6 +11,8 @@ ExtraClaim = Literal["openid", "nickname"]
 PhonePolicy = Literal["link", "reject"]
 TokenApi = Literal["stable_token", "token"]
 ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode"]
+LimitedKind = Literal["login", "refresh", "phone", "invite", "qrcode", "signin"]
+Asker = Literal["address", "app", "user"]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
 InviteCodeSource = Literal["new", "pool"]
@@ -160,6 +162,14 @@ class InviteBatchStats:
     used_up: int
     expired: int
     disabled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests within so many seconds."""
+
+    requests: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)

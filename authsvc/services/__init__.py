@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from authsvc.services.accesstokens import AccessTokens
+from authsvc.services.apps import Apps
 from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
@@ -25,6 +26,7 @@ from authsvc.services.wechatsessions import WeChatSessions
 class Services:
     """Every use case, built once by the composition root."""
 
+    apps: Apps
     login: LoginService
     registration: RegistrationService
     sessions: SessionService

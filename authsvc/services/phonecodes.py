@@ -5,7 +5,6 @@ for everybody together. They are counted in the database, for all workers and ma
 where WeChat's own quotas turn over.
 """
 
-import ipaddress
 import logging
 from dataclasses import dataclass
 
@@ -31,6 +30,7 @@ from authsvc.errors import (
     WeChatRateLimited,
     WeChatUnreachable,
 )
+from authsvc.networks import subscriber
 from authsvc.sealing import KeyedHash
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.types import MiniProgram, PhoneBudgets, WeChatPhone
@@ -128,7 +128,7 @@ class PhoneCodes:
         user = None if openid is None else self._hashes.of("user", app.appid, openid)
         budgets = [(_everybody(app), self._budgets.per_app)]
         if address is not None and self._budgets.per_address:
-            budgets.insert(0, (f"addr:{self._hashes.of('address', _network(address))}", self._budgets.per_address))
+            budgets.insert(0, (f"addr:{self._hashes.of('address', subscriber(address))}", self._budgets.per_address))
         if user is not None and self._budgets.per_user:
             budgets.insert(0, (f"user:{user}", self._budgets.per_user))
         code_hash = self._hashes.of("code", app.appid, code)
@@ -183,15 +183,6 @@ class PhoneCodes:
 
 def _everybody(app: MiniProgram) -> str:
     return f"app:{app.appid}"
-
-
-def _network(address: str) -> str:
-    """Return what one subscriber holds: an IPv4 address, or a /64 of IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _unanswered(error: WeChatError) -> PhoneUnanswered:

@@ -7,6 +7,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authsvc import context
+from authsvc.networks import subscriber
 from authsvc.services import Services
 
 _LOOPBACK = {None, "127.0.0.1", "::1"}
@@ -33,6 +34,12 @@ def client_address() -> str | None:
     """Return the client's IP address, or None when all that is known is a proxy on this machine."""
     address = request.remote_addr
     return None if address in _LOOPBACK else address
+
+
+def client_network() -> str | None:
+    """Return what the client's subscriber holds, for counting: an IPv4 address or a /64 of IPv6; None as above."""
+    address = client_address()
+    return None if address is None else subscriber(address)
 
 
 def install(app: Flask, trusted_proxies: int) -> None:

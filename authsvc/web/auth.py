@@ -8,8 +8,8 @@ from marshmallow import fields
 
 from authsvc.errors import InvalidRequest
 from authsvc.services.sessions import Scope
-from authsvc.types import Caller, LoginCommand, Session, TokenPolicy
-from authsvc.web import guards
+from authsvc.types import Caller, LimitedKind, LoginCommand, Session, TokenPolicy
+from authsvc.web import guards, ratelimits
 from authsvc.web.access import client_address, services
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE, TOKENS_ANSWER, NativeRefresh, envelope, enveloped, tokens_view
@@ -33,6 +33,7 @@ def _login(route: Route) -> View:
             address=client_address(),
             device=_device(),
         )
+        ratelimits.by_app("login", services().apps.choose(command.appid, command.referer).appid)
         return route.render(services().login.log_in(command))
 
     return login
@@ -86,6 +87,7 @@ _VIEWS = {
     "log_out": _log_out,
 }
 # Those that need a live session. Renewing checks its token by itself: it may have expired.
+_LIMITED: dict[Use, LimitedKind] = {"login": "login", "register": "login", "renew": "refresh", "extend": "refresh"}
 _GUARDED: set[Use] = {"extend", "profile", "log_out"}
 
 
@@ -99,6 +101,7 @@ def _add(contract: Contract, route: Route) -> None:
         bearer=route.use == "renew",
         retryable=route.use == "login",
         status=route.status,
+        limited=_LIMITED.get(route.use),
     )
     add(auth, route.method, route.rule, operation, _VIEWS[route.use](route))
 
@@ -182,7 +185,13 @@ add(
     auth,
     "POST",
     "/api/v1/sessions/refresh",
-    Operation(NATIVE, "Rotate the refresh token and get a new access token", TOKENS_ANSWER, fields=NativeRefresh()),
+    Operation(
+        NATIVE,
+        "Rotate the refresh token and get a new access token",
+        TOKENS_ANSWER,
+        fields=NativeRefresh(),
+        limited="refresh",
+    ),
     _refresh,
 )
 add(

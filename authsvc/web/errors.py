@@ -23,6 +23,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.UnsupportedMediaType: 415,
     e.NoSuchRoute: 404,
     e.MethodNotAllowed: 405,
+    e.TooManyRequests: 429,
     e.UnknownApp: 400,
     e.Unauthenticated: 401,
     e.AccountDisabled: 403,

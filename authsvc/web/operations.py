@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, current_app
 from marshmallow import Schema
 
-from authsvc.web import bodies, guards
+from authsvc.types import LimitedKind
+from authsvc.web import bodies, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
 
 View = Callable[..., Mapping[str, Any]]
@@ -22,7 +23,7 @@ class Operation:
 
     ``bearer`` ones look at the token themselves; ``retryable`` ones take an Idempotency-Key. Fields come in the query
     of a GET (or where ``in_query`` says so) and in the JSON body otherwise. ``also`` holds further statuses that come
-    with the same answer.
+    with the same answer. ``limited`` names the rate limits that hold (``web/ratelimits.py``).
     """
 
     contract: Contract
@@ -37,6 +38,7 @@ class Operation:
     tag: str = "auth"
     also: tuple[int, ...] = ()
     media: str = "application/json"
+    limited: LimitedKind | None = None
 
 
 def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
@@ -55,8 +57,10 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
+        ratelimits.by_address(operation.limited)
         if operation.guarded:
             arguments["caller"] = guards.caller()
+            ratelimits.by_user(operation.limited, arguments["caller"].user.id)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
         return bodies.write(view(**arguments), operation.status)

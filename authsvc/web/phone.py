@@ -66,7 +66,7 @@ def _look_up(route: Route) -> View:
 
 
 def _add_contract(contract: Contract, route: Route) -> None:
-    operation = Operation(contract, route.summary, route.answer, fields=route.fields, tag="phone")
+    operation = Operation(contract, route.summary, route.answer, fields=route.fields, tag="phone", limited="phone")
     add(phone, route.method, route.rule, operation, _look_up(route))
 
 
@@ -86,6 +86,7 @@ add(
         fields=PhoneFields(),
         guarded=True,
         tag="phone",
+        limited="phone",
     ),
     _bind,
 )

@@ -58,7 +58,7 @@ def _own_qrcode(route: Route) -> View:
 
 
 def _add_contract(contract: Contract, route: Route) -> None:
-    operation = Operation(contract, route.summary, route.answer, guarded=True, tag="qrcode")
+    operation = Operation(contract, route.summary, route.answer, guarded=True, tag="qrcode", limited="qrcode")
     add(qrcode, route.method, route.rule, operation, _own_qrcode(route))
 
 
@@ -82,7 +82,7 @@ def _order(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _add(method: str, view: View, summary: str, **options: Any) -> None:
-    operation = Operation(NATIVE, summary, PICTURE_ANSWER, guarded=True, tag="qrcode", **options)
+    operation = Operation(NATIVE, summary, PICTURE_ANSWER, guarded=True, tag="qrcode", limited="qrcode", **options)
     add(qrcode, method, "/api/v1/me/invite/qrcode", operation, view)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from authsvc.config import WECHAT_API, BadSettings, Settings
-from authsvc.settingsource import ALIASES
+from authsvc.config.source import ALIASES
 from tests.harness.service import ROOT
 
 APPID, OTHER_APPID = "wx4f4bc4dec97d474b", "wx51a051a000000001"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authsvc.config import BadSettings, Settings
-from authsvc.settingsource import ALIASES, Source
+from authsvc.config.source import ALIASES, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 # Given by libraries and by the shell rather than by us.

@@ -4,8 +4,8 @@ import re
 from typing import cast, get_args
 from urllib.parse import urlsplit
 
+from authsvc.config.source import Source, choice
 from authsvc.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
-from authsvc.settingsource import Source, choice
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*\Z")

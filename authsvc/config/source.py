@@ -1,10 +1,12 @@
 """Where settings are read from: one mapping, with other names that are in use and with files that hold secrets."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import environs
+from dotenv import dotenv_values
 
 # Names that people already have in their environments. The first one found wins.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -18,6 +20,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "WECHAT_MINI_SECRET",
     ),
 }
+
+
+def variables() -> dict[str, str]:
+    """Return what ``.env`` in the working directory says, and over it the environment of the process."""
+    stored = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return {**stored, **os.environ}
 
 
 class Source(environs.Env):

@@ -6,7 +6,6 @@ are mended. Any setting may come from a file named by ``NAME_FILE``.
 
 import base64
 import binascii
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -15,13 +14,21 @@ from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from dotenv import dotenv_values
-
-from authsvc import picturesettings
+from authsvc.config import pictures, rates
+from authsvc.config.source import Source, choice, variables
 from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
-from authsvc.settingsource import Source as _Source
-from authsvc.settingsource import choice as _choice
-from authsvc.types import ExtraClaim, InviteCodeSource, InvitePolicy, MiniProgram, PhoneBudgets, PhonePolicy, TokenApi
+from authsvc.types import (
+    Asker,
+    ExtraClaim,
+    InviteCodeSource,
+    InvitePolicy,
+    LimitedKind,
+    MiniProgram,
+    PhoneBudgets,
+    PhonePolicy,
+    Rate,
+    TokenApi,
+)
 
 WECHAT_API = "https://api.weixin.qq.com"
 
@@ -66,6 +73,8 @@ class Settings:
     refresh_grace: int = 30
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * 86400
+    rate_limits: Mapping[LimitedKind, Mapping[Asker, Rate]] = field(default_factory=dict)
+    workers: int = 1
     invites: InvitePolicy = field(default_factory=InvitePolicy)
     # What codes are like; their scene comes with each.
     wxa_code: WxaCode = field(default_factory=lambda: WxaCode(scene="-"))
@@ -83,7 +92,7 @@ class Settings:
         Without ``environ``, the process environment is read, over the ``.env`` file of the working directory:
         the same under gunicorn, ``flask run`` and the command line.
         """
-        source = _Source(_environment() if environ is None else environ)
+        source = Source(variables() if environ is None else environ)
         settings = _read(source)
         if source.problems or settings is None:
             raise BadSettings("\n".join(source.problems))
@@ -116,12 +125,7 @@ def _split(url: str) -> SplitResult:
         return SplitResult("", "", "", "", "")
 
 
-def _environment() -> dict[str, str]:
-    stored = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return {**stored, **os.environ}
-
-
-def _read(source: _Source) -> Settings | None:
+def _read(source: Source) -> Settings | None:
     instance = Path(source.text("INSTANCE_PATH", "instance") or "instance").absolute()
     apps = _apps(source)
     base_url = _public_base_url(source)
@@ -139,7 +143,7 @@ def _read(source: _Source) -> Settings | None:
         "wx_proxy": source.text("WX_PROXY"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
         "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),
-        "wx_token_api": _choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
+        "wx_token_api": choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
         "redis_url": _redis_url(source),
         "phone_budgets": PhoneBudgets(
             per_user=source.number("PHONE_DAILY_PER_USER", 5, 0, 10**6),
@@ -148,15 +152,17 @@ def _read(source: _Source) -> Settings | None:
         ),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
-        "phone_account": _choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
+        "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
         "invites": _invites(source),
-        "wxa_code": picturesettings.wxa_code(source),
-        "picture_limits": picturesettings.limits(source),
-        "bucket": picturesettings.bucket(source),
+        "wxa_code": pictures.wxa_code(source),
+        "picture_limits": pictures.limits(source),
+        "bucket": pictures.bucket(source),
+        "rate_limits": rates.limits(source),
+        "workers": source.number("WEB_CONCURRENCY", 1, 1, 10_000),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
-        "log_level": _choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-        "log_format": _choice(source, "LOG_FORMAT", "json", ("json", "text")),
+        "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        "log_format": choice(source, "LOG_FORMAT", "json", ("json", "text")),
     }
     source.gather()
     if source.problems or base_url is None:
@@ -165,7 +171,7 @@ def _read(source: _Source) -> Settings | None:
     return Settings(apps=apps, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
 
 
-def _invites(source: _Source) -> InvitePolicy:
+def _invites(source: Source) -> InvitePolicy:
     prefix = source.text("INVITE_CODE_PREFIX") or ""
     length = source.number("INVITE_CODE_LENGTH", 12, 8, 20)
     if not _INVITE_PREFIX.match(prefix):
@@ -177,11 +183,11 @@ def _invites(source: _Source) -> InvitePolicy:
         length=length,
         max_uses=source.number("INVITE_CODE_USES", 0, 0, 10**9),
         days=source.number("INVITE_CODE_DAYS", 0, 0, 36500),
-        source=cast(InviteCodeSource, _choice(source, "INVITE_CODE_SOURCE", "new", get_args(InviteCodeSource))),
+        source=cast(InviteCodeSource, choice(source, "INVITE_CODE_SOURCE", "new", get_args(InviteCodeSource))),
     )
 
 
-def _apps(source: _Source) -> tuple[MiniProgram, ...]:
+def _apps(source: Source) -> tuple[MiniProgram, ...]:
     """The default app first: WX_APPID, or the first of WX_APPS_FILE."""
     apps: list[MiniProgram] = []
     appid, path = source.text("WX_APPID"), source.text("WX_APPS_FILE")
@@ -197,7 +203,7 @@ def _apps(source: _Source) -> tuple[MiniProgram, ...]:
     return tuple(apps)
 
 
-def _apps_from_file(source: _Source, path: str) -> list[MiniProgram]:
+def _apps_from_file(source: Source, path: str) -> list[MiniProgram]:
     try:
         entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("app", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
@@ -215,7 +221,7 @@ def _apps_from_file(source: _Source, path: str) -> list[MiniProgram]:
     return apps
 
 
-def _file_text(source: _Source, place: str, path: str | None) -> str | None:
+def _file_text(source: Source, place: str, path: str | None) -> str | None:
     if path is None:
         return None
     try:
@@ -226,7 +232,7 @@ def _file_text(source: _Source, place: str, path: str | None) -> str | None:
 
 
 def _app(
-    source: _Source,
+    source: Source,
     appid_name: str,
     secret_name: str,
     appid: str | None,
@@ -250,7 +256,7 @@ def _app(
     return [MiniProgram(appid, secret, audience or appid)]
 
 
-def _public_base_url(source: _Source) -> str | None:
+def _public_base_url(source: Source) -> str | None:
     value = source.text("PUBLIC_BASE_URL")
     if value is None:
         source.problems.append("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
@@ -261,7 +267,7 @@ def _public_base_url(source: _Source) -> str | None:
     return value.rstrip("/")
 
 
-def _api_base(source: _Source) -> str:
+def _api_base(source: Source) -> str:
     value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
     parts = _split(value)
     encrypted = parts.scheme == "https" and parts.hostname
@@ -271,7 +277,7 @@ def _api_base(source: _Source) -> str:
     return value.rstrip("/")
 
 
-def _database_url(source: _Source, instance: Path) -> str:
+def _database_url(source: Source, instance: Path) -> str:
     value = source.text("DATABASE_URL") or f"sqlite:///{instance / 'authsvc.db'}"
     # Platforms hand out mysql://; our driver is PyMySQL.
     value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
@@ -280,7 +286,7 @@ def _database_url(source: _Source, instance: Path) -> str:
     return value
 
 
-def _redis_url(source: _Source) -> str | None:
+def _redis_url(source: Source) -> str | None:
     value = source.text("REDIS_URL")
     if value is None:
         return None
@@ -289,7 +295,7 @@ def _redis_url(source: _Source) -> str | None:
     return value
 
 
-def _secret_keys(source: _Source) -> tuple[bytes, ...]:
+def _secret_keys(source: Source) -> tuple[bytes, ...]:
     """Comma-separated base64url keys of 32 bytes; the first one seals, all of them open."""
     value = source.text("SECRET_KEYS")
     if value is None:
@@ -313,7 +319,7 @@ def _decode_key(text: str) -> bytes | None:
     return key if len(key) == _SECRET_KEY_BYTES else None
 
 
-def _extra_claims(source: _Source) -> tuple[ExtraClaim, ...]:
+def _extra_claims(source: Source) -> tuple[ExtraClaim, ...]:
     names = tuple(name.strip() for name in (source.text("JWT_EXTRA_CLAIMS") or "").split(",") if name.strip())
     if unknown := set(names) - {"openid", "nickname"}:
         source.problems.append(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")

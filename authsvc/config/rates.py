@@ -1,0 +1,36 @@
+"""The settings of rate limits."""
+
+import re
+from collections.abc import Mapping
+from typing import cast
+
+from authsvc.config.source import Source
+from authsvc.types import Asker, LimitedKind, Rate
+
+# How often one address (IPv6: its /64), mini program or user may ask. Addresses of carriers hold many people.
+_DEFAULTS: dict[LimitedKind, str] = {
+    "login": "address 600/minute",
+    "refresh": "address 1200/minute",
+    "phone": "address 300/minute, user 60/minute",
+    "invite": "address 60/minute",
+    "qrcode": "address 300/minute, user 30/minute",
+    "signin": "address 60/minute",
+}
+_RATE = re.compile(r"(address|app|user) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def limits(source: Source) -> dict[LimitedKind, Mapping[Asker, Rate]]:
+    """Return the limits of each kind of route."""
+    return {kind: _rates(source, f"RATE_LIMIT_{kind.upper()}", default) for kind, default in _DEFAULTS.items()}
+
+
+def _rates(source: Source, name: str, default: str) -> dict[Asker, Rate]:
+    """Read a list such as ``address 600/minute, user 20/minute``; ``off`` is none."""
+    text = source.text(name, default) or ""
+    if text.strip() == "off":
+        return {}
+    matches = [_RATE.match(part.strip()) for part in text.split(",")]
+    if None in matches:
+        source.problems.append(f"{name} is neither off nor a list such as: address 600/minute, user 20/minute")
+    return {cast(Asker, found[1]): Rate(int(found[2]), _SECONDS[found[3]]) for found in matches if found}
