@@ -46,6 +46,22 @@ def ready_node(folder: Path = FOLDER) -> str:
     return node
 
 
+def large_packages(name: str) -> Path:
+    """Return a folder of tests/node whose packages are too many for every run: installed by hand, and in CI."""
+    folder = FOLDER / name
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    if all(_version(folder / "node_modules" / package) == version for package, version in wanted.items()):
+        return folder
+    plain_node()
+    command = ["npm", "install", "--ignore-scripts", "--no-package-lock"]
+    if not REQUIRED:
+        pytest.skip(f"skipped: not installed ({' '.join(command)} in {folder.relative_to(ROOT)})")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0:
+        _unable(f"{' '.join(command)} failed in {folder.relative_to(ROOT)}: {done.stderr[-300:]}")
+    return folder
+
+
 # What node:test has to say goes to stderr: stdout is for JSON.
 _REPORT = ("--test-reporter=spec", "--test-reporter-destination=stderr")
 

@@ -18,10 +18,12 @@ const MOVED_DATE = `((clock) => {
 
 /**
  * Start a mini program: nothing is loaded yet. Quitting the app is forgetting what this returns. `twin`, {file, text,
- * by}, spoils a module, so that tests can be seen to fail.
+ * by}, spoils a module, so that tests can be seen to fail; `replaced` gives the exports of some files.
  */
-export function launch(root, phone, { ahead = 0, globals = {}, twin } = {}) {
-  const modules = new Map();
+export function launch(root, phone, { ahead = 0, globals = {}, twin, replaced = {} } = {}) {
+  const modules = new Map(
+    Object.entries(replaced).map(([file, exports]) => [path.resolve(root, file), { exports }]),
+  );
   const timers = new Map();
   const program = {
     ahead,
@@ -70,6 +72,59 @@ export function launch(root, phone, { ahead = 0, globals = {}, twin } = {}) {
     return modules.get(file).exports;
   }
   return program;
+}
+
+/**
+ * Open a whole mini program, as WeChat does with `query`: app.js, then its first page or `path`. `pages` is the stack,
+ * the shown one last; a page has its data, its handlers, and `loaded`, what its onLoad returned. WXML is not drawn.
+ */
+export async function open(root, phone, { path: first, query = {}, ...options } = {}) {
+  const pages = [];
+  const defined = {};
+  let app;
+  const globals = {
+    App: (definition) => void (app = definition),
+    Page: (definition) => void (defined.page = definition),
+    getApp: () => app,
+    getCurrentPages: () => [...pages],
+  };
+  const program = launch(root, phone, { ...options, globals });
+  const definitions = new Map();
+
+  function definitionOf(route) {
+    if (!definitions.has(route)) {
+      program.require(route);
+      definitions.set(route, defined.page);
+    }
+    return definitions.get(route);
+  }
+
+  function push(url) {
+    const [route, text = ""] = url.replace(/^\//, "").split("?");
+    const definition = definitionOf(route);
+    const page = Object.assign(Object.create(null), definition, { route, data: plain(definition.data) });
+    page.setData = (changes) => Object.assign(page.data, plain(changes));
+    pages.push(page);
+    // Queries reach onLoad undecoded.
+    page.loaded = page.onLoad?.(Object.fromEntries(text.split("&").filter(Boolean).map((pair) => pair.split(/=(.*)/))));
+    return page;
+  }
+
+  const close = (number) => pages.splice(pages.length - number, number).forEach((page) => page.onUnload?.());
+  Object.assign(phone.wx, {
+    navigateTo: async ({ url }) => void push(url),
+    navigateBack: async ({ delta = 1 } = {}) => close(Math.min(delta, pages.length - 1)),
+    reLaunch: async ({ url }) => {
+      close(pages.length);
+      push(url);
+    },
+  });
+
+  const manifest = JSON.parse(readFileSync(path.join(root, "app.json"), "utf8"));
+  program.require("app");
+  app.onLaunch?.({ path: first ?? manifest.pages[0], query });
+  push(`${first ?? manifest.pages[0]}?${new URLSearchParams(query)}`);
+  return Object.assign(program, { pages, manifest, open: push, shown: () => pages.at(-1) });
 }
 
 /** What comes from a program's context, as an object of ours that deepEqual can compare. */

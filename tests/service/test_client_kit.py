@@ -31,6 +31,11 @@ def test_the_kit_keeps_its_promises(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("simulator")
+def test_the_demo_does_what_a_person_expects(stage: Stage) -> None:
+    stage.play("demo.test.js")
+
+
+@pytest.mark.usefixtures("simulator")
 def test_a_kit_that_refreshes_whenever_asked_fails(stage: Stage) -> None:
     twin = {"file": "life.js", "text": "if (!flights[name])", "by": "if (true)"}
     with pytest.raises(AssertionError, match="✖ fifty requests meet an expired token at once"):
@@ -67,6 +72,60 @@ def test_the_npm_package_holds_the_kit_and_depends_on_nothing(figures: Callable[
     sources = [file.read_bytes() for file in sorted(KIT.glob("*.js"))]
     squeezed = len(gzip.compress(b"".join(sources)))
     figures(f"client kit: {sum(map(len, sources)):,} bytes of JavaScript with its comments, {squeezed:,} gzipped")
+
+
+@pytest.fixture(scope="module")
+def wechat_tools() -> Path:
+    """WeChat's npm builder and compilers: a thousand packages, so installed by hand, and in CI."""
+    return node.large_packages("wechat")
+
+
+def compiled(tools: Path, project: Path, consumer: Path) -> subprocess.CompletedProcess[str]:
+    """Run WeChat's tools over a project, and over an empty folder that is to consume the kit."""
+    consumer.mkdir()
+    npm = [str(shutil.which("npm")), "pack", "--silent", "--ignore-scripts", f"--pack-destination={consumer}"]
+    tgz = subprocess.run(npm, cwd=PACKAGE, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    given = {"project": str(project), "consumer": str(consumer), "tgz": str(consumer / tgz)}
+    return subprocess.run(
+        [node.plain_node(), "compile.js"],
+        cwd=tools,
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_wechats_own_tools_take_the_demo_and_the_package(
+    wechat_tools: Path, tmp_path: Path, figures: Callable[[str], None]
+) -> None:
+    done = compiled(wechat_tools, PACKAGE, tmp_path / "consumer")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    pages = json.loads((PACKAGE / "demo" / "app.json").read_text())["pages"]
+    assert {f"{page}.js" for page in pages} | {"app.js", "authsvc/auth.js"} <= set(found["compiled"])
+    assert {file.name for file in KIT.glob("*.js")} <= set(found["npm"])
+    figures(f"WeChat's compiler: {len(found['compiled'])} files of the demo, {len(found['npm'])} of the npm package")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "by", "said"),
+    [
+        ("pages/login/login.wxml", "</view>", "</button>", "login.wxml"),
+        ("app.json", "pages/login/login", "pages/login/missing", "pages/login/missing"),
+    ],
+)
+def test_wechats_own_tools_refuse_a_demo_that_is_broken(
+    wechat_tools: Path, tmp_path: Path, file: str, text: str, by: str, said: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(PACKAGE, project, ignore=shutil.ignore_patterns("node_modules"))
+    broken = project / "demo" / file
+    broken.write_text(broken.read_text().replace(text, by, 1))
+    done = compiled(wechat_tools, project, tmp_path / "consumer")
+    assert done.returncode == 1
+    assert said in done.stderr
 
 
 def in_package(program: str, *arguments: str) -> None:

@@ -56,6 +56,7 @@ function fromAnswer(answer) {
     action: isNative ? body.action : actionOf(status),
     retryAfter: seconds > 0 ? seconds : undefined,
     requestId: body.request_id,
+    fields: isNative ? body.fields : undefined,
   });
 }
 

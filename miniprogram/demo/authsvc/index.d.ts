@@ -141,6 +141,8 @@ export class AuthError extends Error {
   retryAfter?: number;
   /** With `login_required`: why. */
   reason?: LoginReason;
+  /** Reason per field, where fields of the request are to blame. */
+  fields?: Record<string, string>;
   /** Of authsvc's log line. */
   requestId?: string;
 }
