@@ -37,6 +37,7 @@ from authsvc.services.qrcodes import QrCodes
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
+from authsvc.services.scansignins import ScanSignIns
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
@@ -62,6 +63,8 @@ from authsvc.web.people import people
 from authsvc.web.phone import phone
 from authsvc.web.qrcode import qrcode
 from authsvc.web.ratelimits import RateLimits
+from authsvc.web.scansignins import scan_sign_ins
+from authsvc.web.signin import signin
 from authsvc.web.wellknown import wellknown
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
@@ -89,6 +92,8 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     checker.install(app)
     app.extensions["authsvc-tokens"] = checker
     app.extensions["authsvc-metadata"] = _metadata(settings)
+    app.extensions["authsvc-sign-in-origins"] = settings.scan_sign_in_origins
+    app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
     app.extensions["authsvc"] = _services(settings, database, keys, clock)
     app.extensions[ratelimits.EXTENSION] = RateLimits(
         settings.rate_limits, redis_url=settings.redis_url, workers=settings.workers
@@ -97,7 +102,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     access.install(app, settings.trusted_proxies)
     metering.install(app)
     web_errors.install(app)
-    for blueprint in (auth, people, phone, qrcode, wellknown, ops, internal):
+    for blueprint in (auth, people, phone, qrcode, scan_sign_ins, signin, wellknown, ops, internal):
         app.register_blueprint(blueprint)
     return app
 
@@ -202,6 +207,21 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         audit=audit,
         clock=clock,
     )
+    scan_sign_ins = (
+        None
+        if settings.scan_sign_in_page is None
+        else ScanSignIns(
+            apps=apps,
+            database=database,
+            qrcodes=qrcodes,
+            page=settings.scan_sign_in_page,
+            hashes=KeyedHash(secret_keys, "scan sign-ins"),
+            tokens=tokens,
+            audit=audit,
+            policy=native,
+            clock=clock,
+        )
+    )
     return Services(
         apps=apps,
         login=login,
@@ -223,6 +243,7 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         signing_keys=SigningKeys(
             keys, database, audit, clock, max_age=settings.jwks_max_age, longest_token=longest_token_seconds()
         ),
+        scan_sign_ins=scan_sign_ins,
     )
 
 

@@ -154,6 +154,15 @@ class TicketInvalid(AuthSvcError):
     action: ClassVar[Action] = "relogin"
 
 
+class ScanTicketInvalid(AuthSvcError):
+    """The ticket of a scanned code is unknown, expired, decided on, or another phone's: all look alike."""
+
+    error = "scan_ticket_invalid"
+    zh = "二维码已失效，请在网页上更换二维码后重新扫码"
+    en = "This code is no longer valid; get a new one on the page and scan it"
+    action: ClassVar[Action] = "fix_request"
+
+
 class Conflict(AuthSvcError):
     """What was asked for belongs to somebody else, or may not be given up."""
 

@@ -16,6 +16,7 @@ Asker = Literal["address", "app", "user"]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
 InviteCodeSource = Literal["new", "pool"]
+ScanState = Literal["pending", "scanned", "approved", "refused"]
 
 
 @dataclass(frozen=True, slots=True)

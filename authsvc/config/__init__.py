@@ -35,6 +35,8 @@ WECHAT_API = "https://api.weixin.qq.com"
 _APPID = re.compile(r"wx[0-9a-f]{16}\Z")
 _AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
+# https, or http on this machine; without the port that the scheme has anyway.
+_ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _SECRET_KEY_BYTES = 32
 _INVITE_PREFIX = re.compile(r"[A-Za-z0-9_-]*\Z")
 _INVITE_CHARS = 20
@@ -80,6 +82,8 @@ class Settings:
     wxa_code: WxaCode = field(default_factory=lambda: WxaCode(scene="-"))
     picture_limits: PictureLimits = field(default_factory=PictureLimits)
     bucket: BucketPlace | None = None
+    scan_sign_in_page: str | None = None
+    scan_sign_in_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
     log_format: str = "json"
     # (setting, the other name it was read from): said in the log once there is one.
@@ -161,6 +165,8 @@ def _read(source: Source) -> Settings | None:
         "rate_limits": rates.limits(source),
         "workers": source.number("WEB_CONCURRENCY", 1, 1, 10_000),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
+        "scan_sign_in_page": pictures.page(source, "SCAN_SIGN_IN_PAGE"),
+        "scan_sign_in_origins": _origins(source, "SCAN_SIGN_IN_ORIGINS"),
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "json", ("json", "text")),
     }
@@ -324,3 +330,11 @@ def _extra_claims(source: Source) -> tuple[ExtraClaim, ...]:
     if unknown := set(names) - {"openid", "nickname"}:
         source.problems.append(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
     return cast(tuple[ExtraClaim, ...], names)
+
+
+def _origins(source: Source, name: str) -> tuple[str, ...]:
+    """Web origins as browsers write them."""
+    found = tuple(filter(None, map(str.strip, (source.text(name) or "").split(","))))
+    if not all(map(_ORIGIN.match, found)):
+        source.problems.append(f"{name} holds something else than origins (https://host, without a slash at the end)")
+    return found

@@ -12,6 +12,7 @@ _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*\Z")
 _SWITCH = ("0", "1")
 _DAY = 86400
 _ANY = "-"
+_PAGE_RULE = "must be a page as app.json has it: no slash first, no query"
 
 
 def wxa_code(source: Source) -> WxaCode:
@@ -28,10 +29,18 @@ def wxa_code(source: Source) -> WxaCode:
     )
     faults = code.faults()
     if "page" in faults:
-        source.problems.append("QRCODE_PAGE must be a page as app.json has it: no slash first, no query")
+        source.problems.append(f"QRCODE_PAGE {_PAGE_RULE}")
     if "line_color" in faults:
         source.problems.append("QRCODE_LINE_COLOR must be six lowercase hex digits")
     return code
+
+
+def page(source: Source, name: str) -> str | None:
+    """Return a page of the mini program; None when none is named."""
+    value = source.text(name)
+    if value is not None and "page" in WxaCode(_ANY, value).faults():
+        source.problems.append(f"{name} {_PAGE_RULE}")
+    return value
 
 
 def limits(source: Source) -> PictureLimits:

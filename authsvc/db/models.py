@@ -30,6 +30,7 @@ EXACT_COLUMNS = {
     "code_pictures": ("stem", "ending"),
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
+    "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
 }
 
 # Not Alembic's usual name: another program's migrations may live in the same schema.
@@ -287,3 +288,25 @@ class CodePictureRow(Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_code_pictures_user_id"))
     claimed_until: Mapped[int] = mapped_column(BigInteger)
     asked_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class ScanSignInRow(Base):
+    """A browser that wants to be signed in by a scan: keyed hashes of the code's ticket and the browser's secret."""
+
+    __tablename__ = "scan_sign_ins"
+    __table_args__ = (Index("ix_scan_sign_ins_expires_at", "expires_at"), _TABLE)
+
+    id: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(_exact(64))
+    appid: Mapped[str] = mapped_column(_exact(32))
+    # pending, scanned, approved or refused; whether it has expired, the clock says.
+    state: Mapped[str] = mapped_column(String(16))
+    # What the browser said of itself, and where it asked from: shown for consent.
+    device: Mapped[str] = mapped_column(String(255))
+    address: Mapped[str | None] = mapped_column(String(45))
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    # Until when it may be scanned, decided or, once approved, fetched.
+    expires_at: Mapped[int] = mapped_column(BigInteger)
+    # The session of the phone that scanned: nobody else can decide.
+    session_id: Mapped[str | None] = mapped_column(_exact(32))
+    handed_over_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -16,6 +16,7 @@ from authsvc.services.phones import PhoneService
 from authsvc.services.qrcodes import QrCodes
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
+from authsvc.services.scansignins import ScanSignIns
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
 from authsvc.services.signingkeys import SigningKeys
@@ -44,3 +45,5 @@ class Services:
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys
+    # None while it is off.
+    scan_sign_ins: ScanSignIns | None

@@ -7,7 +7,8 @@ that, on whatever machine.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -98,10 +99,16 @@ class QrCodes:
         """
         app = self._apps.choose(caller.session.appid, None)
         code = self.invite(self._invites.own_code(caller.user.id).code, **look)
-        try:
+        with _page_of_the_settings():
             return self.picture(app, code, caller.user.id)
-        except WxaPageUnknown as error:
-            raise WeChatMisconfigured(str(error), error.errcode, error.errmsg) from None
+
+    def draw_once(self, app: MiniProgram, scene: str, page: str) -> tuple[str, bytes]:
+        """Have WeChat draw a code that is used up by its first use, and keep nothing; return its ending and content.
+
+        Raises WxaCodeUnanswered (try again), WeChatRateLimited, or another WeChatError; the page is the settings'.
+        """
+        with _page_of_the_settings():
+            return self._draw(app, self.code(scene, page=page))
 
     def invite(self, invite_code: str, **look: Any) -> WxaCode:
         """Return what carries an invite code into the page that the settings name."""
@@ -285,6 +292,15 @@ class QrCodes:
 def _surplus(connection: Connection, total: int) -> list[StoredPicture]:
     surplus = rows.count(connection) - total
     return rows.oldest(connection, min(surplus, rows.BATCH)) if surplus > 0 else []
+
+
+@contextmanager
+def _page_of_the_settings() -> Iterator[None]:
+    """A page that WeChat does not know is the operator's to mend, not the caller's."""
+    try:
+        yield
+    except WxaPageUnknown as error:
+        raise WeChatMisconfigured(str(error), error.errcode, error.errmsg) from None
 
 
 def _refuse_malformed(code: WxaCode) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import decryptfailures, loginattempts, sessions, tickets
+from authsvc.db import decryptfailures, loginattempts, scansignins, sessions, tickets
 from authsvc.db.database import Database
 
 # Longer than any LOGIN_RETRY_WINDOW.
@@ -14,6 +14,8 @@ _ATTEMPT_SECONDS = 3600
 _SESSION_SECONDS = 31 * 86400
 # WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
 _FAILURE_SECONDS = 31 * 86400
+# Until then a page that comes late learns that it is late, and not that nobody knows it.
+_SCAN_SECONDS = 3600
 
 _Delete = Callable[[Connection, int], int]
 
@@ -26,13 +28,14 @@ class RetentionService:
         self._clock = clock
 
     def purge(self) -> dict[str, int]:
-        """Delete old login attempts, tickets, sessions and failure counts; return how many rows of each kind."""
+        """Delete old login attempts, tickets, sessions, failure counts and scans; return how many rows of each kind."""
         now = int(self._clock.now())
         return {
             "login attempts": self._delete(loginattempts.delete_started, now - _ATTEMPT_SECONDS),
             "used tickets": self._delete(tickets.delete_expired, now),
             "ended sessions": self._delete(sessions.delete_ended, now - _SESSION_SECONDS),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
+            "scan sign-ins": self._delete(scansignins.delete_expired, now - _SCAN_SECONDS),
         }
 
     def _delete(self, delete: _Delete, before: int) -> int:

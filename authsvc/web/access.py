@@ -42,6 +42,16 @@ def client_network() -> str | None:
     return None if address is None else subscriber(address)
 
 
+def user_agent() -> str:
+    """Return what the client says it is; empty when it says nothing."""
+    return request.headers.get("User-Agent", "")
+
+
+def prefers_english() -> bool:
+    """Tell whether this client wants English; Chinese is the default."""
+    return request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh") == "en"
+
+
 def install(app: Flask, trusted_proxies: int) -> None:
     """Give every answer its request id, and headers that keep tokens out of caches and sniffers.
 

@@ -10,7 +10,7 @@ from authsvc.errors import InvalidRequest
 from authsvc.services.sessions import Scope
 from authsvc.types import Caller, LimitedKind, LoginCommand, Session, TokenPolicy
 from authsvc.web import guards, ratelimits
-from authsvc.web.access import client_address, services
+from authsvc.web.access import client_address, services, user_agent
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE, TOKENS_ANSWER, NativeRefresh, envelope, enveloped, tokens_view
 from authsvc.web.contracts.shape import Contract, Route, Use
@@ -31,7 +31,7 @@ def _login(route: Route) -> View:
             referer=request.headers.get("Referer"),
             idempotency_key=_idempotency_key(),
             address=client_address(),
-            device=_device(),
+            device=user_agent(),
         )
         ratelimits.by_app("login", services().apps.choose(command.appid, command.referer).appid)
         return route.render(services().login.log_in(command))
@@ -42,7 +42,7 @@ def _login(route: Route) -> View:
 def _register(route: Route) -> View:
     def register(body: dict[str, Any]) -> Mapping[str, Any]:
         arguments = route.parse(body)
-        return route.render(services().registration.register(**arguments, policy=_policy(route), device=_device()))
+        return route.render(services().registration.register(**arguments, policy=_policy(route), device=user_agent()))
 
     return register
 
@@ -116,10 +116,6 @@ def _idempotency_key() -> str | None:
     if key is not None and not IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("header", fields={"Idempotency-Key": ["malformed"]})
     return key
-
-
-def _device() -> str:
-    return request.headers.get("User-Agent", "")
 
 
 for _contract in CONTRACTS:

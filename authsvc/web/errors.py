@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from authsvc import errors as e
 from authsvc.web import bodies
-from authsvc.web.access import request_id
+from authsvc.web.access import prefers_english, request_id
 from authsvc.web.contracts import for_path
 from authsvc.web.contracts.shape import Contract, Problem
 from authsvc.web.operations import operation_of
@@ -30,6 +30,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.NotPermitted: 403,
     e.DataRejected: 400,
     e.TicketInvalid: 400,
+    e.ScanTicketInvalid: 400,
     e.Conflict: 409,
     e.NotFound: 404,
     e.PictureRejected: 400,
@@ -109,18 +110,14 @@ def _ours(error: HTTPException) -> e.AuthSvcError:
     return e.MalformedBody(type(error).__name__) if (error.code or 500) < 500 else e.InternalError()
 
 
-def _prefers_english() -> bool:
-    return request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh") == "en"
-
-
 def _sentence(error: e.AuthSvcError) -> str:
-    return error.en if _prefers_english() else error.zh
+    return error.en if prefers_english() else error.zh
 
 
 def _reasons(error: e.AuthSvcError) -> dict[str, str]:
     if not isinstance(error, e.InvalidRequest):
         return {}
-    language = 1 if _prefers_english() else 0
+    language = 1 if prefers_english() else 0
     return {
         name: ", ".join(REASONS.get(reason, REASONS["malformed"])[language] for reason in reasons)
         for name, reasons in error.fields.items()

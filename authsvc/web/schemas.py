@@ -41,6 +41,9 @@ TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
 SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
 SCOPE = re.compile(r"(?:local|others|global)\Z")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
+# A keyed hash, and 16 random bytes as base64url.
+SCAN_ID = re.compile(r"[0-9a-f]{64}\Z")
+SCAN_TICKET = re.compile(r"[A-Za-z0-9_-]{22}\Z")
 _BLOCK = 16
 
 

@@ -80,6 +80,7 @@ class Service:
             "LOG_LEVEL": "DEBUG",
             # Many services at once share one MariaDB, which takes 151 connections by default.
             "DATABASE_POOL_SIZE": "8",
+            "SCAN_SIGN_IN_PAGE": "pages/scan/scan",
             **settings,
         }
 
@@ -135,6 +136,10 @@ class Service:
         answer = self._http.request(method, self.url + path, headers=headers, timeout=timeout, **options)
         self.keep(answer.headers, answer.content)
         return answer
+
+    def forget_cookies(self) -> None:
+        """As a browser that has never been here."""
+        self._http.cookies.clear()
 
     def login(self, code: str, **options: Any) -> requests.Response:
         """Sign in by the native contract."""
@@ -228,6 +233,8 @@ def _tokens(content: bytes) -> list[str]:
         data = json.loads(content)
     except ValueError:
         return []
-    places = [data, data.get("data")] if isinstance(data, dict) else []
+    inner = data.get("data") if isinstance(data, dict) else None
+    # Where a call does more than signing in, the tokens are one member of what it answers.
+    places = [data, inner, inner.get("tokens") if isinstance(inner, dict) else None]
     names = ("token", "access_token", "refresh_token")
     return [place[name] for place in places if isinstance(place, dict) for name in names if place.get(name)]

@@ -20,6 +20,7 @@ from PIL import Image
 from authsvc.sealing import Sealer
 from tests.conftest import APPID
 from tests.harness import signedin
+from tests.harness.scanning import ROUTE
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -145,6 +146,11 @@ PLACES: dict[str, Place] = {
     "POST /api/v1/me/identities": Place(_link, ACCESS),
     "DELETE /api/v1/me/identities/{link_id}": _guarded("DELETE", "/api/v1/me/identities/999999999", 404),
     "POST /api/v1/me/close": _guarded("POST", "/api/v1/me/close"),
+    # Let in, but there is no such code.
+    **{
+        f"POST {ROUTE}/{step}": _guarded("POST", f"{ROUTE}/{step}", 400, json={"ticket": "A" * 22})
+        for step in ("scan", "approve", "refuse")
+    },
     "GET /api/v1/user/profile": _guarded("GET", "/api/v1/user/profile"),
     "POST /api/v1/auth/logout": _guarded("POST", "/api/v1/auth/logout"),
     "GET /member/refreshToken": _guarded("GET", "/member/refreshToken"),

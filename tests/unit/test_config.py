@@ -46,6 +46,20 @@ def test_four_settings_are_enough() -> None:
     assert (read.access_token_lifetime, read.watermark_max_age, read.login_retry_window) == (900, 300, 60)
 
 
+def test_scan_to_sign_in_is_off_until_a_page_is_named() -> None:
+    assert (settings().scan_sign_in_page, settings().scan_sign_in_origins) == (None, ())
+    read = settings(
+        SCAN_SIGN_IN_PAGE="pages/scan/scan",
+        SCAN_SIGN_IN_ORIGINS="https://www.example.test, https://shop.example.test:8443,http://localhost:3000",
+    )
+    assert read.scan_sign_in_page == "pages/scan/scan"
+    assert read.scan_sign_in_origins == (
+        "https://www.example.test",
+        "https://shop.example.test:8443",
+        "http://localhost:3000",
+    )
+
+
 def test_everything_that_is_missing_is_said_at_once() -> None:
     said = problems({})
     assert [line.split()[0] for line in said] == ["WX_APPID", "WX_SECRET", "PUBLIC_BASE_URL", "SECRET_KEYS"]
@@ -111,6 +125,20 @@ WRONG = {
     "WX_MAX_IN_FLIGHT": ["0", "-1", "x"],
     "WATERMARK_MAX_AGE": ["0", "-1", "1000000001", "5 min"],
     "LOGIN_RETRY_WINDOW": ["-1", "301", "off"],
+    "SCAN_SIGN_IN_PAGE": ["/pages/scan/scan", "pages/scan/scan?x=1", "页面/扫码", "pages/scan/scan\n"],
+    "SCAN_SIGN_IN_ORIGINS": [
+        "www.example.test",
+        "http://www.example.test",
+        "https://www.example.test/",
+        "https://www.example.test/path",
+        "https://WWW.example.test",
+        "https://user@www.example.test",
+        "https://www.example.test:443",
+        "https://*.example.test",
+        "*",
+        "null",
+        "https://www.example.test https://example.test",
+    ],
     "LOG_LEVEL": ["debug", "TRACE", "10"],
     "LOG_FORMAT": ["JSON", "xml"],
     "JWT_AUDIENCE": ["with blank", "é", "x" * 201],

@@ -24,6 +24,13 @@ def failure(name: str, at: int) -> str:
     return f"INSERT INTO decrypt_failures (key_hash, failures, failed_at) VALUES ('{name}', 5, {at})"
 
 
+def scan(name: str, expires_at: int) -> str:
+    return (
+        "INSERT INTO scan_sign_ins (id, browser_hash, appid, state, device, created_at, expires_at)"
+        f" VALUES ('{name}', '', 'wx', 'pending', '', 0, {expires_at})"
+    )
+
+
 def session(name: str, *, idle: int = 2**40, absolute: int = 2**40, revoked: int | None = None) -> str:
     return (
         "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at, rotated_at,"
@@ -53,19 +60,27 @@ def test_each_kind_goes_when_its_time_is_over(
         *(attempt("kept", now - HOUR), attempt("gone", now - HOUR - 1)),
         *(ticket("kept", now), ticket("gone", now - 1)),
         *(failure("kept", now - 31 * DAY), failure("gone", now - 31 * DAY - 1)),
+        *(scan("kept", now - HOUR), scan("gone", now - HOUR - 1)),
         *(session("live"), session("just ended", revoked=now), session("month old", revoked=now - 31 * DAY)),
         session("revoked long ago", revoked=now - 31 * DAY - 1),
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
     )
     deleted = RetentionService(each_database, clock).purge()
-    assert deleted == {"login attempts": 1, "used tickets": 1, "ended sessions": 3, "decrypt failures": 1}
+    assert deleted == {
+        "login attempts": 1,
+        "used tickets": 1,
+        "ended sessions": 3,
+        "decrypt failures": 1,
+        "scan sign-ins": 1,
+    }
     left = rows(
         each_database,
         "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
-        " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions ORDER BY 1",
+        " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
+        " UNION ALL SELECT id FROM scan_sign_ins ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", "kept", "kept", "kept", "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", "kept", "kept", "kept", "kept", "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 
