@@ -26,6 +26,7 @@ from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.conflicts import Conflicts
 from authsvc.services.health import HealthService
+from authsvc.services.inviterules import InviteRules
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
 from authsvc.services.loginattempts import LoginAttempts
@@ -58,6 +59,7 @@ from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
 from authsvc.web.contracts import longest_token_seconds
 from authsvc.web.internal import internal
+from authsvc.web.invites import invites
 from authsvc.web.ops import ops
 from authsvc.web.people import people
 from authsvc.web.phone import phone
@@ -102,7 +104,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     access.install(app, settings.trusted_proxies)
     metering.install(app)
     web_errors.install(app)
-    for blueprint in (auth, people, phone, qrcode, scan_sign_ins, signin, wellknown, ops, internal):
+    for blueprint in (auth, people, phone, invites, qrcode, scan_sign_ins, signin, wellknown, ops, internal):
         app.register_blueprint(blueprint)
     return app
 
@@ -141,7 +143,7 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
     tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
     session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
     audit = AuditLog(KeyedHash(secret_keys, "audit"))
-    accounts = AccountRules(settings.phone_account, audit)
+    accounts = AccountRules(settings.phone_account, InviteRules(settings.registration), audit)
     access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
     invites = InviteService(database, settings.invites, clock)
     qrcodes = QrCodes(

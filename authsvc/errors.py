@@ -163,6 +163,56 @@ class ScanTicketInvalid(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class InviteRequired(AuthSvcError):
+    """Only people with a good invite code may register here, and none came along."""
+
+    error = "invite_required"
+    zh = "注册需要邀请码"
+    en = "Registering takes an invite code"
+    action: ClassVar[Action] = "fix_request"
+
+
+class InviteUnknown(InviteRequired):
+    """There is no such invite code; case counts."""
+
+    error = "invite_unknown"
+    zh = "邀请码不存在，请检查后重试"
+    en = "There is no such invite code"
+
+
+class InviteUsedUp(InviteRequired):
+    """As many people came with this invite code as may."""
+
+    error = "invite_used_up"
+    zh = "邀请码已达使用上限"
+    en = "This invite code is used up"
+
+
+class InviteExpired(InviteRequired):
+    """The invite code was good until lately."""
+
+    error = "invite_expired"
+    zh = "邀请码已过期"
+    en = "This invite code has expired"
+
+
+class InviteDisabled(InviteRequired):
+    """The invite code was taken out of use, or its owner has left."""
+
+    error = "invite_disabled"
+    zh = "邀请码已停用"
+    en = "This invite code is no longer in use"
+
+
+class RegistrationClosed(AuthSvcError):
+    """Nobody new may register; whoever is known signs in as ever."""
+
+    error = "registration_closed"
+    zh = "暂不开放注册"
+    en = "Registration is closed"
+    action: ClassVar[Action] = "contact"
+
+
 class Conflict(AuthSvcError):
     """What was asked for belongs to somebody else, or may not be given up."""
 

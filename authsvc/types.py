@@ -15,6 +15,9 @@ LimitedKind = Literal["login", "refresh", "phone", "invite", "qrcode", "signin"]
 Asker = Literal["address", "app", "user"]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
+# What became of the code that somebody came with.
+InviteStatus = Literal["accepted", "unknown", "own_code", "already_invited", "disabled", "expired", "used_up", "loop"]
+Registration = Literal["open", "invite_only", "closed"]
 InviteCodeSource = Literal["new", "pool"]
 ScanState = Literal["pending", "scanned", "approved", "refused"]
 
@@ -174,6 +177,17 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Who came with a user's codes: how many in all, and some of them, the latest first: (number, seconds UTC).
+
+    The first to come has number 1: that is all there is to say of them.
+    """
+
+    count: int
+    latest: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EncryptedData:
     """``encryptedData`` and ``iv`` as the mini program got them, both base64 text."""
 
@@ -233,6 +247,8 @@ class LoginCommand:
     expects_phone: bool = False
     # What the client merely says of the person.
     claimed: "Profile | None" = None
+    # Whatever text came as invite code.
+    invite_code: str | None = None
     # False where a stranger gets a registration ticket instead of a user.
     registers: bool = True
     # A closed account is to be opened again, within its cooling-off period.
@@ -342,7 +358,10 @@ class VerifiedClaims:
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """What a login gives: who, in which session, with which token. ``opened`` is the decrypted payload, if any."""
+    """What a login gives: who, in which session, with which token.
+
+    ``opened`` is the decrypted payload, if any; ``invite`` what became of the invite code, if one came along.
+    """
 
     user: User
     session: Session
@@ -351,6 +370,7 @@ class LoginResult:
     refresh_token: str = field(default="", repr=False)
     is_new: bool = False
     opened: Mapping[str, Any] | None = field(default=None, repr=False)
+    invite: InviteStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from authsvc.types import (
     PhoneBudgets,
     PhonePolicy,
     Rate,
+    Registration,
     TokenApi,
 )
 
@@ -77,6 +78,7 @@ class Settings:
     account_cooling_off: int = 15 * 86400
     rate_limits: Mapping[LimitedKind, Mapping[Asker, Rate]] = field(default_factory=dict)
     workers: int = 1
+    registration: Registration = "open"
     invites: InvitePolicy = field(default_factory=InvitePolicy)
     # What codes are like; their scene comes with each.
     wxa_code: WxaCode = field(default_factory=lambda: WxaCode(scene="-"))
@@ -158,6 +160,7 @@ def _read(source: Source) -> Settings | None:
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
+        "registration": choice(source, "REGISTRATION", "open", get_args(Registration)),
         "invites": _invites(source),
         "wxa_code": pictures.wxa_code(source),
         "picture_limits": pictures.limits(source),

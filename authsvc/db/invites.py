@@ -30,6 +30,32 @@ _CLAIM = Statement(
     f"UPDATE invite_codes SET owner_id = :owner_id, is_own = 1 WHERE id = (SELECT id FROM invite_codes WHERE {_FREE})",
     mysql=f"UPDATE invite_codes SET owner_id = :owner_id, is_own = 1 WHERE {_FREE}",
 )
+_USE_SQL = "UPDATE invite_codes SET uses = uses + 1 WHERE id = :id AND owner_id {same} :owner_id" + (
+    " AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > :now) AND (max_uses IS NULL OR uses < max_uses)"
+)
+_USE = Statement(_USE_SQL.format(same="IS"), mysql=_USE_SQL.format(same="<=>"))
+_RECORD_USE = Statement(
+    "INSERT INTO invite_uses (invite_code_id, user_id, used_at) VALUES (:invite_code_id, :user_id, :now)"
+)
+_SET_INVITER = Statement("UPDATE users SET invited_by_id = :inviter_id WHERE id = :id")
+_INVITED_AT = Statement("SELECT used_at FROM invite_uses WHERE user_id = :user_id")
+_INVITER_SQL = "SELECT invited_by_id FROM users WHERE id = :id"
+_LOCK_INVITER = Statement(_INVITER_SQL, mysql=f"{_INVITER_SQL} FOR UPDATE")
+_HAS_INVITES = Statement(
+    "SELECT 1 FROM invite_uses WHERE user_id = :user_id UNION ALL SELECT 1 FROM users WHERE invited_by_id = :user_id"
+    " LIMIT 1"
+)
+_CAME_WITH = "FROM invite_uses u JOIN invite_codes c ON c.id = u.invite_code_id WHERE c.owner_id = :owner_id"
+_COUNT_ARRIVALS = Statement(f"SELECT COUNT(*) {_CAME_WITH}")
+_ARRIVALS = Statement(f"SELECT u.used_at {_CAME_WITH} ORDER BY u.id LIMIT :limit OFFSET :offset")
+_NO_LONGER_OWN = Statement("UPDATE invite_codes SET is_own = NULL WHERE owner_id = :owner_id")
+_MOVE = Statement("UPDATE invite_codes SET owner_id = :into WHERE owner_id = :owner_id")
+_RETIRE_ALL = Statement(
+    "UPDATE invite_codes SET owner_id = NULL, is_own = NULL, disabled_at = COALESCE(disabled_at, :now)"
+    " WHERE owner_id = :user_id"
+)
+_FORGET_GUEST = Statement("UPDATE invite_uses SET user_id = NULL WHERE user_id = :user_id")
+_FORGET_INVITER = Statement("UPDATE users SET invited_by_id = NULL WHERE invited_by_id = :user_id")
 
 
 def find(connection: Connection, code: str) -> InviteCode | None:
@@ -62,6 +88,62 @@ def claim_from_pool(connection: Connection, owner_id: int, now: int) -> bool:
     """
     claimed = _CLAIM.run_unless_taken(connection, owner_id=owner_id, now=now)
     return claimed is not None and claimed.rowcount == 1
+
+
+def use(connection: Connection, code: InviteCode, user_id: int, now: int) -> bool:
+    """Record that this user came with the code, and through its owner.
+
+    False when the code is not good any more, has another owner than ``code`` says, or the user came with one before:
+    then the transaction must be undone.
+    """
+    if _USE.run(connection, id=code.id, owner_id=code.owner_id, now=now).rowcount == 0:
+        return False
+    if _RECORD_USE.run_unless_taken(connection, invite_code_id=code.id, user_id=user_id, now=now) is None:
+        return False
+    if code.owner_id is not None:
+        _SET_INVITER.run(connection, id=user_id, inviter_id=code.owner_id)
+    return True
+
+
+def invited_at(connection: Connection, user_id: int) -> int | None:
+    """Return when the user came with somebody's code (seconds UTC), if ever."""
+    found: int | None = _INVITED_AT.run(connection, user_id=user_id).scalar()
+    return found
+
+
+def lock_inviter(connection: Connection, user_id: int) -> int | None:
+    """Return through whom this user came, if anybody; nobody else changes that until the transaction ends."""
+    found: int | None = _LOCK_INVITER.run(connection, id=user_id).scalar()
+    return found
+
+
+def has_invites(connection: Connection, user_id: int) -> bool:
+    """True when the user came with a code, or somebody came through them."""
+    return _HAS_INVITES.run(connection, user_id=user_id).first() is not None
+
+
+def count_arrivals(connection: Connection, owner_id: int) -> int:
+    """Return how many came with the codes of this owner."""
+    return int(_COUNT_ARRIVALS.run(connection, owner_id=owner_id).scalar())
+
+
+def arrivals(connection: Connection, owner_id: int, *, offset: int, limit: int) -> list[int]:
+    """Return when they came (seconds UTC), the first one first."""
+    return [row.used_at for row in _ARRIVALS.run(connection, owner_id=owner_id, offset=offset, limit=limit)]
+
+
+def move_codes(connection: Connection, owner_id: int, into: int) -> None:
+    """Give every code of one user to another, who keeps the own code that they have."""
+    if _MOVE.run_unless_taken(connection, owner_id=owner_id, into=into) is None:
+        _NO_LONGER_OWN.run(connection, owner_id=owner_id)
+        _MOVE.run(connection, owner_id=owner_id, into=into)
+
+
+def forget_user(connection: Connection, user_id: int, now: int) -> None:
+    """Take a user out: their codes are disabled and nobody's; that somebody came stays, but not that it was they."""
+    _RETIRE_ALL.run(connection, user_id=user_id, now=now)
+    _FORGET_GUEST.run(connection, user_id=user_id)
+    _FORGET_INVITER.run(connection, user_id=user_id)
 
 
 def _one(row: Any) -> InviteCode | None:

@@ -17,8 +17,9 @@ from authsvc.db.database import Restart
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
 from authsvc.services.audit import AuditLog
+from authsvc.services.inviterules import InviteRules
 from authsvc.services.merging import is_bare, merge
-from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, User
+from authsvc.types import InviteStatus, MiniProgram, PhoneNumber, PhonePolicy, Profile, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +32,21 @@ class Arrival:
     sealed_key: str | None
     profile: Profile
     phone: PhoneNumber | None = None
+    invite_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """A user, the identity they came with, and whether the user was made just now.
 
-    ``former_avatar`` is the picture address that this login has replaced, if it did.
+    ``invite`` is what became of their invite code, if they brought one; ``former_avatar`` the picture address that
+    this login has replaced, if it did.
     """
 
     user: User
     identity_id: int
     is_new: bool
+    invite: InviteStatus | None = None
     former_avatar: str | None = None
 
 
@@ -57,8 +61,9 @@ def refuse_inactive(user: User) -> None:
 class AccountRules:
     """Applies the rules; ``phone_policy`` says what a verified phone of somebody else means."""
 
-    def __init__(self, phone_policy: PhonePolicy, audit: AuditLog) -> None:
+    def __init__(self, phone_policy: PhonePolicy, invites: InviteRules, audit: AuditLog) -> None:
         self._phone_policy = phone_policy
+        self._invites = invites
         self._audit = audit
 
     def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
@@ -74,12 +79,14 @@ class AccountRules:
         if arrival.phone is not None:
             user = self.bind_phone(connection, user, arrival.phone, now)
         users.record_login(connection, user.id, arrival.profile, now)
-        return _admitted(user, arrival.profile, known.id, is_new=False)
+        invite = self._invites.apply(connection, user, arrival.invite_code, now)
+        return _admitted(user, arrival.profile, known.id, invite, is_new=False)
 
     def admit(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
         """Add an identity that nobody has yet, with its user: by unionid, by verified phone, or a new one.
 
-        Raises AccountDisabled, or PhoneTaken when the phone is another user's and may not link.
+        Raises AccountDisabled, PhoneTaken when the phone is another user's and may not link, and RegistrationClosed or
+        InviteRequired where a new user may not be made.
         """
         owner = self.find_owner(connection, arrival, now)
         if owner is None:
@@ -87,16 +94,23 @@ class AccountRules:
         # Before the identity is added: an owner is bare or not by what they had until now.
         user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
         users.record_login(connection, user.id, arrival.profile, now)
+        invite = self._invites.apply(connection, user, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
-        return _admitted(user, arrival.profile, identity_id, is_new=False)
+        return _admitted(user, arrival.profile, identity_id, invite, is_new=False)
 
     def _register(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
+        self.refuse_newcomers()
         user = users.insert(connection, arrival.profile, now)
+        invite = self._invites.welcome(connection, user, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
         self._audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
         if arrival.phone is not None:
             user = self._take_phone(connection, user, arrival.phone, now)
-        return _admitted(user, arrival.profile, identity_id, is_new=True)
+        return _admitted(user, arrival.profile, identity_id, invite, is_new=True)
+
+    def refuse_newcomers(self) -> None:
+        """Raise RegistrationClosed where no new user may be made, whatever they bring."""
+        self._invites.refuse_newcomers()
 
     def find_owner(self, connection: Connection, arrival: Arrival, now: int) -> User | None:
         """Return the user that an unknown identity belongs to already, by unionid or verified phone."""
@@ -186,7 +200,7 @@ class AccountRules:
         return owner
 
 
-def _admitted(user: User, profile: Profile, identity_id: int, *, is_new: bool) -> Admitted:
+def _admitted(user: User, profile: Profile, identity_id: int, invite: InviteStatus | None, *, is_new: bool) -> Admitted:
     wearing = profile.over(user.profile)
     former = user.profile.avatar_url if user.profile.avatar_url != wearing.avatar_url else None
-    return Admitted(replace(user, profile=wearing), identity_id, is_new, former)
+    return Admitted(replace(user, profile=wearing), identity_id, is_new, invite, former)

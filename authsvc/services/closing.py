@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import identities, sessions, users
+from authsvc.db import identities, invites, sessions, users
 from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountDisabled
@@ -73,6 +73,7 @@ class AccountClosing:
         def work(connection: Connection) -> None:
             sessions.delete_of_user(connection, user_id)
             identities.delete_all(connection, user_id)
+            invites.forget_user(connection, user_id, now)
             users.delete(connection, user_id)
             self._audit.record(connection, "erase", None, now, f"user {user_id}")
 

@@ -1,6 +1,7 @@
-"""Invite codes of people: the one that they hand out."""
+"""What people see of invites: the code that they hand out, who came with it, and whether a code is any good."""
 
 import logging
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -8,15 +9,16 @@ from authsvc.clock import SystemClock
 from authsvc.db import invites
 from authsvc.db.database import Database, Restart
 from authsvc.services import invitecodes
-from authsvc.types import InviteCode, InvitePolicy
+from authsvc.types import Arrivals, InviteCode, InviteFault, InvitePolicy
 
 logger = logging.getLogger(__name__)
 
 _DAY = 86400
+_PAGE = 50
 
 
 class InviteService:
-    """Gives people their code."""
+    """Gives people their code, and tells what came of it."""
 
     def __init__(self, database: Database, policy: InvitePolicy, clock: SystemClock) -> None:
         self._database = database
@@ -31,6 +33,34 @@ class InviteService:
         now = self._now()
         found = self._database.read(lambda connection: invites.find_own(connection, user_id, now))
         return found or self._database.run(lambda connection: self._give(connection, user_id, now))
+
+    def invited_at(self, user_id: int) -> int | None:
+        """Return when the user came with somebody's code (seconds UTC), if ever."""
+        return self._database.read(lambda connection: invites.invited_at(connection, user_id))
+
+    def arrivals(self, user_id: int, before: int | None = None) -> Arrivals:
+        """Return who came with the user's codes: the latest fifty, or those before a number."""
+
+        def work(connection: Connection) -> Arrivals:
+            count = invites.count_arrivals(connection, user_id)
+            end = count if before is None else min(before - 1, count)
+            start = max(end - _PAGE, 0)
+            # In the order of coming, so that whoever arrives meanwhile changes no number.
+            times = invites.arrivals(connection, user_id, offset=start, limit=end - start)
+            return Arrivals(count, tuple(reversed(list(enumerate(times, start + 1)))))
+
+        return self._database.read(work)
+
+    def check(self, code: str) -> InviteFault | Literal["valid", "unknown"]:
+        """Tell whether a code is good at this moment; whose it is, is nobody's business."""
+        found = None
+        if invitecodes.PATTERN.match(code):
+            found = self._database.read(lambda connection: invites.find(connection, code))
+        return "unknown" if found is None else self.state(found)
+
+    def state(self, code: InviteCode) -> InviteFault | Literal["valid"]:
+        """Tell whether somebody could come with this code at this moment."""
+        return code.fault(self._now()) or "valid"
 
     def _give(self, connection: Connection, user_id: int, now: int) -> InviteCode:
         invites.retire_own(connection, user_id, now)

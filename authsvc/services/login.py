@@ -26,6 +26,7 @@ from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets
 from authsvc.types import (
+    InviteStatus,
     LoginCommand,
     LoginResult,
     MiniProgram,
@@ -50,6 +51,7 @@ class _Outcome:
     session: Session
     is_new: bool
     payload: dict[str, Any] | None
+    invite: InviteStatus | None
     former_avatar: str | None = None
 
 
@@ -96,7 +98,7 @@ class LoginService:
 
         The same code with the same idempotency key within the retry window gives the same session again, also while
         the first request still runs. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled, PhoneTaken or
-        ServiceBusy.
+        ServiceBusy; somebody new may also meet RegistrationClosed or InviteRequired.
         """
         app = self._apps.choose(command.appid, command.referer)
         if command.idempotency_key is None or not self._attempts.is_on:
@@ -124,7 +126,7 @@ class LoginService:
 
         outcome = self._counting_refusals(keys, lambda: self._database.run(work))
         if outcome is None:
-            return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid))
+            return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid, command.invite_code))
         self._avatars.discard(outcome.former_avatar)
         return self._result(command, exchanged.openid, outcome)
 
@@ -163,8 +165,9 @@ class LoginService:
             connection, admitted.user, app, policy, command.device, now, identity_id=admitted.identity_id
         )
         if login_hash is not None:
-            loginattempts.finish(connection, login_hash, identity_id=admitted.identity_id, session_id=session.id)
-        return _Outcome(admitted.user, session, admitted.is_new, payload, admitted.former_avatar)
+            attempt = LoginAttempt(admitted.identity_id, session.id, admitted.invite)
+            loginattempts.finish(connection, login_hash, attempt)
+        return _Outcome(admitted.user, session, admitted.is_new, payload, admitted.invite, admitted.former_avatar)
 
     def _claimed(self, command: LoginCommand) -> Profile:
         """What the client says of the person, but for uploaded pictures: theirs is stored, others' are not theirs."""
@@ -183,12 +186,15 @@ class LoginService:
         now: int,
     ) -> Admitted | None:
         sealed_key = None if known else self._session_keys.seal(exchanged.session_key)
-        arrival = Arrival(app, exchanged.openid, exchanged.unionid, sealed_key, profile, phone)
+        arrival = Arrival(
+            app, exchanged.openid, exchanged.unionid, sealed_key, profile, phone, invite_code=command.invite_code
+        )
         if known is not None:
             if command.reopens:
                 known = self._closing.reopen(connection, known, now)
             return self._accounts.recognise(connection, known, arrival, now)
         if not command.registers and self._accounts.find_owner(connection, arrival, now) is None:
+            self._accounts.refuse_newcomers()
             return None
         return self._accounts.admit(connection, arrival, now)
 
@@ -213,7 +219,7 @@ class LoginService:
             return identity, live.session, self._open(connection, app, command, keys, identity.openid)
 
         identity, session, payload = self._counting_refusals(keys, lambda: self._database.read(work))
-        return self._result(command, identity.openid, _Outcome(identity.user, session, False, payload))
+        return self._result(command, identity.openid, _Outcome(identity.user, session, False, payload, earlier.invite))
 
     def _open(
         self,
@@ -247,4 +253,5 @@ class LoginService:
             refresh_token=self._tokens.refresh(session),
             is_new=outcome.is_new,
             opened=outcome.payload,
+            invite=outcome.invite,
         )

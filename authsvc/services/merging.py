@@ -2,19 +2,25 @@
 
 from sqlalchemy import Connection
 
-from authsvc.db import codepictures, identities, sessions, users
+from authsvc.db import codepictures, identities, invites, sessions, users
+from authsvc.db.database import Restart
 from authsvc.services.audit import AuditLog
 from authsvc.types import User
 
 
 def is_bare(connection: Connection, user: User) -> bool:
-    """True when nothing but one identity speaks for the user: no verified phone, no other identities."""
-    return user.phone is None and len(identities.links(connection, user.id)) <= 1
+    """True when nothing but one identity speaks for the user: no verified phone, no other identities, no invites."""
+    if user.phone is not None or len(identities.links(connection, user.id)) > 1:
+        return False
+    return not invites.has_invites(connection, user.id)
 
 
 def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int) -> None:
-    """Give the loser's identities to the winner and close the loser; their sessions end."""
+    """Give the identities and invite codes of a bare user to the winner and close the loser; their sessions end."""
     identities.move_all(connection, loser.id, into=winner.id)
+    invites.move_codes(connection, loser.id, into=winner.id)
+    if invites.has_invites(connection, loser.id):  # somebody has just come with one of these codes: not bare any more
+        raise Restart
     codepictures.move_all(connection, loser.id, into=winner.id)
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)

@@ -11,7 +11,7 @@ from authsvc.services.apps import Apps
 from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets, Ticket
-from authsvc.types import LoginResult, PhoneNumber, Profile, Session, TokenPolicy, User
+from authsvc.types import InviteStatus, LoginResult, PhoneNumber, Profile, Session, TokenPolicy, User
 
 
 class RegistrationService:
@@ -34,21 +34,29 @@ class RegistrationService:
         self._clock = clock
 
     def register(
-        self, ticket_text: str, phone: PhoneNumber, gender: int | None, policy: TokenPolicy, device: str
+        self,
+        ticket_text: str,
+        phone: PhoneNumber,
+        gender: int | None,
+        invite_code: str | None,
+        policy: TokenPolicy,
+        device: str,
     ) -> LoginResult:
         """Make the user, store the phone as claimed (never as verified), and sign them in.
 
-        Raises, in this order: TicketInvalid (forged, expired, used), PhoneTaken, IdentityTaken. A ticket is spent by
+        Without an invite code, the one of the login that gave the ticket counts. Raises, in this order: TicketInvalid
+        (forged, expired, used), PhoneTaken, IdentityTaken, RegistrationClosed or InviteRequired. A ticket is spent by
         success only.
         """
         ticket = self._tickets.open(ticket_text)
+        came_with = invite_code or ticket.invite_code
 
-        def work(connection: Connection) -> tuple[User, Session]:
-            return self._transact(connection, ticket, phone, gender, policy, device)
+        def work(connection: Connection) -> tuple[User, Session, InviteStatus | None]:
+            return self._transact(connection, ticket, phone, gender, came_with, policy, device)
 
-        user, session = self._database.run(work)
+        user, session, invite = self._database.run(work)
         token = self._tokens.access(user, session, ticket.openid, policy)
-        return LoginResult(user, session, token, ticket.openid, is_new=True)
+        return LoginResult(user, session, token, ticket.openid, is_new=True, invite=invite)
 
     def _transact(
         self,
@@ -56,9 +64,10 @@ class RegistrationService:
         ticket: Ticket,
         phone: PhoneNumber,
         gender: int | None,
+        invite_code: str | None,
         policy: TokenPolicy,
         device: str,
-    ) -> tuple[User, Session]:
+    ) -> tuple[User, Session, InviteStatus | None]:
         now = int(self._clock.now())
         app = self._apps.get(ticket.appid)
         if not tickets.spend(connection, ticket.id, ticket.expires_at):
@@ -67,9 +76,9 @@ class RegistrationService:
             raise PhoneTaken("typed in at registration")
         if identities.find(connection, app.appid, ticket.openid) is not None:
             raise IdentityTaken("registered meanwhile")
-        arrival = Arrival(app, ticket.openid, ticket.unionid, None, Profile(gender=gender))
+        arrival = Arrival(app, ticket.openid, ticket.unionid, None, Profile(gender=gender), invite_code=invite_code)
         admitted = self._accounts.admit(connection, arrival, now)
         if not users.claim_phone(connection, admitted.user.id, phone):
             raise Restart
         session = open_session(connection, admitted.user, app, policy, device, now, identity_id=admitted.identity_id)
-        return users.get(connection, admitted.user.id), session
+        return users.get(connection, admitted.user.id), session, admitted.invite

@@ -14,13 +14,14 @@ _MAX_TICKET_CHARS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An opened ticket. ``expires_at`` is seconds UTC."""
+    """An opened ticket. ``expires_at`` is seconds UTC, ``invite_code`` whatever text came as one with the login."""
 
     id: str
     appid: str
     openid: str = field(repr=False)
     unionid: str | None = field(repr=False)
     expires_at: int
+    invite_code: str | None = None
 
 
 class RegistrationTickets:
@@ -30,10 +31,11 @@ class RegistrationTickets:
         self._sealer = sealer
         self._clock = clock
 
-    def make(self, appid: str, openid: str, unionid: str | None) -> str:
+    def make(self, appid: str, openid: str, unionid: str | None, invite_code: str | None = None) -> str:
         """Return a ticket (ASCII text) that holds for ten minutes."""
         expires_at = int(self._clock.now()) + TICKET_SECONDS
-        return self._sealer.seal(json.dumps([secrets.token_urlsafe(16), appid, openid, unionid, expires_at]))
+        content = [secrets.token_urlsafe(16), appid, openid, unionid, expires_at, invite_code]
+        return self._sealer.seal(json.dumps(content))
 
     def open(self, text: str) -> Ticket:
         """Return an unexpired ticket of ours; raises TicketInvalid for any other text. Use is checked by the caller."""

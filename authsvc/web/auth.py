@@ -28,6 +28,7 @@ def _login(route: Route) -> View:
         command = LoginCommand(
             **route.parse(body),
             policy=route.policy,
+            invite_code=_invite_code(body),
             referer=request.headers.get("Referer"),
             idempotency_key=_idempotency_key(),
             address=client_address(),
@@ -41,8 +42,10 @@ def _login(route: Route) -> View:
 
 def _register(route: Route) -> View:
     def register(body: dict[str, Any]) -> Mapping[str, Any]:
-        arguments = route.parse(body)
-        return route.render(services().registration.register(**arguments, policy=_policy(route), device=user_agent()))
+        registered = services().registration.register(
+            **route.parse(body), invite_code=_invite_code(body), policy=_policy(route), device=user_agent()
+        )
+        return route.render(registered)
 
     return register
 
@@ -116,6 +119,11 @@ def _idempotency_key() -> str | None:
     if key is not None and not IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("header", fields={"Idempotency-Key": ["malformed"]})
     return key
+
+
+def _invite_code(body: dict[str, Any]) -> str | None:
+    """Front ends send an empty text when there is no invite."""
+    return body.get("invite_code") or None
 
 
 for _contract in CONTRACTS:

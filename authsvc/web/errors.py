@@ -28,6 +28,8 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.Unauthenticated: 401,
     e.AccountDisabled: 403,
     e.NotPermitted: 403,
+    e.InviteRequired: 403,
+    e.RegistrationClosed: 403,
     e.DataRejected: 400,
     e.TicketInvalid: 400,
     e.ScanTicketInvalid: 400,

@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from authsvc.services import profiles
+from authsvc.services import invitecodes, profiles
 
 # key: (zh, en)
 REASONS: dict[str, tuple[str, str]] = {
@@ -149,6 +149,19 @@ class AvatarUrl(Text):
         return url
 
 
+class InviteField(fields.String):
+    """An invite code. Any text passes: what is wrong with an invite is for the login to say, and fails no request."""
+
+    def __init__(self) -> None:
+        metadata = {"maxLength": invitecodes.MAX_CHARS, "description": "invite code; case counts"}
+        super().__init__(allow_none=True, error_messages=_MESSAGES, metadata=metadata)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **options)
+        # One character too many is no code, whatever else follows.
+        return text[: invitecodes.MAX_CHARS + 1]
+
+
 class EncryptedFields(Body):
     """What the phone encrypted and signed: either pair may be missing, no half of one may."""
 
@@ -179,6 +192,7 @@ class PhoneLoginFields(Body):
     encryptedData = Base64()
     iv = Base64(exactly=_BLOCK)
     phoneCode = CodeField(description="e.detail.code of the phone button; preferred")
+    invite_code = InviteField()
 
     @validates_schema
     def _either(self, data: dict[str, Any], **_: Any) -> None:

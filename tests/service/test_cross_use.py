@@ -59,6 +59,11 @@ def _sealed_for(purpose: str) -> Maker:
     return make
 
 
+def _invite_code(service: Service, simulator: Simulator, user: str) -> str:
+    token = signedin.native(service, simulator.code(user)).access
+    return str(service.call("GET", "/api/v1/me/invite", token=token).json()["data"]["invite_code"])
+
+
 KINDS: dict[str, Maker] = {
     "native access": _native_access,
     "bearer": signedin.bearer,
@@ -70,6 +75,7 @@ KINDS: dict[str, Maker] = {
     "ticket": signedin.ticket,
     "sealed session_key": _sealed_for("session_key"),
     "sealed for no purpose": _sealed_for(""),
+    "invite code": _invite_code,
     "login code": lambda _, simulator, user: simulator.code(user),
     "Idempotency-Key": lambda _, __, user: f"idempotency-{user}",
 }
@@ -146,6 +152,8 @@ PLACES: dict[str, Place] = {
     "POST /api/v1/me/identities": Place(_link, ACCESS),
     "DELETE /api/v1/me/identities/{link_id}": _guarded("DELETE", "/api/v1/me/identities/999999999", 404),
     "POST /api/v1/me/close": _guarded("POST", "/api/v1/me/close"),
+    "GET /api/v1/me/invite": _guarded("GET", "/api/v1/me/invite"),
+    "GET /api/v1/me/invite/arrivals": _guarded("GET", "/api/v1/me/invite/arrivals"),
     # Let in, but there is no such code.
     **{
         f"POST {ROUTE}/{step}": _guarded("POST", f"{ROUTE}/{step}", 400, json={"ticket": "A" * 22})

@@ -52,7 +52,7 @@ def schema_name(operation: Document, status: str) -> str:
 
 
 SHAPES = {
-    ("POST", "/api/v1/auth/login"): ("native", "NativeLogin", "NativeTokensAnswer", "NativeError"),
+    ("POST", "/api/v1/auth/login"): ("native", "NativeLogin", "NativeLoginAnswer", "NativeError"),
     ("POST", "/user/wxlogin"): ("code_msg_data", "WxLogin", "WxLoginAnswer", "CodeMsgDataError"),
     ("GET", "/api/v1/user/profile"): ("code_message_data", None, "CloudUserAnswer", "CodeMessageDataError"),
 }

@@ -13,6 +13,7 @@ from authsvc.db.database import Database
 from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.conflicts import Conflicts
+from authsvc.services.inviterules import InviteRules
 from authsvc.services.sessions import open_session
 from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, TokenPolicy, User
 from tests.harness.inprocess import AUDIT, Clock, counts, rows
@@ -48,7 +49,8 @@ class House:
         then: Callable[[], object] = lambda: None,
     ) -> Admitted:
         """Sign in. ``then`` runs when everything is done but not committed."""
-        arrival, rules = Arrival(app, openid, unionid, "sealed", Profile(), phone), AccountRules(self.policy, AUDIT)
+        arrival = Arrival(app, openid, unionid, "sealed", Profile(), phone)
+        rules = AccountRules(self.policy, InviteRules("open"), AUDIT)
 
         def work(connection: Any) -> Admitted:
             known = identities.find(connection, app.appid, openid)

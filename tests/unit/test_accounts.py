@@ -11,6 +11,7 @@ from authsvc.db.database import Database
 from authsvc.errors import AccountDisabled
 from authsvc.services import profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
+from authsvc.services.inviterules import InviteRules
 from authsvc.types import MiniProgram, Profile
 from tests.harness.inprocess import AUDIT, Clock, counts, rows
 
@@ -39,7 +40,7 @@ class House:
         self, openid: str, app: MiniProgram = SHOP, unionid: str | None = None, profile: Profile = NOTHING
     ) -> Admitted:
         arrival, now = Arrival(app, openid, unionid, "sealed", profile), int(self.clock.now())
-        rules = AccountRules("link", AUDIT)
+        rules = AccountRules("link", InviteRules("open"), AUDIT)
 
         def work(connection) -> Admitted:
             known = identities.find(connection, app.appid, openid)

@@ -5,40 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from authsvc.db import users
 from authsvc.db.database import Database
 from authsvc.services import invitecodes
-from authsvc.services.invites import InviteService
-from authsvc.types import InvitePolicy, Profile
-from tests.harness.inprocess import Clock, rows
+from authsvc.types import InvitePolicy
+from tests.harness.fair import Fair
+from tests.harness.inprocess import Clock
 
 DAY = 86400
 NEW, POOL = InvitePolicy(prefix="T-", length=10), InvitePolicy(source="pool")
-
-
-class Fair:
-    """People, a pool, and the service that gives out codes."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.database = database
-        self.clock = clock
-
-    def person(self) -> int:
-        return self.database.run(lambda c: users.insert(c, Profile(), int(self.clock.now())).id)
-
-    def seed(self, code: str, **columns: int) -> None:
-        values = {"created_at": 1, **columns}
-        names, texts = ", ".join(values), ", ".join(str(value) for value in values.values())
-        self.change(f"INSERT INTO invite_codes (code, {names}) VALUES ('{code}', {texts})")
-
-    def change(self, sql: str) -> None:
-        self.database.run(lambda connection: connection.exec_driver_sql(sql))
-
-    def service(self, policy: InvitePolicy) -> InviteService:
-        return InviteService(self.database, policy, self.clock)
-
-    def rows(self, sql: str) -> list[tuple]:
-        return rows(self.database, sql)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from authsvc.errors import (
 )
 from authsvc.pictures import CodePicture
 from authsvc.types import LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import DAY, Contract, Problem, Route, phone_login
+from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 
 _POLICY = TokenPolicy("bearer", lifetime=7 * DAY, idle=30 * DAY)
@@ -33,6 +33,7 @@ class MpToken(Schema):
     access_token = fields.String(required=True)
     token_type = fields.String(required=True, metadata={"enum": ["bearer"]})
     openid = fields.String(required=True)
+    invite = INVITE
 
 
 class Detail(Schema):
@@ -42,7 +43,7 @@ class Detail(Schema):
 
 
 def _render(result: LoginResult) -> dict[str, Any]:
-    return {"access_token": result.token.text, "token_type": "bearer", "openid": result.openid}
+    return {"access_token": result.token.text, "token_type": "bearer", "openid": result.openid, **invite_view(result)}
 
 
 def _render_error(problem: Problem) -> dict[str, Any]:

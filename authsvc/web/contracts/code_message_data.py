@@ -9,8 +9,8 @@ from marshmallow import Schema, fields
 from authsvc.errors import WeChatError
 from authsvc.services import profiles
 from authsvc.types import Caller, LoginResult, Profile, TokenPolicy, User
-from authsvc.web.contracts.shape import DAY, Contract, Problem, Route
-from authsvc.web.schemas import Body, CodeField, Text
+from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
+from authsvc.web.schemas import Body, CodeField, InviteField, Text
 
 _POLICY = TokenPolicy("code_message_data", lifetime=7 * DAY, idle=30 * DAY, extra_claims=("openid", "nickname"))
 
@@ -21,6 +21,7 @@ class WxLoginFields(Body):
     code = CodeField(required=True)
     nickName = Text(256, allow_none=True)
     avatarUrl = Text(1024, allow_none=True)
+    invite_code = InviteField()
 
 
 class CloudUser(Schema):
@@ -45,6 +46,7 @@ class CloudLogin(CloudToken):
 
     token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
     user = fields.Nested(CloudUser(), required=True)
+    invite = INVITE
 
 
 class CloudFarewell(Schema):
@@ -102,6 +104,7 @@ def _render_login(result: LoginResult) -> dict[str, Any]:
             "token_type": "Bearer",
             "expires_in": result.token.expires_in,
             "user": _user_view(result.user, result.openid),
+            **invite_view(result),
         }
     )
 

@@ -6,8 +6,8 @@ from marshmallow import INCLUDE, Schema, fields
 
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
 from authsvc.types import LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import DAY, Contract, Problem, Route, what_came_sealed
-from authsvc.web.schemas import Body, CodeField, EncryptedFields, Nested
+from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, what_came_sealed
+from authsvc.web.schemas import Body, CodeField, EncryptedFields, InviteField, Nested
 
 _POLICY = TokenPolicy("code_msg_data", lifetime=7 * DAY, idle=30 * DAY)
 
@@ -17,6 +17,7 @@ class WxLogin(Body):
 
     platCode = CodeField(required=True)
     platUserInfoMap = Nested(EncryptedFields())
+    invite_code = InviteField()
 
 
 class WxLoginData(Schema):
@@ -42,6 +43,7 @@ class WxLoginData(Schema):
     token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(required=True)
     user_id = fields.String(required=True)
+    invite = INVITE
 
 
 class WxLoginAnswer(Schema):
@@ -71,6 +73,7 @@ def _render(result: LoginResult) -> dict[str, Any]:
         "token_type": "Bearer",
         "expires_in": result.token.expires_in,
         "user_id": str(result.user.id),
+        **invite_view(result),
     }
     return {"code": 200, "msg": "登录成功", "data": data}
 

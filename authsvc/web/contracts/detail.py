@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, validate
 from authsvc.errors import (
     IdentityTaken,
     InvalidRequest,
+    InviteRequired,
     LoginCodeInvalid,
     LoginCodeUsed,
     PhoneBudgetExhausted,
@@ -24,19 +25,26 @@ from authsvc.errors import (
 )
 from authsvc.services import phonenumbers
 from authsvc.types import LoginResult, PhoneNumber, Stranger, TokenPolicy
-from authsvc.web.contracts.shape import DAY, Contract, Problem, Route
-from authsvc.web.schemas import Body, CodeField, Integer, Text
+from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
+from authsvc.web.schemas import Body, CodeField, Integer, InviteField, Text
 
 _POLICY = TokenPolicy("detail", lifetime=7 * DAY, idle=30 * DAY)
 # Exactly these digits: \d would take full-width ones, and an unanchored pattern anything around them.
 _MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}\Z")
-_REGISTRATION = {TicketInvalid: "openid无效", PhoneTaken: "手机号已存在", IdentityTaken: "该微信已绑定用户"}
+# In the words that the front end knows, or in our own.
+_REGISTRATION = {
+    TicketInvalid: "openid无效",
+    PhoneTaken: "手机号已存在",
+    IdentityTaken: "该微信已绑定用户",
+    InviteRequired: "",
+}
 
 
 class WxLoginQuery(Body):
     """The code of wx.login."""
 
     code = CodeField(required=True)
+    invite_code = InviteField()
 
 
 class WxPhoneQuery(Body):
@@ -51,6 +59,7 @@ class WxRegister(Body):
     openid = Text(2048, required=True, description="the ticket from GET /wx/login")
     phone = Text(11, _MAINLAND_MOBILE, required=True)
     sex = Integer(required=True, validate=validate.OneOf([0, 1, 2], error="malformed"))
+    invite_code = InviteField()
 
 
 class WxKnown(Schema):
@@ -59,6 +68,7 @@ class WxKnown(Schema):
     token = fields.String()
     user_id = fields.String()
     openid = fields.String(metadata={"description": "a sealed ticket: ten minutes, one use"})
+    invite = INVITE
 
 
 class WxRegistered(Schema):
@@ -68,6 +78,7 @@ class WxRegistered(Schema):
     phone = fields.String(required=True)
     sex = fields.Integer(required=True)
     token = fields.String(required=True)
+    invite = INVITE
 
 
 class WxPhone(Schema):
@@ -93,7 +104,7 @@ def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
 def _render_login(result: LoginResult | Stranger) -> dict[str, Any]:
     if isinstance(result, Stranger):
         return {"openid": result.ticket}
-    return {"token": result.token.text, "user_id": str(result.user.id)}
+    return {"token": result.token.text, "user_id": str(result.user.id), **invite_view(result)}
 
 
 def _parse_register(data: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +121,7 @@ def _render_register(result: LoginResult) -> dict[str, Any]:
         "phone": claimed.removeprefix("+86"),
         "sex": result.user.profile.gender or 0,
         "token": result.token.text,
+        **invite_view(result),
     }
 
 
@@ -126,7 +138,7 @@ def _render_error(problem: Problem) -> dict[str, Any]:
         return {name: [reason] for name, reason in problem.fields.items()}
     for kind, sentence in _REGISTRATION.items():
         if isinstance(error, kind):
-            return {"non_field_errors": [sentence]}
+            return {"non_field_errors": [sentence or problem.message]}
     if isinstance(error, WeChatNoAnswer | WeChatUnreachable):
         return {"detail": "WX服务器异常"}
     if isinstance(error, PhoneCodeInvalid):
@@ -154,6 +166,7 @@ DETAIL = Contract(
         TicketInvalid: 400,
         PhoneTaken: 400,
         IdentityTaken: 400,
+        InviteRequired: 400,
     },
     routes=(
         Route(

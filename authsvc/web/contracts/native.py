@@ -6,8 +6,8 @@ from marshmallow import Schema, fields
 
 from authsvc.types import LoginResult, User
 from authsvc.web.access import request_id
-from authsvc.web.contracts.shape import Contract, Problem, Route, what_came_sealed
-from authsvc.web.schemas import APPID, Body, Boolean, CodeField, EncryptedFields, Text
+from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, what_came_sealed
+from authsvc.web.schemas import APPID, Body, Boolean, CodeField, EncryptedFields, InviteField, Text
 
 
 class NativeLogin(EncryptedFields):
@@ -17,6 +17,7 @@ class NativeLogin(EncryptedFields):
     appid = Text(18, APPID, description="which mini program; default: WeChat's Referer, then the first")
     phoneCode = CodeField(description="e.detail.code of the phone button: signs in and binds the number in one call")
     expectsPhone = Boolean(description="encryptedData is that of the phone button: bind the number in it")
+    invite_code = InviteField()
     reopen = Boolean(description="open an account again that was closed and is not erased yet")
 
 
@@ -40,6 +41,12 @@ class NativeTokens(Schema):
     refresh_token = fields.String(required=True, metadata={"description": "one use; the answer holds the next one"})
     is_new_user = fields.Boolean(required=True)
     user = fields.Nested(NativeUser(), required=True)
+
+
+class NativeLoginTokens(NativeTokens):
+    """What a login gives."""
+
+    invite = INVITE
 
 
 class NativeError(Schema):
@@ -104,6 +111,11 @@ def tokens_view(result: LoginResult) -> dict[str, Any]:
     )
 
 
+def _login_view(result: LoginResult) -> dict[str, Any]:
+    tokens = tokens_view(result)
+    return {**tokens, "data": {**tokens["data"], **invite_view(result)}}
+
+
 def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "code": data["code"],
@@ -148,8 +160,8 @@ NATIVE = Contract(
             summary="Sign in with the code of wx.login",
             fields=NativeLogin(),
             parse=_parse_login,
-            answer=TOKENS_ANSWER,
-            render=tokens_view,
+            answer=enveloped("NativeLoginAnswer", fields.Nested(NativeLoginTokens(), required=True)),
+            render=_login_view,
         ),
     ),
 )

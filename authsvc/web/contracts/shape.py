@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from marshmallow import Schema
+from marshmallow import Schema, fields, validate
 
 from authsvc.errors import AuthSvcError
-from authsvc.types import EncryptedData, SignedProfile, TokenPolicy
+from authsvc.types import EncryptedData, InviteStatus, LoginResult, SignedProfile, TokenPolicy
 
 DAY = 86400
 
@@ -62,6 +62,21 @@ class Contract:
     error_answer: Schema
     routes: tuple[Route, ...] = ()
     statuses: Mapping[type[AuthSvcError], int] = field(default_factory=dict)
+
+
+class InviteOutcome(Schema):
+    """What became of the invite code that came along."""
+
+    status = fields.String(required=True, validate=validate.OneOf(get_args(InviteStatus)))
+
+
+# In the answer of a login only where a code came along: front ends that send none see what they always saw.
+INVITE = fields.Nested(InviteOutcome())
+
+
+def invite_view(result: LoginResult) -> dict[str, Any]:
+    """Return the member that INVITE describes, or none."""
+    return {"invite": {"status": result.invite}} if result.invite else {}
 
 
 def what_came_sealed(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
 from authsvc.types import Caller, LoginResult, TokenPolicy, User
-from authsvc.web.contracts.shape import DAY, Contract, Problem, Route, phone_login
+from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 
 # The front end believes in its token for another 10,800 minutes after each successful refresh, and asks again then.
@@ -19,7 +19,7 @@ class WechatLogin(PhoneLoginFields):
 
 
 class MemberData(Schema):
-    """A person as this front end knows them; the token only after a login."""
+    """A person as this front end knows them; token and invite only after a login."""
 
     id = fields.String(required=True)
     nickname = fields.String(required=True)
@@ -28,6 +28,7 @@ class MemberData(Schema):
     phone = fields.String(required=True, metadata={"description": "national digits; empty when none is verified"})
     countryCode = fields.String(required=True)
     token = fields.String()
+    invite = INVITE
 
 
 class MemberAnswer(Schema):
@@ -58,7 +59,8 @@ def _member(user: User) -> dict[str, Any]:
 
 
 def _render_login(result: LoginResult) -> dict[str, Any]:
-    return {"success": True, "data": {**_member(result.user), "token": result.token.text}, "msg": ""}
+    data = {**_member(result.user), "token": result.token.text, **invite_view(result)}
+    return {"success": True, "data": data, "msg": ""}
 
 
 def _render_extended(caller: Caller) -> dict[str, Any]:
