@@ -2,12 +2,12 @@
 
 import click
 
-from authsvc.cli.audit import audit
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
 from authsvc.cli.invites import invites
 from authsvc.cli.keys import keys
 from authsvc.cli.purge import purge
+from authsvc.cli.qrcodes import qrcodes
 from authsvc.cli.services import services
 from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.token import token
@@ -19,5 +19,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-for _command in (audit, init, errors, invites, keys, purge, services, session_keys, token, users):
+for _command in (init, errors, invites, keys, purge, qrcodes, services, session_keys, token, users):
     authsvc.add_command(_command)

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from authsvc.cli import dates
@@ -38,10 +39,26 @@ def read(file: IO[str]) -> list[ImportedInvite]:
 
     Only the column ``code`` is needed. ``uses`` is passed over: it counts people, who cannot be imported.
     """
-    try:
+    with _bad_rows():
         rows = csv.DictReader(file, strict=True)
         _check_header(rows.fieldnames or [])
+        if unknown := [name for name in rows.fieldnames or [] if name not in COLUMNS]:
+            raise BadRows([f"unknown columns: {', '.join(unknown)}; known are {', '.join(COLUMNS)}"])
         return _all_of(rows)
+
+
+def read_codes(file: IO[str]) -> list[str]:
+    """Return the column ``code`` of any file that has one; raises BadRows."""
+    with _bad_rows():
+        rows = csv.DictReader(file, strict=True)
+        _check_header(rows.fieldnames or [])
+        return [row["code"] for row in rows]
+
+
+@contextmanager
+def _bad_rows() -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError:
         raise BadRows(["the file is not UTF-8"]) from None
     except csv.Error as error:
@@ -61,8 +78,6 @@ def _written(invite: InviteCode) -> Iterator[object]:
 def _check_header(names: Iterable[str]) -> None:
     if "code" not in names:
         raise BadRows(["the first line must name the columns, one of them code"])
-    if unknown := [name for name in names if name not in COLUMNS]:
-        raise BadRows([f"unknown columns: {', '.join(unknown)}; known are {', '.join(COLUMNS)}"])
 
 
 def _all_of(rows: "csv.DictReader[str]") -> list[ImportedInvite]:

@@ -1,7 +1,5 @@
 """``flask authsvc invites …``: batches of invite codes for whoever runs a campaign."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from typing import IO
 
@@ -10,13 +8,11 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from authsvc.cli import dates, invitecsv
+from authsvc.cli.endings import explained
 from authsvc.cli.progress import progress
-from authsvc.errors import AuthSvcError
-from authsvc.services.campaigns import BadCampaign, Campaigns
+from authsvc.services.campaigns import Campaigns
 from authsvc.types import InviteBatch, InviteCode
 
-INTERRUPTED = 130
-_SHOWN_PROBLEMS = 20
 _LIST = "{:<20}  {:<24}  {:>10}  {:>9}  {:<25}  {}"
 _STATS = "{:<24}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}"
 
@@ -57,7 +53,7 @@ def seed(
     work. A code and its prefix have at most 20 characters.
     """
     wanted = InviteBatch(batch, count, prefix, length, uses, expires, owner)
-    with _problems():
+    with explained():
         filling = _campaigns().seed(wanted)
         before = have = next(filling)
         with progress(batch, max(count, before), before) as advance:
@@ -75,7 +71,7 @@ def seed(
 def list_(batch: str | None, owner: int | None, limit: int) -> None:
     """List codes in the order in which they were made."""
     campaigns = _campaigns()
-    with _problems():
+    with explained():
         total = campaigns.count(batch=batch, owner_id=owner)
         found = campaigns.codes(batch=batch, owner_id=owner)
         click.echo(_LIST.format("code", "batch", "owner", "uses", "expires", "state"))
@@ -94,7 +90,7 @@ def list_(batch: str | None, owner: int | None, limit: int) -> None:
 def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) -> None:
     """Give unused codes without an owner to a user: the codes named, or the first of a batch. All or none."""
     _need_one(codes, batch)
-    with _problems():
+    with explained():
         if batch is None:
             _campaigns().assign(user_id, codes)
         else:
@@ -109,7 +105,7 @@ def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) 
 def disable(codes: tuple[str, ...], batch: str | None) -> None:
     """Take codes out of use for good: the codes named, or a whole batch. Who came with them stays."""
     _need_one(codes, batch)
-    with _problems():
+    with explained():
         changed = _campaigns().disable(codes) if batch is None else _campaigns().disable_batch(batch)
     click.echo(f"disabled: {changed}")
 
@@ -121,7 +117,7 @@ def disable(codes: tuple[str, ...], batch: str | None) -> None:
 @with_appcontext
 def export(batch: str | None, owner: int | None, out: IO[str]) -> None:
     """Write codes as CSV, in the order in which they were made."""
-    with _problems():
+    with explained():
         count = invitecsv.write(out, _campaigns().codes(batch=batch, owner_id=owner))
     click.echo(f"exported: {count}", err=True)
 
@@ -143,7 +139,7 @@ def import_(file: IO[str]) -> None:
     A code that exists stays as it is, so importing twice does no more than once. A file with a faulty line is refused
     as a whole.
     """
-    with _problems():
+    with explained():
         brought = invitecsv.read(file)
         added = 0
         with progress("import", len(brought)) as advance:
@@ -157,30 +153,12 @@ def import_(file: IO[str]) -> None:
 @with_appcontext
 def stats() -> None:
     """Count codes and uses by batch."""
-    with _problems():
+    with explained():
         found = _campaigns().stats()
     click.echo(_STATS.format("batch", "codes", "owned", "used up", "expired", "disabled", "uses"))
     for row in found:
         numbers = (row.codes, row.owned, row.used_up, row.expired, row.disabled, row.uses)
         click.echo(_STATS.format(row.batch or "(none)", *numbers))
-
-
-@contextmanager
-def _problems() -> Iterator[None]:
-    """Say in a sentence what went wrong, and end with its exit code."""
-    try:
-        yield
-    except BadCampaign as problem:
-        raise click.ClickException(str(problem)) from None
-    except invitecsv.BadRows as bad:
-        more = len(bad.problems) - _SHOWN_PROBLEMS
-        shown = bad.problems[:_SHOWN_PROBLEMS] + ([f"… and {more} more"] if more > 0 else [])
-        raise click.ClickException("nothing was imported\n  " + "\n  ".join(shown)) from None
-    except AuthSvcError as error:
-        raise click.ClickException(f"{error.en} ({error})") from error
-    except KeyboardInterrupt:
-        click.echo("\ninterrupted: the same command goes on where this one stopped", err=True)
-        raise SystemExit(INTERRUPTED) from None
 
 
 def _need_one(codes: tuple[str, ...], batch: str | None) -> None:

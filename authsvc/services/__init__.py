@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 from authsvc.services.accesstokens import AccessTokens
-from authsvc.services.administration import Administration
 from authsvc.services.apps import Apps
 from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
+from authsvc.services.codebatches import CodeBatches
 from authsvc.services.conflicts import Conflicts
-from authsvc.services.consents import Consents
-from authsvc.services.exports import Exports
 from authsvc.services.health import HealthService
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
@@ -37,9 +35,6 @@ class Services:
     people: PeopleService
     closing: AccountClosing
     conflicts: Conflicts
-    consents: Consents
-    exports: Exports
-    administration: Administration
     retention: RetentionService
     health: HealthService
     invites: InviteService
@@ -48,6 +43,7 @@ class Services:
     phone_codes: PhoneCodes
     phones: PhoneService
     qrcodes: QrCodes
+    code_batches: CodeBatches
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys

@@ -39,7 +39,6 @@ from authsvc.pictures import CodePicture, PictureLimits, WxaCode
 from authsvc.picturestore.store import PictureStore, is_name
 from authsvc.sealing import KeyedHash
 from authsvc.services.accesstokens import AccessTokens
-from authsvc.services.accounts import refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.codepictures import checked
 from authsvc.services.decoding import Undecodable
@@ -126,6 +125,10 @@ class QrCodes:
         """
         return self.picture(self._apps.choose(appid, None), code)
 
+    def find(self, app: MiniProgram, code: WxaCode) -> str | None:
+        """Return the name of a picture that is kept, without having one drawn."""
+        return self._kept(self._stem(app, code), None)
+
     def picture(self, app: MiniProgram, code: WxaCode, user_id: int | None = None) -> CodePicture:
         """Return the kept picture of a code, or have WeChat draw it; it goes when the user ``user_id`` goes.
 
@@ -204,10 +207,10 @@ class QrCodes:
         return (is_dead or is_lost) and self._database.run(partial(rows.take_over, known=stored, until=until))
 
     def _begin(self, stem: str, user_id: int | None, until: int, connection: Connection) -> bool:
-        if user_id is not None:
-            # Two claims at once would each count without the other, and whoever is being erased leaves no more of them.
-            refuse_inactive(users.lock(connection, user_id))
-            if rows.count_of_user(connection, user_id) >= self._limits.per_user > 0:
+        if user_id is not None and self._limits.per_user:
+            # Two claims at once would each count without the other.
+            users.lock(connection, user_id)
+            if rows.count_of_user(connection, user_id) >= self._limits.per_user:
                 raise PictureLimitReached(f"user {user_id}")
         return rows.claim(connection, stem, user_id, until=until, now=self._now())
 

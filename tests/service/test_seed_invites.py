@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.service import ROOT, Service
+from tests.harness.waiting import wait_until
 
 COUNT = 20_000
 _PATIENCE = 60.0
@@ -43,13 +44,6 @@ def numbers(service: Service, batch: str) -> list[int]:
     return [number for (number,) in rows]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + _PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.005)
-
-
 @pytest.fixture
 def batch() -> str:
     """A name that no other test uses: the services are shared."""
@@ -58,7 +52,7 @@ def batch() -> str:
 
 def test_a_batch_killed_halfway_and_run_again_has_every_number_once(each_service: Service, batch: str) -> None:
     killed = command(each_service, "--batch", batch, "--count", str(COUNT))
-    wait_until(lambda: each_service.count("invite_codes", f"batch = '{batch}'") > 0)
+    wait_until(lambda: each_service.count("invite_codes", f"batch = '{batch}'") > 0, _PATIENCE)
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=_PATIENCE)
     stood = numbers(each_service, batch)
@@ -93,7 +87,7 @@ class Terminal:
         self.shown = b""
 
     def read_until(self, part: bytes) -> None:
-        wait_until(lambda: self._read() and part in self.shown)
+        wait_until(lambda: self._read() and part in self.shown, _PATIENCE)
 
     def interrupt(self) -> None:
         os.killpg(self._process.pid, signal.SIGINT)

@@ -1,0 +1,167 @@
+"""``flask authsvc qrcodes …``: pictures of invite codes, drawn overnight and printed."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, TypeVar
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from authsvc.cli import invitecsv, sheet
+from authsvc.cli.endings import LATER, PARTLY, explained, shortened
+from authsvc.cli.progress import progress
+from authsvc.services import Services
+from authsvc.services.codebatches import Drawn, Stopped
+from authsvc.types import InviteCode
+
+T = TypeVar("T")
+
+
+@click.group(
+    epilog="""\b
+Exit codes of all of them:
+  0    done
+  1    not done, or given up; the message says why
+  2    unknown or wrong options
+  3    done, but some pictures are missing
+  4    WeChat's quota is used up: the same command goes on later
+  130  interrupted: what was made is kept, and the same command goes on"""
+)
+def qrcodes() -> None:
+    """Draw and print the mini-program codes of invite codes."""
+
+
+def _selection(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which codes: those named, of a batch, of a file, or all."""
+    for add in (
+        click.option("--appid", help="Which mini program they open; default: the first."),
+        click.option(
+            "--file",
+            type=click.File("r", encoding="utf-8-sig"),
+            help="Those of a CSV file with a column code: an export, or the report of an earlier run.",
+        ),
+        click.option("--batch", metavar="NAME", help="Those of one batch."),
+        click.argument("codes", metavar="[CODE]...", nargs=-1),
+    ):
+        command = add(command)
+    return command
+
+
+@qrcodes.command()
+@_selection
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write failures to this CSV file.")
+@with_appcontext
+def make(
+    codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appid: str | None, report: Path | None
+) -> None:
+    """Have WeChat draw the codes that have no picture yet: the codes named, of a batch, of a file, or all.
+
+    Codes that nobody can use (disabled, expired, used up) are left out. No more than QRCODE_PER_MINUTE pictures are
+    asked for in a minute. Run again, it draws what is missing.
+    """
+    with explained():
+        usable, left_out = _chosen(codes, batch, file)
+        tally = _Tally()
+        stopped = _draw([invite.code for invite in usable], appid, tally)
+    click.echo(f"drawn: {tally.new}, already there: {tally.kept}, left out: {left_out}, failed: {len(tally.failed)}")
+    for line in shortened([f"{code}: {reason}" for code, reason in tally.failed]):
+        click.echo(line, err=True)
+    if report is not None:
+        _write_report(report, tally.failed)
+    if stopped is not None:
+        click.echo(f"Error: {stopped}\nstopped before the end; the same command goes on, later", err=True)
+        raise SystemExit(LATER if stopped.is_quota else 1)
+    if tally.failed:
+        raise SystemExit(PARTLY)
+
+
+@qrcodes.command(name="sheet")
+@_selection
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The sheet, such as spring.html; its pictures go into a folder beside it, spring_files.",
+)
+@with_appcontext
+def sheet_(codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appid: str | None, out: Path) -> None:
+    """Write a sheet to print: twenty codes to a page of A4, in order, with cutting lines.
+
+    Open it in a browser and print it without scaling. Codes that nobody can use are left out, and those without a
+    picture are counted: draw them first (qrcodes make).
+    """
+    services = _services()
+    with explained():
+        usable, left_out = _chosen(codes, batch, file)
+        pictures = services.code_batches.pictures((invite.code for invite in usable), appid)
+        with progress("sheet", len(usable)) as advance:
+            there = (
+                (invite, found) for invite, found in _counted(zip(usable, pictures, strict=True), advance) if found
+            )
+            printed = sheet.write(out, batch or "codes", there)
+    missing = len(usable) - printed
+    click.echo(f"on the sheet: {printed}, left out: {left_out}, without a picture: {missing}")
+    if missing:
+        raise SystemExit(PARTLY)
+
+
+class _Tally:
+    """What became of the codes."""
+
+    def __init__(self) -> None:
+        self.new = self.kept = 0
+        self.failed: list[tuple[str, str]] = []
+
+    def add(self, drawn: Drawn) -> None:
+        if drawn.error is not None:
+            self.failed.append((drawn.invite_code, f"{drawn.error.error}: {drawn.error}"))
+        elif drawn.is_new:
+            self.new += 1
+        else:
+            self.kept += 1
+
+
+def _chosen(codes: tuple[str, ...], batch: str | None, file: IO[str] | None) -> tuple[list[InviteCode], int]:
+    """Return the codes asked for that somebody can use, and how many others there were."""
+    if sum((bool(codes), batch is not None, file is not None)) > 1:
+        raise click.UsageError("name codes, a --batch or a --file")
+    campaigns = _services().campaigns
+    if codes or file is not None:
+        named = codes if file is None else invitecsv.read_codes(file)
+        found = campaigns.named(list(dict.fromkeys(named)))
+    else:
+        found = list(campaigns.codes(batch=batch))
+    usable = [invite for invite in found if campaigns.fault(invite) is None]
+    return usable, len(found) - len(usable)
+
+
+def _draw(invite_codes: list[str], appid: str | None, tally: _Tally) -> Stopped | None:
+    """Draw with progress; return why it stopped before the end, if so."""
+    drawing = _services().code_batches.draw(invite_codes, appid)
+    with progress("codes", len(invite_codes)) as advance, closing(drawing):
+        try:
+            for drawn in _counted(drawing, advance):
+                tally.add(drawn)
+        except Stopped as stopped:
+            return stopped
+    return None
+
+
+def _counted(items: Iterable[T], advance: Callable[[int], None]) -> Iterator[T]:
+    for item in items:
+        advance(1)
+        yield item
+
+
+def _write_report(path: Path, failed: list[tuple[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("code", "reason"), *failed])
+
+
+def _services() -> Services:
+    found: Services = current_app.extensions["authsvc"]
+    return found
