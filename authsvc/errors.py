@@ -158,7 +158,7 @@ class ScanTicketInvalid(AuthSvcError):
     """The ticket of a scanned code is unknown, expired, decided on, or another phone's: all look alike."""
 
     error = "scan_ticket_invalid"
-    zh = "二维码已失效，请在网页上更换二维码后重新扫码"
+    zh = "小程序码已失效，请在网页上换一个后重新扫码"
     en = "This code is no longer valid; get a new one on the page and scan it"
     action: ClassVar[Action] = "fix_request"
 

@@ -129,6 +129,9 @@ def test_while_wechat_draws_nothing_the_page_says_so_and_can_try_again(
         expect(shown.page.get_by_role("img")).to_have_count(0)
         shown.page.get_by_role("button", name="New code").click()
         shows(shown, "pending", "Waiting for a scan")
+        # Without its cookie it cannot get the session any more, and does not pretend to wait for it.
+        shown.page.context.clear_cookies()
+        shows(shown, "expired", "This code has expired")
         assert shown.outside(service.url) == set()
 
 

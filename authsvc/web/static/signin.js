@@ -14,8 +14,8 @@ async function call(path, body) {
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body)
   })
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`)
-  return (await answer.json()).data
+  if (answer.ok) return (await answer.json()).data
+  throw Object.assign(new Error(path), { isFinal: answer.status < 500 && answer.status !== 429 })
 }
 
 function show(state) {
@@ -48,8 +48,8 @@ async function follow(code) {
       end = performance.now() + 1000 * expires_in
       if (tokens) signedIn(tokens)
       show(state)
-    } catch {
-      if (performance.now() > end) show('expired')
+    } catch (error) {
+      if (error.isFinal || performance.now() > end) show('expired')
     }
   }
 }
