@@ -39,8 +39,11 @@ class PictureFolder:
                 if error.errno in _NO_PICTURE:
                     return None
                 raise
+            if not _is_picture(os.fstat(descriptor)):
+                os.close(descriptor)
+                return None
             with os.fdopen(descriptor, "rb") as file:
-                return file.read() if _is_picture(os.fstat(descriptor)) else None
+                return file.read()
 
     def holds(self, name: str) -> bool:
         """True for a plain file of this name."""

@@ -66,7 +66,8 @@ for _route in BEARER_CODE.routes:
     _add_contract(BEARER_CODE, _route)
 
 
-@qrcode.get("/qrcodes/<name>")
+# A doubled slash is no picture either: no redirect to where one might be.
+@qrcode.get("/qrcodes/<name>", merge_slashes=False)
 @describe(Operation(BEARER, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg"))
 def picture(name: str) -> Response:
     """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""

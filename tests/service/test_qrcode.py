@@ -7,17 +7,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 
 from tests.conftest import APPID
-from tests.harness import signedin
+from tests.harness import codes, signedin
+from tests.harness.codes import ENDPOINT, INTERNAL, OWN, calls, fetched, scanned
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 
-ENDPOINT = "/wxa/getwxacodeunlimit"
-OWN = "/api/v1/me/invite/qrcode"
-INTERNAL = "/internal/v1/qrcodes"
 ADDRESS = re.compile(re.escape(ISSUER) + r"/qrcodes/[0-9a-f]{32}\.(?:jpg|png)")
 
 
@@ -35,27 +32,9 @@ def made(answer: requests.Response) -> str:
     return str(address)
 
 
-def fetched(service: Service, address: str, **options: object) -> requests.Response:
-    return service.call("GET", urlsplit(address).path, **options)
-
-
-def scanned(content: bytes) -> str:
-    """What a phone would read: the picture's pixels on white."""
-    picture = Image.open(io.BytesIO(content)).convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture)
-    return str(zxingcpp.read_barcode(white.convert("RGB")).text)
-
-
-def calls(simulator: Simulator) -> list[dict]:
-    return simulator.journal(path=ENDPOINT)
-
-
 @pytest.fixture(scope="module")
 def credential(sqlite_service: Service) -> str:
-    made = sqlite_service.flask("authsvc", "services", "add", "printer", "--scope", "qrcode", shows_secret=True)
-    secret = re.search(r"printer\.[A-Za-z0-9_-]{43}", made)[0]
-    return sqlite_service.canaries.never("service credential", secret)
+    return codes.credential(sqlite_service)
 
 
 # --- one's own ----------------------------------------------------------------------------------------------
