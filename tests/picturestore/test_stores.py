@@ -186,7 +186,7 @@ def test_a_bucket_that_fails_says_so_without_its_secret(server: BucketServer, ch
 def test_a_service_keeps_its_pictures_in_a_bucket(
     simulator: Simulator, server: BucketServer, start_briefly: Callable[..., Service], crowd: Crowd
 ) -> None:
-    service = start_briefly("bucket", workers=2, settings={**server.settings, "ACCOUNT_COOLING_OFF_DAYS": "0"})
+    service = start_briefly("bucket", workers=2, settings={**server.settings, "RATE_LIMIT_QRCODE": "off"})
     token = signedin.native(service, simulator.code("in-a-bucket")).access
     simulator.slow_down(0.2)
     headers = {"Authorization": f"Bearer {token}"}

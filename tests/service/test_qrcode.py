@@ -72,11 +72,12 @@ def test_the_picture_carries_the_invite_code_and_is_asked_of_wechat_once(
 
 @pytest.mark.parametrize("contract", ["native", "code_message_data", "code_msg_data", "success_data"])
 def test_a_token_of_any_contract_gives_the_same_picture(simulator: Simulator, service: Service, contract: str) -> None:
-    address = made(generate(service, signedin.bearer(service, simulator, "qr-any")))
+    user = f"qr-any-{contract}"
+    address = made(generate(service, signedin.bearer(service, simulator, user)))
     if contract == "native":
-        token = signedin.native(service, simulator.code("qr-any")).access
+        token = signedin.native(service, simulator.code(user)).access
     else:
-        token = getattr(signedin, contract)(service, simulator, "qr-any")
+        token = getattr(signedin, contract)(service, simulator, user)
     assert made(generate(service, token)) == address
     native = service.call("GET", OWN, token=token).json()["data"]
     assert native["url"] == address
@@ -188,6 +189,19 @@ def test_a_file_that_was_lost_is_made_again_under_its_name(simulator: Simulator,
     assert made(generate(service, token)) == address
     assert fetched(service, address).status_code == 200
     assert len(calls(simulator)) == 2
+
+
+def test_pictures_go_with_their_user(simulator: Simulator, start_briefly: Callable[..., Service]) -> None:
+    service = start_briefly("qr-leaving", settings={"ACCOUNT_COOLING_OFF_DAYS": "0"})
+    tokens = [signedin.native(service, simulator.code(name)).access for name in ("qr-goes", "qr-stays")]
+    addresses = [service.call("GET", OWN, token=token).json()["data"]["url"] for token in tokens]
+    assert service.call("POST", "/api/v1/me/close", token=tokens[0]).status_code == 200
+    connection = service.connect()
+    connection.cursor().execute("UPDATE users SET closed_at = closed_at - 10 WHERE closed_at IS NOT NULL")
+    connection.close()
+    assert "closed accounts: 1 erased" in service.flask("authsvc", "purge")
+    assert [fetched(service, address).status_code for address in addresses] == [404, 200]
+    assert service.count("code_pictures") == 1
 
 
 # --- a service's own ----------------------------------------------------------------------------------------
