@@ -73,8 +73,17 @@ export async function openStage(name) {
     },
 
     /** Let the next exchange of this code go wrong; without a code, of any. */
-    fault: (code, fault, times = 1) =>
-      control("POST", "/control/faults", { path: "/sns/jscode2session", code, times, fault }),
+    fault: (code, fault, times = 1, path = "/sns/jscode2session") =>
+      control("POST", "/control/faults", { path, code, times, fault }),
+
+    /** Point a phone's camera at the picture at an address of the service: where WeChat takes it, as an URL. */
+    async scan(address) {
+      const { pathname } = new URL(address);
+      const { status, body } = await exchange("GET", given.service + pathname);
+      assert.equal(status, 200);
+      const { path } = await control("POST", "/phone/scan", { picture: body.toString("base64") });
+      return new URL(path, "https://mini.program/");
+    },
 
     /** How often WeChat was asked there in this script. */
     asked: async (path) => (await control("GET", `/control/journal?path=${path}`)).count,

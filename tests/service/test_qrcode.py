@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 import requests
@@ -66,8 +66,25 @@ def test_the_picture_carries_the_invite_code_and_is_asked_of_wechat_once(
     assert (picture.status_code, picture.headers["Content-Type"]) == (200, "image/jpeg")
     assert scanned(picture.content) == scene
     assert code not in address
-    front_end = dict(parse_qsl(unquote(scene)))
-    assert front_end == {"invite_code": code}
+
+
+def test_what_is_scanned_signs_a_friend_in_and_it_is_recorded_who_invited_whom(
+    simulator: Simulator, each_service: Service
+) -> None:
+    host, friend = (f"qr-{who}-{each_service.schema is None}" for who in ("host", "friend"))
+    picture = fetched(each_service, made(generate(each_service, signedin.bearer(each_service, simulator, host))))
+    scene = quote(scanned(picture.content), safe="")  # as the page is given it
+    stored = dict(pair.split("=") for pair in unquote(scene).split("&"))  # as tests/node/frontends/bearer.js reads it
+    body = {"code": simulator.code(friend), **signedin.tapped(simulator, friend), **stored}
+    assert each_service.call("POST", "/auth/mp_login", json=body).status_code == 200
+    of = "SELECT user_id FROM identities WHERE openid = '{}'"
+    ids = [each_service.rows(of.format(simulator.account(name)["openid"]))[0][0] for name in (host, friend)]
+    assert each_service.rows(f"SELECT invited_by_id FROM users WHERE id = {ids[1]}") == [(ids[0],)]
+    uses = (
+        "SELECT c.uses, c.owner_id FROM invite_codes c JOIN invite_uses u ON u.invite_code_id = c.id"
+        f" WHERE u.user_id = {ids[1]}"
+    )
+    assert each_service.rows(uses) == [(1, ids[0])]
 
 
 @pytest.mark.parametrize("contract", ["native", "code_message_data", "code_msg_data", "success_data"])

@@ -7,17 +7,26 @@ function loginPage(phone, { url }, path) {
   const { wx } = phone;
   const page = {
     code: "",
-    onLoad: () => new Promise((resolve) => wx.login({ success: (res) => resolve((page.code = res.code)) })),
+    onLoad: (options = {}) => {
+      if (options.scene) {
+        const pairs = decodeURIComponent(options.scene).split("&").map((pair) => pair.split("="));
+        const { invite_code } = Object.fromEntries(pairs);
+        if (invite_code) wx.setStorageSync("invite_code", invite_code);
+      }
+      return new Promise((resolve) => wx.login({ success: (res) => resolve((page.code = res.code)) }));
+    },
     getPhoneNumber: (e) =>
       new Promise((resolve) => {
         if (e.detail.errMsg !== "getPhoneNumber:ok") {
           wx.showToast({ title: "需要手机号才能登录", icon: "none" });
           return resolve(null);
         }
+        const invite_code = wx.getStorageSync("invite_code");
+        const invited = invite_code ? { invite_code } : {};
         wx.request({
           url: url(path),
           method: "POST",
-          data: { code: page.code, encryptedData: e.detail.encryptedData, iv: e.detail.iv },
+          data: { code: page.code, encryptedData: e.detail.encryptedData, iv: e.detail.iv, ...invited },
           success: (res) => {
             if (res.statusCode === 200) {
               wx.setStorageSync("access_token", res.data.access_token);
@@ -41,6 +50,16 @@ async function signIn(phone, stage, path = "/auth/mp_login", options = {}) {
   const page = loginPage(phone, stage, path);
   await page.onLoad();
   return phone.tapPhoneButton(page.getPhoneNumber, options);
+}
+
+/** What the share button does: the address of the picture with one's own code, or null and a toast. */
+async function shareCode(phone, stage) {
+  const { wx } = phone;
+  const header = { Authorization: `Bearer ${wx.getStorageSync("access_token")}` };
+  const res = await stage.send(phone, { url: "/generate_qrcode", header });
+  if (res.data.code === 200) return res.data.data.qr_code_url;
+  wx.showToast({ title: res.data.message, icon: "none" });
+  return null;
 }
 
 const ANOTHER_APP = { appid: "wx51a051a00000000f", timestamp: Math.floor(Date.now() / 1000) };
@@ -68,6 +87,41 @@ await perform("bearer", async (stage) => {
     const profile = await send(lan, { url: "/api/v1/user/profile", header });
     assert.equal(profile.statusCode, 200);
     assert.equal(profile.data.data.openid, wx.getStorageSync("openid"));
+  });
+
+  await shows("a friend who scans one's code signs in, and it is known who invited them", async () => {
+    const address = await shareCode(lan, stage);
+    assert.match(address, /^https?:\/\/.*\/qrcodes\/[0-9a-f]{32}\.(jpg|png)$/);
+    assert.equal(await shareCode(lan, stage), address);
+
+    const friend = stage.phone("friend");
+    const opened = await stage.scan(address);
+    assert.equal(opened.pathname, "/pages/login/login");
+    const page = loginPage(friend, stage, "/auth/mp_login");
+    await page.onLoad({ scene: opened.search.replace("?scene=", "") });
+    assert.match(friend.wx.getStorageSync("invite_code"), /^[A-Za-z0-9_-]{8,20}$/);
+    const answer = await friend.tapPhoneButton(page.getPhoneNumber);
+    assert.equal(answer.statusCode, 200);
+
+    const header = { Authorization: `Bearer ${lan.wx.getStorageSync("access_token")}` };
+    const mine = await send(lan, { url: "/api/v1/me/invite", header });
+    assert.equal(mine.data.data.invite_code, friend.wx.getStorageSync("invite_code"));
+    assert.equal(mine.data.data.uses, 1);
+    const came = await send(lan, { url: "/api/v1/me/invite/arrivals", header });
+    assert.equal(came.data.data.count, 1);
+    const theirs = { Authorization: `Bearer ${friend.wx.getStorageSync("access_token")}` };
+    assert.ok((await send(friend, { url: "/api/v1/me/invite", header: theirs })).data.data.invited_at > 0);
+  });
+
+  await shows("a code that could not be made is said with HTTP 200, and shown by the front end", async () => {
+    const shy = stage.phone("no-code");
+    await signIn(shy, stage);
+    await stage.fault(undefined, { kind: "errcode", errcode: 41030 }, 1, "/wxa/getwxacodeunlimit");
+    assert.equal(await shareCode(shy, stage), null);
+    assert.deepEqual(shy.journal.shown.at(-1), ["showToast", "二维码生成失败"]);
+    const header = { Authorization: "Bearer x.y.z" };
+    const stranger = await send(shy, { url: "/generate_qrcode", header });
+    assert.deepEqual([stranger.statusCode, stranger.data], [401, { detail: "请先登录" }]);
   });
 
   await shows("the same number from another WeChat, at the other address, is the same user", async () => {
