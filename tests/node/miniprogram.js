@@ -102,7 +102,7 @@ export async function open(root, phone, { path: first, query = {}, ...options } 
   function push(url) {
     const [route, text = ""] = url.replace(/^\//, "").split("?");
     const definition = definitionOf(route);
-    const page = Object.assign(Object.create(null), definition, { route, data: plain(definition.data) });
+    const page = Object.assign(Object.create(null), definition, { route, data: plain(definition.data ?? {}) });
     page.setData = (changes) => Object.assign(page.data, plain(changes));
     pages.push(page);
     // Queries reach onLoad undecoded.

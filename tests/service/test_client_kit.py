@@ -36,6 +36,11 @@ def test_the_demo_does_what_a_person_expects(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("simulator")
+def test_the_guides_code_works_as_printed(stage: Stage) -> None:
+    stage.play("guide.test.js")
+
+
+@pytest.mark.usefixtures("simulator")
 def test_a_kit_that_refreshes_whenever_asked_fails(stage: Stage) -> None:
     twin = {"file": "life.js", "text": "if (!flights[name])", "by": "if (true)"}
     with pytest.raises(AssertionError, match="✖ fifty requests meet an expired token at once"):
