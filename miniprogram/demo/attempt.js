@@ -14,7 +14,7 @@ module.exports = async function attempt(work) {
     await work();
   } catch (error) {
     const { kind, message } = /** @type {import("./authsvc/index").AuthError} */ (error);
-    if (kind === "cancelled") return; // the person did it, and knows
-    wx.showToast({ title: SENTENCES[kind] || message, icon: "none" });
+    // What the person cancelled, they know.
+    if (kind !== "cancelled") wx.showToast({ title: SENTENCES[kind] || message, icon: "none" });
   }
 };

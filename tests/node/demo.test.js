@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { launch, open, plain } from "./miniprogram.js";
 import { openStage } from "./stage.js";
+import { exchange } from "./wx.js";
 
 const ROOT = new URL("../../miniprogram/demo/", import.meta.url).pathname;
 const PIXEL = Buffer.from(
@@ -139,6 +140,52 @@ test("sessions are listed and ended, one, the others, all", async () => {
   assert.deepEqual([program.pages.length, program.shown().route], [1, "pages/index/index"]);
   await program.shown().loaded;
   assert.equal(program.shown().data.user, null);
+});
+
+test("the picture of an invite, scanned by a friend, opens the login page and counts", async () => {
+  const host = stage.phone("host");
+  const program = await demo(host);
+  const invite = program.open("/pages/invite/invite");
+  await invite.loaded;
+  const { code, picture } = invite.data;
+  assert.equal(invite.onShareAppMessage().path, `/pages/login/login?invite_code=${code}`);
+  const friend = stage.phone("friend");
+  friend.sees = (await exchange("GET", stage.url(new URL(picture).pathname))).body;
+  const [path, query] = (await friend.wx.scanCode()).path.split("?");
+  assert.equal(path, "pages/login/login");
+  const opened = await demo(friend, { path, query: Object.fromEntries([query.split("=")]) });
+  assert.deepEqual([opened.shown().route, opened.shown().data.invite], ["pages/login/login", "accepted"]);
+  const again = program.open("/pages/invite/invite");
+  await again.loaded;
+  assert.equal(again.data.arrivals, 1);
+});
+
+test("a computer is signed in by a scan: what it is, is shown; then approved, or refused", async () => {
+  const phone = stage.phone("scanner");
+  const program = await demo(phone);
+  for (const [decide, state] of [["approve", "approved"], ["refuse", "refused"]]) {
+    const headers = { "Content-Type": "application/json", "User-Agent": "Mozilla/5.0 (Windows NT 10.0) Chrome/130.0 Safari/537.36" };
+    const ask = async (step, body, more) => {
+      const url = stage.url(`/api/v1/scan-sign-ins/${step}`);
+      const answer = await exchange("POST", url, { headers: { ...headers, ...more }, body: JSON.stringify(body) });
+      const cookie = answer.rawHeaders[answer.rawHeaders.indexOf("Set-Cookie") + 1];
+      return { cookie, data: JSON.parse(answer.body).data };
+    };
+    const { cookie, data } = await ask("start", {});
+    phone.sees = Buffer.from(data.picture.split(",")[1], "base64");
+    await program.pages[0].scan();
+    const page = program.shown();
+    await page.loaded;
+    assert.match(page.data.asked.device, /Chrome/);
+    await page[decide]();
+    assert.deepEqual([page.data.asked, page.data.outcome !== ""], [null, true]);
+    const progress = (await ask("poll", { id: data.id }, { Cookie: cookie.split(";")[0] })).data;
+    assert.deepEqual([progress.state, progress.tokens === null], [state, state === "refused"]);
+  }
+  assert.deepEqual(phone.journal.shown, []);
+  const old = program.open("/pages/scan/scan?scene=t%3D0123456789abcdefghijkl");
+  await old.loaded;
+  assert.deepEqual([old.data.asked, old.data.outcome], [null, "未能登录，请重新扫码"]);
 });
 
 test("without a network it says so, and goes on when there is one", async () => {

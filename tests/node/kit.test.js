@@ -481,6 +481,38 @@ test("a logout that the server could not be told holds here all the same", async
   assert.deepEqual([auth.isLoggedIn(), start({ phone }).auth.isLoggedIn()], [false, false]);
 });
 
+// --- invitations ---------------------------------------------------------------------------------------------
+
+const inviteOf = async (owner) => (await owner.auth.request({ url: "/api/v1/me/invite" })).data.data.invite_code;
+
+test("an invite is kept from the scene until a login has taken it along", async () => {
+  const owner = start();
+  const code = await inviteOf(owner);
+  const { auth, phone } = start({ loginMode: "manual" });
+  for (const query of [undefined, {}, { scene: "%E0%A4%A" }, { scene: "t%3Dticket" }]) assert.equal(auth.keepInvite(query), "");
+  assert.equal(auth.keepInvite({ scene: encodeURIComponent(`from=flyer&invite_code=${code}`) }), code);
+  phone.offline = true;
+  await rejection(auth.login());
+  phone.offline = false;
+  const restarted = start({ phone, loginMode: "manual" });
+  assert.equal(restarted.auth.keepInvite({}), code);
+  await restarted.auth.login();
+  assert.deepEqual([restarted.auth.inviteStatus(), restarted.auth.keepInvite({})], ["accepted", ""]);
+  const { data } = await owner.auth.request({ url: "/api/v1/me/invite/arrivals" });
+  assert.equal(data.data.count, 1);
+});
+
+for (const contract of ["bearer", "detail", "code_message_data", "code_msg_data", "success_data"]) {
+  test(`${contract} takes an invite along, which is no part of the user`, async () => {
+    const code = await inviteOf(start());
+    const { auth, phone } = start({ contract, loginMode: "manual" });
+    auth.keepInvite({ invite_code: code });
+    await phone.wx.login();
+    await phone.tapPhoneButton((e) => auth.loginWithPhone(e.detail));
+    assert.deepEqual([auth.inviteStatus(), auth.getUser().invite, auth.keepInvite({})], ["accepted", undefined, ""]);
+  });
+}
+
 // --- the rest ------------------------------------------------------------------------------------------------
 
 test("tokens go into the Authorization header and the refresh call, and nowhere else", () =>

@@ -123,7 +123,7 @@ export async function open(root, phone, { path: first, query = {}, ...options } 
   const manifest = JSON.parse(readFileSync(path.join(root, "app.json"), "utf8"));
   program.require("app");
   app.onLaunch?.({ path: first ?? manifest.pages[0], query });
-  push(`${first ?? manifest.pages[0]}?${new URLSearchParams(query)}`);
+  push(`${first ?? manifest.pages[0]}?${Object.entries(query).map((pair) => pair.join("=")).join("&")}`);
   return Object.assign(program, { pages, manifest, open: push, shown: () => pages.at(-1) });
 }
 

@@ -14,7 +14,7 @@
 // - ten requests at once, the others wait; no PATCH;
 // - storage holds copies, and nothing is ''.
 //
-// What only a test's phone has: `offline`, `losing` (so many answers get lost on their way), `journal`.
+// What only a test's phone has: `offline`, `losing` (so many answers get lost on their way), `sees`, `journal`.
 import http from "node:http";
 import https from "node:https";
 import { randomBytes } from "node:crypto";
@@ -333,6 +333,15 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
         return ask("/phone/userinfo", { kind: "getUserProfile", ...phone.person });
       })(options);
     },
+    scanCode: api("scanCode", async () => {
+      const picture = Buffer.from(phone.sees).toString("base64");
+      const answer = await exchange("POST", `${simulator}/phone/scan`, {
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ picture }),
+        agent,
+      });
+      return JSON.parse(answer.body);
+    }),
     getAccountInfoSync: () => ({ miniProgram: { appId: appid, envVersion: "release", version: `1.0.${version}` } }),
     onError: (listener) => void errorListeners.push(listener),
     cloud: {
@@ -352,6 +361,8 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
     storage,
     offline: false,
     losing: 0,
+    /** The picture in front of the camera. */
+    sees: Buffer.alloc(0),
     /** Options of the simulator's /phone/userinfo for every profile that is asked for: profile, placeholder, … */
     person: {},
 

@@ -21,7 +21,8 @@ KIT = PACKAGE / "demo" / "authsvc"
 @pytest.fixture(scope="module")
 def stage(run_folder: Path, shared_simulator: Simulator, start_service: Callable[..., Service]) -> Stage:
     """A service whose clock the scripts move."""
-    return node.set_stage("kit", run_folder, shared_simulator, start_service)
+    settings = {"SCAN_SIGN_IN_PAGE": "pages/scan/scan"}
+    return node.set_stage("kit", run_folder, shared_simulator, start_service, settings=settings)
 
 
 @pytest.mark.usefixtures("simulator")

@@ -198,7 +198,7 @@ function createAuth(options) {
     var invite = record.invite;
     var read = function (/** @type {import("./index").Answer} */ answer) {
       var found = contract.read(answer.data);
-      if (found.token && record.invite === invite) record.invite = "";
+      if (found.token) inviteTaken(invite, answer);
       return found;
     };
     var failed = function (/** @type {import("./index").AuthError} */ error) {
@@ -380,10 +380,21 @@ function createAuth(options) {
     var data = merged(fields, { openid: life.ticket, invite_code: record.invite || undefined });
     return userOf(
       exchange({ url: "/wx/login", method: "POST", data: data }).then(function (answer) {
-        record.invite = "";
+        inviteTaken(record.invite, answer);
         return arrive(contract.read(answer.data), generation);
       })
     );
+  }
+
+  /**
+   * A login took the invite along. What became of it stands beside the token, in every contract.
+   * @param {string} invite
+   * @param {import("./index").Answer} answer
+   */
+  function inviteTaken(invite, answer) {
+    if (record.invite === invite) record.invite = "";
+    var outcome = (answer.data.data || answer.data).invite;
+    life.inviteStatus = outcome && outcome.status;
   }
 
   /** @param {any} changes */
@@ -533,6 +544,9 @@ function createAuth(options) {
       if (code) record.invite = code;
       if (code) life.save();
       return record.invite;
+    },
+    inviteStatus: function () {
+      return life.inviteStatus;
     },
   };
 }

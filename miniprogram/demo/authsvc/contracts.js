@@ -67,7 +67,7 @@ var contracts = {
     },
     read: function (body) {
       if (!body.token) return { ticket: body.openid };
-      var user = without(body, ["token", "user_id"]);
+      var user = without(body, ["token", "user_id", "invite"]);
       return { token: body.token, lifetime: 7 * DAY, user: merged(user, { id: body.id || body.user_id }) };
     },
   },
@@ -89,7 +89,7 @@ var contracts = {
       return posting("/user/wxlogin")(merged(without(input, ["code"]), { platCode: input.code }));
     },
     read: function (body) {
-      var user = without(body.data, ["token", "token_type", "expires_in", "user_id"]);
+      var user = without(body.data, ["token", "token_type", "expires_in", "user_id", "invite"]);
       return {
         token: body.data.token,
         lifetime: body.data.expires_in,
@@ -103,7 +103,7 @@ var contracts = {
     login: posting("/login/wechatLogin"),
     // The token lives 30 days; it is checked, and kept, each 10,800 minutes.
     read: function (body) {
-      return { token: body.data.token, lifetime: 10800 * 60, user: without(body.data, ["token"]) };
+      return { token: body.data.token, lifetime: 10800 * 60, user: without(body.data, ["token", "invite"]) };
     },
     refresh: function () {
       return { url: "/member/refreshToken" };

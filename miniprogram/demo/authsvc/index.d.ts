@@ -81,6 +81,8 @@ export interface Auth<User = any> {
   now(): number;
   /** Give it what onLaunch (`options.query`) or onLoad got: the invite code in it is kept for the next login. */
   keepInvite(query?: Record<string, string | undefined>): string;
+  /** What became of the invite that the last login took along (docs/invites.md): `accepted`, `already_invited`, … */
+  inviteStatus(): string | undefined;
 }
 
 export interface RequestOptions {
@@ -208,6 +210,7 @@ export interface Life {
   pause?: { until: number; error: AuthError };
   page?: Page;
   ticket?: string;
+  inviteStatus?: string;
   prepared?: Promise<string>;
   timer?: number;
   save(): void;

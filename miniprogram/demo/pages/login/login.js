@@ -3,12 +3,15 @@ const auth = require("../../auth");
 
 // Opened by the kit when somebody has to act, by a shared link, and by scanning an invite's mini-program code.
 Page({
-  data: { user: auth.getUser(), isInvited: false },
+  data: { user: auth.getUser(), invite: "" },
 
   onLoad(query) {
-    this.setData({ isInvited: auth.keepInvite(query) !== "" });
+    const code = auth.keepInvite(query);
     auth.preparePhone();
-    return attempt(async () => this.setData({ user: await auth.ready() }));
+    return attempt(async () => {
+      const user = await auth.ready();
+      this.setData({ user, invite: auth.inviteStatus() || (code && "kept") });
+    });
   },
   onUnload() {
     auth.closeLoginPage();

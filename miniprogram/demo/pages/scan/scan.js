@@ -15,12 +15,13 @@ Page({
   },
   ticket: "",
 
-  onLoad(query) {
-    return attempt(async () => {
+  async onLoad(query) {
+    await attempt(async () => {
       this.ticket = decodeURIComponent(query.scene || "").replace(/^t=/, "");
       const { data } = await answer("scan", this.ticket);
       this.setData({ asked: data.data, askedAt: new Date(data.data.asked_at * 1000).toLocaleString() });
     });
+    if (!this.data.asked) this.setData({ outcome: "未能登录，请重新扫码" });
   },
 
   approve() {
