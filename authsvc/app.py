@@ -19,6 +19,7 @@ from authsvc.sealing import KeyedHash, Sealer
 from authsvc.services import Services
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
+from authsvc.services.administration import Administration
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
 from authsvc.services.avatars import Avatars
@@ -26,6 +27,8 @@ from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.codebatches import CodeBatches
 from authsvc.services.conflicts import Conflicts
+from authsvc.services.consents import Consents
+from authsvc.services.exports import Exports
 from authsvc.services.health import HealthService
 from authsvc.services.inviterules import InviteRules
 from authsvc.services.invites import InviteService
@@ -236,7 +239,10 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
         people=people,
         closing=closing,
         conflicts=Conflicts(database),
-        retention=RetentionService(database, clock),
+        consents=Consents(database, clock),
+        exports=Exports(database, audit, clock),
+        administration=Administration(database, audit, clock),
+        retention=RetentionService(database, clock, settings.audit_retention),
         invites=invites,
         health=HealthService(database, keys.current().signing_kid),
         campaigns=Campaigns(database, clock),

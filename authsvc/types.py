@@ -251,6 +251,8 @@ class LoginCommand:
     invite_code: str | None = None
     # False where a stranger gets a registration ticket instead of a user.
     registers: bool = True
+    # The version of the privacy terms that the person agrees to.
+    consent_version: str | None = None
     # A closed account is to be opened again, within its cooling-off period.
     reopens: bool = False
     appid: str | None = None
@@ -335,6 +337,42 @@ class UserConflict:
     user_id: int
     other_user_id: int
     appid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What somebody has agreed to: the version that the client named, and when (seconds UTC)."""
+
+    version: str
+    given_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """A change that matters for security. ``subject`` is a keyed hash of an openid; ``at`` is seconds UTC."""
+
+    id: int
+    at: int
+    event: str
+    user_id: int | None
+    subject: str
+    detail: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSummary:
+    """A user as an operator finds them. Times are seconds UTC; phones as E.164 writes them."""
+
+    id: int
+    status: UserStatus
+    nickname: str | None
+    phone: str | None = field(repr=False)
+    claimed_phone: str | None = field(repr=False)
+    created_at: int = 0
+    last_login_at: int = 0
+    closed_at: int | None = None
+    merged_into_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import click
 
+from authsvc.cli.audit import audit
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
 from authsvc.cli.invites import invites
@@ -19,5 +20,5 @@ def authsvc() -> None:
     """Set up and look after authsvc."""
 
 
-for _command in (init, errors, invites, keys, purge, qrcodes, services, session_keys, token, users):
+for _command in (audit, init, errors, invites, keys, purge, qrcodes, services, session_keys, token, users):
     authsvc.add_command(_command)

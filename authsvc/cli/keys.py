@@ -5,13 +5,13 @@ Exit codes: 0 done; 1 refused or failed; 2 usage; 75 too early, so the same comm
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from authsvc.cli.moments import utc
 from authsvc.errors import ServiceBusy
 from authsvc.services.signingkeys import KeyRefusal, SigningKeys, Step
 from authsvc.signing.keyset import BadKeys
@@ -43,8 +43,8 @@ def list_(as_json: bool) -> None:
         return
     click.echo(f"{'key':<43}  {'state':<9}  {'since':<20}  next")
     for step in steps:
-        following = f"{step.action} from {_utc(step.ready_at)}" if step.ready_at else step.action
-        click.echo(f"{step.key.kid}  {step.key.state:<9}  {_utc(step.key.since):<20}  {following}".rstrip())
+        following = f"{step.action} from {utc(step.ready_at)}" if step.ready_at else step.action
+        click.echo(f"{step.key.kid}  {step.key.state:<9}  {utc(step.key.since):<20}  {following}".rstrip())
 
 
 @keys.command()
@@ -54,7 +54,7 @@ def new() -> None:
     with _told():
         kid = _keys().add()
         ready_at = next(step.ready_at for step in _keys().list_all() if step.key.kid == kid)
-        click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {_utc(ready_at)} on")
+        click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {utc(ready_at)} on")
 
 
 @keys.command(context_settings=_NAMES_A_KEY)
@@ -102,7 +102,7 @@ def _told() -> Iterator[None]:
     except KeyRefusal as refusal:
         if refusal.ready_at is None:
             raise click.ClickException(str(refusal)) from None
-        raise _TooEarly(f"{refusal}; wait until {_utc(refusal.ready_at)}, or give --now") from None
+        raise _TooEarly(f"{refusal}; wait until {utc(refusal.ready_at)}, or give --now") from None
     except BadKeys as problem:
         raise click.ClickException(str(problem)) from None
     except OSError as problem:
@@ -125,7 +125,3 @@ def _view(step: Step) -> dict[str, object]:
         "next": step.action or None,
         "ready_at": step.ready_at,
     }
-
-
-def _utc(moment: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)) if moment else "-"

@@ -4,7 +4,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.errors import AuthSvcError
+from authsvc.cli.refusals import told
 from authsvc.services import Services
 
 
@@ -13,13 +13,13 @@ from authsvc.services import Services
 def purge() -> None:
     """Erase accounts whose cooling-off period is over, and delete rows and pictures that are kept for a while only.
 
-    Safe to run at any time, again, and beside itself.
+    Safe to run at any time, again, and beside itself. On SQLite, when somebody was erased since the last time, the
+    file is written anew at the end, for which those who want to write wait. Exit code 75: run it again.
     """
     services: Services = current_app.extensions["authsvc"]
-    try:
+    with told():
         click.echo(f"closed accounts: {services.closing.erase_due()} erased")
         click.echo(f"pictures of codes: {services.qrcodes.sweep()} deleted")
         for kind, count in services.retention.purge().items():
             click.echo(f"{kind}: {count} deleted")
-    except AuthSvcError as error:
-        raise click.ClickException(f"{error.en} ({error})") from error
+        services.closing.scrub()

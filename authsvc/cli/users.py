@@ -1,39 +1,233 @@
-"""``flask authsvc users …``: what an operator has to look at."""
+"""``flask authsvc users …``: what an operator looks at and does. Phones and openids are masked unless asked for.
+
+Exit codes: 0 done; 1 refused, not found or not confirmed; 2 usage; 75 the database is busy, the same will do later.
+"""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.errors import AuthSvcError
+from authsvc.cli.moments import utc
+from authsvc.cli.refusals import told
 from authsvc.services import Services
+from authsvc.types import UserSummary
 
-_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
+_CONFLICTS_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
+_FOUND_HEAD = f"{'user':>12}  {'status':<8}  {'phone':<16}  {'last login':<20}  nickname"
 
 
 @click.group()
 def users() -> None:
-    """Look at users."""
+    """Look at users, and act on them."""
+
+
+_user = click.argument("user_id", type=int)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_full = click.option("--full", is_flag=True, help="Print phone numbers and openids in full.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @users.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
+@click.option("--id", "user_id", type=int)
+@click.option("--phone", help="Verified or claimed; +8613800138000 or 13800138000.")
+@click.option("--openid", help="In any mini program. Reads the whole table.")
+@click.option("--nickname", help="What it begins with; at most 100 users. Reads the whole table.")
+@_full
+@_json
+@with_appcontext
+def find(
+    user_id: int | None, phone: str | None, openid: str | None, nickname: str | None, full: bool, as_json: bool
+) -> None:
+    """Find users by exactly one of the options. Exit code 1 when there is none."""
+    if sum(option is not None for option in (user_id, phone, openid, nickname)) != 1:
+        raise click.UsageError("give one of --id, --phone, --openid and --nickname")
+    administration = _services().administration
+    with told():
+        if user_id is not None:
+            found = [administration.get(user_id)]
+        elif phone is not None:
+            found = administration.with_phone(phone)
+        elif openid is not None:
+            found = administration.with_openid(openid)
+        else:
+            found = administration.named(nickname or "")
+    if not found:
+        raise click.ClickException("nobody was found")
+    _print_found(found, full=full, as_json=as_json)
+
+
+def _print_found(found: Sequence[UserSummary], *, full: bool, as_json: bool) -> None:
+    if as_json:
+        hidden = [{name: _shown(getattr(user, name), full) for name in ("phone", "claimed_phone")} for user in found]
+        click.echo(json.dumps([asdict(user) | phones for user, phones in zip(found, hidden, strict=True)]))
+        return
+    click.echo(_FOUND_HEAD)
+    for user in found:
+        phone = _shown(user.phone, full) or "-"
+        login = utc(user.last_login_at)
+        click.echo(f"{user.id:>12}  {user.status:<8}  {phone:<16}  {login:<20}  {user.nickname or ''}".rstrip())
+
+
+@users.command()
+@_user
+@_full
+@with_appcontext
+def show(user_id: int, full: bool) -> None:
+    """Show one user: status, phone, identities, and how much is stored besides."""
+    services = _services()
+    with told():
+        user = services.administration.get(user_id)
+        live = len(services.administration.sessions(user_id))
+        stored = services.exports.own(user_id)
+    for name, value in (
+        ("user", user.id),
+        ("status", user.status),
+        ("merged into", user.merged_into_id),
+        ("closed", user.closed_at and utc(user.closed_at)),
+        ("nickname", user.nickname),
+        ("phone", _shown(user.phone, full)),
+        ("claimed phone", _shown(user.claimed_phone, full)),
+        ("created", utc(user.created_at)),
+        ("last login", utc(user.last_login_at)),
+        *(("identity", _identity(row, full)) for row in stored["identities"]),
+        *(("merged user", row["id"]) for row in stored["users"] if row["id"] != user_id),
+        *(("consent", f"{row['version']}  {utc(int(str(row['given_at'])))}") for row in stored["consents"]),
+        ("live sessions", live),
+        ("audit events", len(stored["audit_events"])),
+    ):
+        if value is not None:
+            click.echo(f"{name:<14} {value}")
+
+
+def _identity(row: dict[str, Any], full: bool) -> str:
+    openid = row["openid"] if full else f"{row['openid'][:2]}…{row['openid'][-4:]}"
+    return f"{row['id']}  {row['appid']}  {openid}  {utc(row['created_at'])}"
+
+
+@users.command()
+@_user
+@with_appcontext
+def disable(user_id: int) -> None:
+    """Lock a user out: refused from the next request on, all sessions ended."""
+    with told():
+        _services().administration.disable(user_id)
+    click.echo(f"disabled  {user_id}")
+
+
+@users.command()
+@_user
+@with_appcontext
+def enable(user_id: int) -> None:
+    """Let a disabled user in again. Sessions from before stay ended."""
+    with told():
+        _services().administration.enable(user_id)
+    click.echo(f"enabled  {user_id}")
+
+
+@users.command()
+@_user
+@_json
+@with_appcontext
+def sessions(user_id: int, as_json: bool) -> None:
+    """List the live sessions of a user, the last used first; at most 200."""
+    with told():
+        found = _services().administration.sessions(user_id)
+    if as_json:
+        click.echo(json.dumps([asdict(session) for session in found]))
+        return
+    click.echo(f"{'session':<22}  {'mini program':<18}  {'contract':<17}  {'last used':<20}  device")
+    for entry in found:
+        line = f"{entry.id:<22}  {entry.appid:<18}  {entry.contract:<17}  {utc(entry.last_used_at):<20}  {entry.device}"
+        click.echo(line.rstrip())
+
+
+@users.command()
+@_user
+@with_appcontext
+def logout(user_id: int) -> None:
+    """End all sessions of a user. They may sign in again."""
+    with told():
+        ended = _services().administration.log_out(user_id)
+    click.echo(f"ended  {ended}")
+
+
+@users.command()
+@_user
+@click.option("--into", "winner_id", type=int, required=True, help="The user that stays.")
+@_yes
+@with_appcontext
+def merge(user_id: int, winner_id: int, yes: bool) -> None:
+    """Merge a user into another. Cannot be undone.
+
+    Identities move, and the phone number if the other has none; the merged user is closed and signed out.
+    """
+    _confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
+    with told():
+        _services().administration.merge(user_id, winner_id)
+    click.echo(f"merged  {user_id} into {winner_id}")
+
+
+@users.command()
+@_user
+@_yes
+@with_appcontext
+def erase(user_id: int, yes: bool) -> None:
+    """Erase a user at once, without a cooling-off period, and whoever was merged into them. Cannot be undone."""
+    _confirm(f"Erase user {user_id} and all that is stored about them? This cannot be undone.", yes)
+    services = _services()
+    with told():
+        user = services.administration.get(user_id)
+        if user.merged_into_id is not None:
+            raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}: erase that one")
+        if not services.closing.erase(user_id, "by the operator"):
+            raise click.ClickException(f"there is no user {user_id}")
+        click.echo(f"erased  {user_id}")
+        services.closing.scrub()
+
+
+@users.command()
+@_user
+@with_appcontext
+def export(user_id: int) -> None:
+    """Print all that is stored about a user as JSON, phone numbers and openids in full. Goes on record."""
+    with told():
+        found = _services().exports.for_operator(user_id)
+    click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+@users.command()
+@_json
 @with_appcontext
 def conflicts(as_json: bool) -> None:
     """List pairs of users who have one unionid, and of whom neither could give way.
 
     An identity of the user, in this mini program, carries the unionid of the other user. Up to 1,000 pairs.
     """
-    services: Services = current_app.extensions["authsvc"]
-    try:
-        found = services.conflicts.list_all()
-    except AuthSvcError as error:
-        raise click.ClickException(f"{error.en} ({error})") from error
+    with told():
+        found = _services().conflicts.list_all()
     if as_json:
         click.echo(json.dumps([asdict(conflict) for conflict in found]))
         return
-    click.echo(_HEAD if found else "no conflicts")
+    click.echo(_CONFLICTS_HEAD if found else "no conflicts")
     for conflict in found:
         click.echo(f"{conflict.user_id:>12}  {conflict.other_user_id:>12}  {conflict.appid}")
+
+
+def _services() -> Services:
+    found: Services = current_app.extensions["authsvc"]
+    return found
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if not yes:
+        click.confirm(question, abort=True)
+
+
+def _shown(phone: str | None, full: bool) -> str | None:
+    """Return a number, or all but its last four digits hidden."""
+    return phone if phone is None or full else f"{'*' * (len(phone) - 4)}{phone[-4:]}"

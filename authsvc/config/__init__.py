@@ -76,6 +76,7 @@ class Settings:
     refresh_grace: int = 30
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * 86400
+    audit_retention: int = 365 * 86400
     rate_limits: Mapping[LimitedKind, Mapping[Asker, Rate]] = field(default_factory=dict)
     workers: int = 1
     registration: Registration = "open"
@@ -160,6 +161,7 @@ def _read(source: Source) -> Settings | None:
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
+        "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * 86400,
         "registration": choice(source, "REGISTRATION", "open", get_args(Registration)),
         "invites": _invites(source),
         "wxa_code": pictures.wxa_code(source),

@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from authsvc.db import engine as engine_room
+from authsvc.db import remnants
 from authsvc.db.models import EXACT_COLUMNS, VERSION_TABLE
 from authsvc.errors import ServiceBusy
 
@@ -26,6 +28,8 @@ T = TypeVar("T")
 _MYSQL_RETRY = {1205, 1213}
 # Twenty first logins of one person in two apps at once lost more than four times on MariaDB; time is the real limit.
 _ATTEMPTS = 12
+# Seconds to wait for the moment in which SQLite's file can be tidied: during a request, and on the command line.
+_BRIEFLY, _A_WHILE = 0.5, 60.0
 
 
 class Restart(Exception):
@@ -91,6 +95,30 @@ class Database:
             raise _busy(error) from error
         except PoolTimeout as error:
             raise ServiceBusy("no free database connection") from error
+
+    def empty_log(self) -> bool:
+        """Leave nothing of deleted rows in SQLite's log, if others allow it within half a second; True when done."""
+        return self._tidy(_BRIEFLY, remnants.empty_log)
+
+    def scrub(self) -> None:
+        """Leave nothing of erased rows in SQLite's files. Writers wait while a file is written anew.
+
+        Raises ServiceBusy when there is no moment for it within a minute.
+        """
+        if not self._tidy(_A_WHILE, remnants.rewrite, remnants.empty_log):
+            raise ServiceBusy("no moment to write the database file anew")
+
+    def _tidy(self, seconds: float, *steps: Callable[[Engine], None]) -> bool:
+        if self._engine.dialect.name != "sqlite":
+            return True
+        try:
+            with engine_room.patience(seconds), self._line:
+                for step in steps:
+                    step(self._engine)
+        except (sqlite3.OperationalError, PoolTimeout, ServiceBusy) as error:
+            logger.info("database file not tidied: %s", error)
+            return False
+        return True
 
     def refuse_folding_columns(self) -> None:
         """Raise UnfitDatabase, naming the columns, when an id column of ours ignores case.

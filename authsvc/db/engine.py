@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _set_up_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     dbapi.isolation_level = None
     cursor = dbapi.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
-        _patiently(lambda pragma=pragma: cursor.execute(f"PRAGMA {pragma}"), sqlite3.OperationalError)
+        patiently(partial(cursor.execute, f"PRAGMA {pragma}"), sqlite3.OperationalError)
     cursor.close()
 
 
@@ -95,7 +96,7 @@ def _set_up_mysql(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at once (a deferred transaction fails without waiting when it turns to writing)."""
     if connection.get_execution_options().get(WRITES):
-        _patiently(lambda: _BEGIN_WRITING.run(connection), OperationalError)
+        patiently(lambda: _BEGIN_WRITING.run(connection), OperationalError)
     else:
         _BEGIN.run(connection)
 
@@ -108,16 +109,17 @@ _patience = _Patience()
 
 
 @contextmanager
-def patience() -> Iterator[Callable[[], bool]]:
-    """Let all waiting inside end ``WAIT_SECONDS`` from now; yields a question: is that time over?"""
-    ends_at = _patience.ends_at = time.monotonic() + WAIT_SECONDS
+def patience(seconds: float = WAIT_SECONDS) -> Iterator[Callable[[], bool]]:
+    """Let all waiting inside end that many seconds from now; yields a question: is that time over?"""
+    ends_at = _patience.ends_at = time.monotonic() + seconds
     try:
         yield lambda: time.monotonic() >= ends_at
     finally:
         _patience.ends_at = None
 
 
-def _patiently(attempt: Any, locked: type[Exception]) -> None:
+def patiently(attempt: Callable[[], object], locked: type[Exception]) -> None:
+    """Make the attempt again and again while SQLite is ``locked``, as long as patience lasts; then raise that."""
     deadline = _patience.ends_at or time.monotonic() + WAIT_SECONDS
     while True:
         try:

@@ -50,12 +50,10 @@ _RESET_KEY = Statement(
 _SET_UNIONID = Statement("UPDATE identities SET unionid = :unionid WHERE id = :id")
 _MOVE = Statement("UPDATE identities SET user_id = :into WHERE user_id = :user_id")
 _DELETE_ONE = Statement("DELETE FROM identities WHERE id = :id AND user_id = :user_id")
-_DELETE_ALL = Statement("DELETE FROM identities WHERE user_id = :user_id")
 _OWNER_SQL = f"SELECT {users.COLUMNS} FROM unionids o JOIN users u ON u.id = o.user_id WHERE o.unionid = :unionid"
 _UNIONID_OWNER = Statement(_OWNER_SQL, mysql=f"{_OWNER_SQL} FOR UPDATE")
 _CLAIM_UNIONID = Statement("INSERT INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)")
 _MOVE_UNIONIDS = Statement("UPDATE unionids SET user_id = :into WHERE user_id = :user_id")
-_DELETE_UNIONIDS = Statement("DELETE FROM unionids WHERE user_id = :user_id")
 _DELETE_ORPHAN_UNIONIDS = Statement(
     "DELETE FROM unionids WHERE user_id = :user_id AND NOT EXISTS"
     " (SELECT 1 FROM identities i WHERE i.user_id = :user_id AND i.unionid = unionids.unionid)"
@@ -160,12 +158,6 @@ def delete(connection: Connection, identity_id: int, user_id: int) -> bool:
         return False
     _DELETE_ORPHAN_UNIONIDS.run(connection, user_id=user_id)
     return True
-
-
-def delete_all(connection: Connection, user_id: int) -> None:
-    """Remove every identity and unionid of a user."""
-    _DELETE_ALL.run(connection, user_id=user_id)
-    _DELETE_UNIONIDS.run(connection, user_id=user_id)
 
 
 def conflicts(connection: Connection) -> list[UserConflict]:

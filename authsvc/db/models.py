@@ -31,6 +31,8 @@ EXACT_COLUMNS = {
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
     "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
+    "audit_events": ("subject",),
+    "consents": ("version",),
 }
 
 # Not Alembic's usual name: another program's migrations may live in the same schema.
@@ -60,6 +62,7 @@ class UserRow(Base):
         UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
         Index("ix_users_closed_at", "closed_at"),
         Index("ix_users_invited_by_id", "invited_by_id"),
+        Index("ix_users_merged_into_id", "merged_into_id"),
         _LASTING_IDS,
     )
 
@@ -178,8 +181,23 @@ class AuditEventRow(Base):
     at: Mapped[int] = mapped_column(BigInteger)
     event: Mapped[str] = mapped_column(String(40))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
+    # A keyed hash of the openid that the user came with first: it outlives the user.
+    subject: Mapped[str] = mapped_column(_exact(64), server_default="")
     detail: Mapped[str] = mapped_column(String(255), server_default="")
     request_id: Mapped[str] = mapped_column(_exact(64), server_default="")
+
+
+class ConsentRow(Base):
+    """A version of the privacy terms that a user has agreed to, and when."""
+
+    __tablename__ = "consents"
+    __table_args__ = (_TABLE,)
+
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", name="fk_consents_user_id"), primary_key=True, autoincrement=False
+    )
+    version: Mapped[str] = mapped_column(_exact(40), primary_key=True)
+    given_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class DecryptFailureRow(Base):

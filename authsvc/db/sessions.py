@@ -68,7 +68,6 @@ _END_OF_IDENTITY = Statement(
     "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
     " WHERE user_id = :user_id AND identity_id = :identity_id AND revoked_at IS NULL"
 )
-_DELETE_OF_USER = Statement("DELETE FROM sessions WHERE user_id = :user_id")
 _DELETE_OLD = Deletion(
     "sessions", "(absolute_expires_at < :before OR idle_expires_at < :before OR revoked_at < :before)"
 )
@@ -134,11 +133,6 @@ def end_all(connection: Connection, user_id: int, reason: str, now: int, *, exce
 def end_of_identity(connection: Connection, user_id: int, identity_id: int, reason: str, now: int) -> None:
     """End the sessions that the user began by one identity."""
     _END_OF_IDENTITY.run(connection, user_id=user_id, identity_id=identity_id, reason=reason, now=now)
-
-
-def delete_of_user(connection: Connection, user_id: int) -> None:
-    """Delete every session row of a user."""
-    _DELETE_OF_USER.run(connection, user_id=user_id)
 
 
 def delete_ended(connection: Connection, before: int) -> int:

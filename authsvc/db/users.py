@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from authsvc.db.statements import Statement
-from authsvc.types import PhoneNumber, Profile, User
+from authsvc.db.statements import Rows, Statement
+from authsvc.errors import AccountClosed
+from authsvc.types import PhoneNumber, Profile, User, UserSummary
 
 # The columns that from_row() reads, for every query that brings a user along.
 COLUMNS = (
@@ -46,9 +47,10 @@ _IS_KNOWN_PHONE = Statement(
 )
 _END_EVERYTHING = Statement("UPDATE users SET token_version = token_version + 1 WHERE id = :id")
 _MERGE = Statement(
-    "UPDATE users SET status = 'closed', merged_into_id = :into, claimed_phone = NULL, updated_at = :now,"
-    " token_version = token_version + 1 WHERE id = :id"
+    "UPDATE users SET status = 'closed', merged_into_id = :into, country_code = NULL, phone = NULL,"
+    " claimed_phone = NULL, updated_at = :now, token_version = token_version + 1 WHERE id = :id"
 )
+_MERGE_FORMER = Statement("UPDATE users SET merged_into_id = :into WHERE merged_into_id = :id")
 _CLOSE = Statement(
     "UPDATE users SET status = 'closed', closed_at = :now, updated_at = :now, token_version = token_version + 1"
     " WHERE id = :id AND status = 'active'"
@@ -57,10 +59,36 @@ _REOPEN = Statement(
     "UPDATE users SET status = 'active', closed_at = NULL, updated_at = :now"
     " WHERE id = :id AND status = 'closed' AND closed_at > :since"
 )
-_DUE = Statement(
-    "SELECT id, avatar_url FROM users WHERE status = 'closed' AND closed_at <= :before ORDER BY id LIMIT 500"
+_DISABLE = Statement(
+    "UPDATE users SET status = 'disabled', updated_at = :now, token_version = token_version + 1"
+    " WHERE id = :id AND status = 'active'"
 )
-_DELETE = Statement("DELETE FROM users WHERE id = :id")
+_ENABLE = Statement("UPDATE users SET status = 'active', updated_at = :now WHERE id = :id AND status = 'disabled'")
+_FORGET_PHONE = Statement(
+    "UPDATE users SET country_code = NULL, phone = NULL, claimed_phone = NULL, updated_at = :now"
+    " WHERE id = :id AND (phone IS NOT NULL OR claimed_phone IS NOT NULL)"
+)
+_DUE = Statement("SELECT id FROM users WHERE status = 'closed' AND closed_at <= :before ORDER BY id LIMIT 500")
+# No later than any closing: it cannot be undone, and a purge finds it if we do not come to the end.
+_CONDEMN_SQL = (
+    "UPDATE users SET status = 'closed', closed_at = 0, updated_at = :now, token_version = token_version + 1"
+    " WHERE id = :id AND merged_into_id IS NULL"
+)
+_CONDEMN = Statement(_CONDEMN_SQL)
+_CONDEMN_DUE = Statement(f"{_CONDEMN_SQL} AND status = 'closed' AND closed_at <= :before")
+_SAME_PERSON = Statement("SELECT id, avatar_url FROM users WHERE id = :id OR merged_into_id = :id ORDER BY id")
+_SUMMARY = (
+    "SELECT id, status, nickname, country_code, phone, claimed_phone, created_at, last_login_at, closed_at,"
+    " merged_into_id FROM users"
+)
+_BY_ID = Statement(f"{_SUMMARY} WHERE id = :id")
+_BY_ANY_PHONE = Statement(
+    f"{_SUMMARY} WHERE (country_code = :country_code AND phone = :phone) OR claimed_phone = :claimed ORDER BY id"
+)
+_BY_OPENID = Statement(
+    f"{_SUMMARY} WHERE id IN (SELECT user_id FROM identities WHERE openid = :openid) ORDER BY id LIMIT 100"
+)
+_BY_NICKNAME = Statement(f"{_SUMMARY} WHERE nickname LIKE :pattern ESCAPE '!' ORDER BY id LIMIT 100")
 
 
 def from_row(row: tuple[Any, ...]) -> User:
@@ -87,6 +115,51 @@ def is_active(connection: Connection, user_id: int) -> bool:
     return _IS_ACTIVE.run(connection, id=user_id).first() is not None
 
 
+def same_person(connection: Connection, user_id: int) -> list[tuple[int, str | None]]:
+    """Return (id, avatar address) of this user and of all who were merged into them; empty for no user."""
+    return [(row.id, row.avatar_url) for row in _SAME_PERSON.run(connection, id=user_id)]
+
+
+def summary(connection: Connection, user_id: int) -> UserSummary | None:
+    """Return what an operator sees of this user."""
+    found = _summaries(_BY_ID.run(connection, id=user_id))
+    return found[0] if found else None
+
+
+def with_phone(connection: Connection, phone: PhoneNumber) -> list[UserSummary]:
+    """Return who has this number, verified or claimed."""
+    values = {"country_code": phone.country_code, "phone": phone.national, "claimed": phone.e164}
+    return _summaries(_BY_ANY_PHONE.run(connection, **values))
+
+
+def with_openid(connection: Connection, openid: str) -> list[UserSummary]:
+    """Return who has this openid in some app. Reads every identity."""
+    return _summaries(_BY_OPENID.run(connection, openid=openid))
+
+
+def named(connection: Connection, prefix: str) -> list[UserSummary]:
+    """Return up to 100 users whose nickname begins so, whatever the case. Reads every user."""
+    literally = prefix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return _summaries(_BY_NICKNAME.run(connection, pattern=f"{literally}%"))
+
+
+def _summaries(rows: Rows) -> list[UserSummary]:
+    return [
+        UserSummary(
+            id=row.id,
+            status=row.status,
+            nickname=row.nickname,
+            phone=None if row.phone is None else PhoneNumber(row.country_code, row.phone).e164,
+            claimed_phone=row.claimed_phone,
+            created_at=row.created_at,
+            last_login_at=row.last_login_at,
+            closed_at=row.closed_at,
+            merged_into_id=row.merged_into_id,
+        )
+        for row in rows
+    ]
+
+
 def find_by_phone(connection: Connection, phone: PhoneNumber) -> User | None:
     """Return whose verified phone this is, if anybody's; nobody else changes them until the transaction ends."""
     row = _FIND_BY_PHONE.run(connection, country_code=phone.country_code, phone=phone.national).first()
@@ -94,8 +167,14 @@ def find_by_phone(connection: Connection, phone: PhoneNumber) -> User | None:
 
 
 def lock(connection: Connection, user_id: int) -> User:
-    """Return the user with this id, which must exist; nobody else changes them until the transaction ends."""
-    return from_row(tuple(_LOCK.run(connection, id=user_id).one()))
+    """Return the user with this id; nobody else changes them until the transaction ends.
+
+    Raises AccountClosed for one who was erased meanwhile.
+    """
+    row = _LOCK.run(connection, id=user_id).first()
+    if row is None:
+        raise AccountClosed(f"there is no user {user_id} any more")
+    return from_row(tuple(row))
 
 
 def record_login(connection: Connection, user_id: int, profile: Profile, now: int) -> None:
@@ -153,8 +232,9 @@ def end_everything(connection: Connection, user_id: int) -> None:
 
 
 def merge(connection: Connection, user_id: int, into: int, now: int) -> None:
-    """Close a user who turned out to be another; the row stays as a trace."""
+    """Close a user who turned out to be another; the row stays as a trace, without a phone."""
     _MERGE.run(connection, id=user_id, into=into, now=now)
+    _MERGE_FORMER.run(connection, id=user_id, into=into)
 
 
 def close(connection: Connection, user_id: int, now: int) -> bool:
@@ -167,11 +247,31 @@ def reopen(connection: Connection, user_id: int, *, since: int, now: int) -> boo
     return _REOPEN.run(connection, id=user_id, since=since, now=now).rowcount == 1
 
 
-def due_for_erasure(connection: Connection, before: int) -> list[tuple[int, str | None]]:
-    """Return up to 500 (id, avatar address) of users whose closing began before then."""
-    return [(row.id, row.avatar_url) for row in _DUE.run(connection, before=before)]
+def disable(connection: Connection, user_id: int, now: int) -> bool:
+    """Lock an active user out, whose tokens are worthless from now on; False for any other."""
+    return _DISABLE.run(connection, id=user_id, now=now).rowcount == 1
 
 
-def delete(connection: Connection, user_id: int) -> None:
-    """Delete the row of a user that nothing refers to any more."""
-    _DELETE.run(connection, id=user_id)
+def enable(connection: Connection, user_id: int, now: int) -> bool:
+    """Let a disabled user in again; False for any other."""
+    return _ENABLE.run(connection, id=user_id, now=now).rowcount == 1
+
+
+def forget_phone(connection: Connection, user_id: int, now: int) -> bool:
+    """Remove the number, verified or claimed; False when there was none."""
+    return _FORGET_PHONE.run(connection, id=user_id, now=now).rowcount == 1
+
+
+def due_for_erasure(connection: Connection, before: int) -> list[int]:
+    """Return up to 500 users whose closing began before then."""
+    return [row.id for row in _DUE.run(connection, before=before)]
+
+
+def condemn(connection: Connection, user_id: int, now: int, *, closed_before: int | None = None) -> bool:
+    """Close an account for good, to be erased; False when there is none, or when it was merged into another.
+
+    With ``closed_before`` only one whose closing began before then, and was not undone.
+    """
+    if closed_before is None:
+        return _CONDEMN.run(connection, id=user_id, now=now).rowcount == 1
+    return _CONDEMN_DUE.run(connection, id=user_id, now=now, before=closed_before).rowcount == 1

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from authsvc.services.accesstokens import AccessTokens
+from authsvc.services.administration import Administration
 from authsvc.services.apps import Apps
 from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.codebatches import CodeBatches
 from authsvc.services.conflicts import Conflicts
+from authsvc.services.consents import Consents
+from authsvc.services.exports import Exports
 from authsvc.services.health import HealthService
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
@@ -35,6 +38,9 @@ class Services:
     people: PeopleService
     closing: AccountClosing
     conflicts: Conflicts
+    consents: Consents
+    exports: Exports
+    administration: Administration
     retention: RetentionService
     health: HealthService
     invites: InviteService

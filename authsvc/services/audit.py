@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from authsvc.context import request_id
 from authsvc.db import auditevents, identities
 from authsvc.sealing import KeyedHash
+from authsvc.types import AuditEvent
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +27,25 @@ class AuditLog:
         ``user_id`` is whom it is about, if anybody: recorded while the identities of the user are still theirs.
         """
         openid = None if user_id is None else identities.first_openid(connection, user_id)
-        subject = "" if openid is None else self.subject_of(openid)
-        auditevents.insert(connection, event, user_id, detail=detail, request_id=request_id.get()[:64], now=now)
+        subject = "" if openid is None else self._subject(openid)
+        auditevents.insert(
+            connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now
+        )
         logger.info("audit: %s user=%s subject=%s %s", event, user_id, subject, detail)
 
-    def subject_of(self, openid: str) -> str:
-        """Return what stands for an openid in events: 64 hex digits, by the first of SECRET_KEYS."""
+    def find(
+        self,
+        connection: Connection,
+        *,
+        user_id: int | None,
+        openid: str | None,
+        event: str | None,
+        since: int,
+        limit: int,
+    ) -> list[AuditEvent]:
+        """Return the newest events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
+        subject = None if openid is None else self._subject(openid)
+        return auditevents.find(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
+
+    def _subject(self, openid: str) -> str:
         return self._hashes.of(openid)

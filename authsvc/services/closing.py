@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import identities, invites, sessions, users
+from authsvc.db import personaldata, remnants, sessions, users
 from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountDisabled
@@ -59,25 +59,58 @@ class AccountClosing:
         before = self._now() - self._cooling_off
         erased = 0
         while due := self._database.read(lambda connection: users.due_for_erasure(connection, before)):
-            for user_id, avatar_url in due:
-                self._erase(user_id, avatar_url)
-            erased += len(due)
+            erased += sum(self._erase(user_id, "cooling-off over", closed_before=before) for user_id in due)
         return erased
 
-    def _erase(self, user_id: int, avatar_url: str | None) -> None:
-        """The pictures first: without their rows nobody would know whose they were."""
-        self._avatars.delete(avatar_url)
-        self._qrcodes.delete_of_user(user_id)
+    def erase(self, user_id: int, reason: str) -> bool:
+        """Erase an account at once, whatever its status; False when there is none, or it was merged into another.
+
+        ``reason`` goes into the audit event. On SQLite, ``scrub`` takes care of what its file may still hold.
+        """
+        return self._erase(user_id, reason)
+
+    def forget_phone(self, user_id: int, reason: str) -> bool:
+        """Remove the user's number, verified or claimed; False when there was none."""
         now = self._now()
 
+        def work(connection: Connection) -> bool:
+            forgotten = users.forget_phone(connection, user_id, now)
+            if forgotten:
+                remnants.note(connection)
+                self._audit.record(connection, "phone_forgotten", user_id, now, reason)
+            return forgotten
+
+        forgotten = self._database.run(work)
+        self._database.empty_log()
+        return forgotten
+
+    def scrub(self) -> None:
+        """Leave no byte of anybody erased so far in the files of the database. Raises ServiceBusy."""
+        self._database.scrub()
+
+    def _erase(self, user_id: int, reason: str, closed_before: int | None = None) -> bool:
+        """Close for good, then pictures, then rows: broken off anywhere, the next ``erase_due`` goes on with it.
+
+        The pictures go before the rows: without these nobody would know whose they were.
+        """
+        now = self._now()
+        if not self._database.run(
+            lambda connection: users.condemn(connection, user_id, now, closed_before=closed_before)
+        ):
+            return False
+        for same_id, address in self._database.read(lambda connection: users.same_person(connection, user_id)):
+            self._avatars.delete(address)
+            self._qrcodes.delete_of_user(same_id)
+
         def work(connection: Connection) -> None:
-            sessions.delete_of_user(connection, user_id)
-            identities.delete_all(connection, user_id)
-            invites.forget_user(connection, user_id, now)
-            users.delete(connection, user_id)
-            self._audit.record(connection, "erase", None, now, f"user {user_id}")
+            self._audit.record(connection, "erase", user_id, now, reason)
+            for same_id, _ in users.same_person(connection, user_id):
+                personaldata.erase(connection, same_id, now)
+            remnants.note(connection)
 
         self._database.run(work)
+        self._database.empty_log()
+        return True
 
     def _now(self) -> int:
         return int(self._clock.now())

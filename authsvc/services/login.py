@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import identities, loginattempts, sessions
+from authsvc.db import consents, identities, loginattempts, sessions
 from authsvc.db.database import Database
 from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
@@ -160,6 +160,8 @@ class LoginService:
             return None
         if known is not None and held[:1] != [exchanged.session_key]:
             self._session_keys.replace(connection, known, exchanged.session_key, now)
+        if command.consent_version is not None:
+            consents.give(connection, admitted.user.id, command.consent_version, now)
         policy = command.policy or self._policy
         session = open_session(
             connection, admitted.user, app, policy, command.device, now, identity_id=admitted.identity_id

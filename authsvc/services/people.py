@@ -71,6 +71,8 @@ class PeopleService:
         def work(connection: Connection) -> tuple[Profile, User]:
             # Two changes at once would each write back what the other has just replaced.
             stored = users.lock(connection, caller.user.id)
+            # Of somebody whose account is being erased nobody would look for this picture again.
+            refuse_inactive(stored)
             changed = profile.over(stored.profile)
             users.set_profile(connection, stored.id, changed, now)
             return stored.profile, replace(stored, profile=changed)

@@ -35,6 +35,15 @@ def mainland(digits: str) -> PhoneNumber | None:
     return parse(_MAINLAND, digits)
 
 
+def typed(text: str) -> PhoneNumber | None:
+    """Return the number that somebody typed, with + and country code or a mainland one, or None."""
+    try:
+        number = phonenumbers.parse(text, "CN")
+    except phonenumbers.NumberParseException:
+        return None
+    return _number(number) if phonenumbers.is_possible_number(number) else None
+
+
 def parse(country_code: object, national: object) -> PhoneNumber | None:
     """Return the canonical number, or None when its length is impossible in that country.
 
@@ -50,4 +59,8 @@ def parse(country_code: object, national: object) -> PhoneNumber | None:
         return None
     if not phonenumbers.is_possible_number(number) or str(number.country_code) != code:
         return None
-    return PhoneNumber(code, phonenumbers.national_significant_number(number))
+    return _number(number)
+
+
+def _number(number: phonenumbers.PhoneNumber) -> PhoneNumber:
+    return PhoneNumber(str(number.country_code), phonenumbers.national_significant_number(number))

@@ -39,6 +39,7 @@ from authsvc.pictures import CodePicture, PictureLimits, WxaCode
 from authsvc.picturestore.store import PictureStore, is_name
 from authsvc.sealing import KeyedHash
 from authsvc.services.accesstokens import AccessTokens
+from authsvc.services.accounts import refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.codepictures import checked
 from authsvc.services.decoding import Undecodable
@@ -207,10 +208,10 @@ class QrCodes:
         return (is_dead or is_lost) and self._database.run(partial(rows.take_over, known=stored, until=until))
 
     def _begin(self, stem: str, user_id: int | None, until: int, connection: Connection) -> bool:
-        if user_id is not None and self._limits.per_user:
-            # Two claims at once would each count without the other.
-            users.lock(connection, user_id)
-            if rows.count_of_user(connection, user_id) >= self._limits.per_user:
+        if user_id is not None:
+            # Two claims at once would each count without the other, and whoever is being erased leaves no more of them.
+            refuse_inactive(users.lock(connection, user_id))
+            if rows.count_of_user(connection, user_id) >= self._limits.per_user > 0:
                 raise PictureLimitReached(f"user {user_id}")
         return rows.claim(connection, stem, user_id, until=until, now=self._now())
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import decryptfailures, loginattempts, scansignins, sessions, tickets
+from authsvc.db import auditevents, decryptfailures, loginattempts, scansignins, sessions, tickets
 from authsvc.db.database import Database
 
 # Longer than any LOGIN_RETRY_WINDOW.
@@ -23,12 +23,14 @@ _Delete = Callable[[Connection, int], int]
 class RetentionService:
     """Deletes what has been kept long enough."""
 
-    def __init__(self, database: Database, clock: SystemClock) -> None:
+    def __init__(self, database: Database, clock: SystemClock, audit_seconds: int) -> None:
+        """``audit_seconds`` is how long audit events are kept."""
         self._database = database
         self._clock = clock
+        self._audit_seconds = audit_seconds
 
     def purge(self) -> dict[str, int]:
-        """Delete old login attempts, tickets, sessions, failure counts and scans; return how many rows of each kind."""
+        """Delete what is old of every kind that does not stay; return how many rows of each kind."""
         now = int(self._clock.now())
         return {
             "login attempts": self._delete(loginattempts.delete_started, now - _ATTEMPT_SECONDS),
@@ -36,6 +38,7 @@ class RetentionService:
             "ended sessions": self._delete(sessions.delete_ended, now - _SESSION_SECONDS),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
             "scan sign-ins": self._delete(scansignins.delete_expired, now - _SCAN_SECONDS),
+            "audit events": self._delete(auditevents.delete_stored, now - self._audit_seconds),
         }
 
     def _delete(self, delete: _Delete, before: int) -> int:

@@ -9,12 +9,12 @@ from marshmallow import fields, validate
 from authsvc.errors import PictureRejected
 from authsvc.services import profiles
 from authsvc.services.avatars import MAX_UPLOAD_BYTES
-from authsvc.types import Caller, IdentityLink, Profile
+from authsvc.types import Caller, Consent, IdentityLink, Profile
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.operations import Operation, View, add, describe
 from authsvc.web.pictures import picture_response
-from authsvc.web.schemas import APPID, AvatarUrl, Body, CodeField, Integer, Nickname, Text
+from authsvc.web.schemas import APPID, CONSENT_VERSION, AvatarUrl, Body, CodeField, Integer, Nickname, Text
 
 people = Blueprint("people", __name__)
 
@@ -37,6 +37,12 @@ class NewLink(Body):
     appid = Text(18, APPID, required=True)
 
 
+class NewConsent(Body):
+    """Which version of the privacy terms the person agrees to."""
+
+    version = Text(40, CONSENT_VERSION, required=True)
+
+
 _USER_ANSWER = enveloped("NativeUserAnswer", fields.Nested(NativeUser(), required=True))
 _LINK = fields.Nested(
     Body.from_dict(
@@ -50,6 +56,14 @@ _LINK = fields.Nested(
 )
 _LINKS_ANSWER = enveloped("NativeIdentitiesAnswer", fields.List(_LINK, required=True))
 _CLOSED = fields.Nested(Body.from_dict({"erased_after": fields.Integer(required=True)}, name="NativeClosing")())
+_CONSENT = fields.Nested(
+    Body.from_dict(
+        {"version": fields.String(required=True), "given_at": fields.Integer(required=True)}, name="NativeConsent"
+    )()
+)
+_CONSENTS_ANSWER = enveloped("NativeConsentsAnswer", fields.List(_CONSENT, required=True))
+_ROWS = fields.List(fields.Dict(keys=fields.String()))
+_EXPORT_ANSWER = enveloped("NativeExportAnswer", fields.Dict(keys=fields.String(), values=_ROWS, required=True))
 _JPEG = {"type": "string", "contentMediaType": "image/jpeg"}
 _CLOSED_ANSWER = enveloped("NativeClosingAnswer", _CLOSED)
 
@@ -82,8 +96,24 @@ def _unlink(caller: Caller, link_id: int) -> Mapping[str, Any]:
     return envelope(_links_view(services().people.unlink(caller, link_id)))
 
 
+def _consents(caller: Caller) -> Mapping[str, Any]:
+    return envelope(_consents_view(services().consents.of(caller)))
+
+
+def _consent(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    return envelope(_consents_view(services().consents.give(caller, body["version"])))
+
+
+def _export(caller: Caller) -> Mapping[str, Any]:
+    return envelope(services().exports.own(caller.user.id))
+
+
 def _close(caller: Caller) -> Mapping[str, Any]:
     return envelope({"erased_after": services().closing.close(caller)})
+
+
+def _consents_view(consents: list[Consent]) -> list[dict[str, Any]]:
+    return [{"version": consent.version, "given_at": consent.given_at} for consent in consents]
 
 
 def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
@@ -107,4 +137,7 @@ _add("POST", "/api/v1/me/avatar", _upload, "Upload a picture (multipart, part `f
 _add("GET", "/api/v1/me/identities", _links, "The caller's mini-program identities", _LINKS_ANSWER)
 _add("POST", "/api/v1/me/identities", _link, "Add an identity", _LINKS_ANSWER, fields=NewLink())
 _add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER)
+_add("GET", "/api/v1/me/consents", _consents, "Which privacy terms the caller has agreed to", _CONSENTS_ANSWER)
+_add("POST", "/api/v1/me/consents", _consent, "Agree to privacy terms", _CONSENTS_ANSWER, fields=NewConsent())
+_add("GET", "/api/v1/me/export", _export, "All that is stored about the caller, by table", _EXPORT_ANSWER)
 _add("POST", "/api/v1/me/close", _close, "Close the account: erased after a cooling-off period", _CLOSED_ANSWER)

@@ -31,6 +31,10 @@ def scan(name: str, expires_at: int) -> str:
     )
 
 
+def event(name: str, at: int) -> str:
+    return f"INSERT INTO audit_events (event, at) VALUES ('{name}', {at})"
+
+
 def session(name: str, *, idle: int = 2**40, absolute: int = 2**40, revoked: int | None = None) -> str:
     return (
         "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at, rotated_at,"
@@ -65,27 +69,29 @@ def test_each_kind_goes_when_its_time_is_over(
         session("revoked long ago", revoked=now - 31 * DAY - 1),
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
+        *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
     )
-    deleted = RetentionService(each_database, clock).purge()
+    deleted = RetentionService(each_database, clock, 365 * DAY).purge()
     assert deleted == {
         "login attempts": 1,
         "used tickets": 1,
         "ended sessions": 3,
         "decrypt failures": 1,
         "scan sign-ins": 1,
+        "audit events": 1,
     }
     left = rows(
         each_database,
         "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
-        " UNION ALL SELECT id FROM scan_sign_ins ORDER BY 1",
+        " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", "kept", "kept", "kept", "kept", "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 5, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 
 def test_a_second_purge_finds_nothing(each_database: Database, clock: Clock) -> None:
-    service = RetentionService(each_database, clock)
+    service = RetentionService(each_database, clock, 365 * DAY)
     service.purge()
     assert set(service.purge().values()) == {0}
 
@@ -94,5 +100,5 @@ def test_more_rows_than_one_transaction_takes_all_go(
     store: Callable[..., None], each_database: Database, clock: Clock
 ) -> None:
     store(*(ticket(f"ticket {number}", 1) for number in range(2500)))
-    assert RetentionService(each_database, clock).purge()["used tickets"] == 2500
+    assert RetentionService(each_database, clock, 365 * DAY).purge()["used tickets"] == 2500
     assert counts(each_database)["spent_tickets"] == 0

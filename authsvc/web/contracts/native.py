@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from authsvc.types import LoginResult, User
 from authsvc.web.access import request_id
 from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, what_came_sealed
-from authsvc.web.schemas import APPID, Body, Boolean, CodeField, EncryptedFields, InviteField, Text
+from authsvc.web.schemas import APPID, CONSENT_VERSION, Body, Boolean, CodeField, EncryptedFields, InviteField, Text
 
 
 class NativeLogin(EncryptedFields):
@@ -18,6 +18,7 @@ class NativeLogin(EncryptedFields):
     phoneCode = CodeField(description="e.detail.code of the phone button: signs in and binds the number in one call")
     expectsPhone = Boolean(description="encryptedData is that of the phone button: bind the number in it")
     invite_code = InviteField()
+    consentVersion = Text(40, CONSENT_VERSION, description="version of the privacy terms that the person agrees to")
     reopen = Boolean(description="open an account again that was closed and is not erased yet")
 
 
@@ -122,6 +123,7 @@ def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
         "appid": data.get("appid"),
         "phone_code": data.get("phoneCode"),
         "expects_phone": data.get("expectsPhone", False),
+        "consent_version": data.get("consentVersion"),
         "reopens": data.get("reopen", False),
         **what_came_sealed(data),
     }

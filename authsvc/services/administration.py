@@ -1,0 +1,131 @@
+"""What an operator looks at and does with users."""
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import invites, sessions, users
+from authsvc.db.database import Database
+from authsvc.services import phonenumbers
+from authsvc.services.audit import AuditLog
+from authsvc.services.merging import merge
+from authsvc.types import AuditEvent, Session, UserSummary
+
+_BY = "by the operator"
+
+
+class Refused(Exception):
+    """What cannot be done with this user: the text says why."""
+
+
+class Administration:
+    """Finds, disables, signs out and merges users. Every change has an audit event."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: SystemClock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    def get(self, user_id: int) -> UserSummary:
+        """Return one user; raises Refused when there is none."""
+        found = self._database.read(lambda connection: users.summary(connection, user_id))
+        if found is None:
+            raise Refused(f"there is no user {user_id}")
+        return found
+
+    def with_phone(self, number: str) -> list[UserSummary]:
+        """Return who has this number: with + and country code, or a mainland one. Raises Refused for no number."""
+        phone = phonenumbers.typed(number)
+        if phone is None:
+            raise Refused("that is no phone number: write +86 and the number")
+        return self._database.read(lambda connection: users.with_phone(connection, phone))
+
+    def with_openid(self, openid: str) -> list[UserSummary]:
+        """Return who has this openid."""
+        return self._database.read(lambda connection: users.with_openid(connection, openid))
+
+    def named(self, prefix: str) -> list[UserSummary]:
+        """Return up to 100 users whose nickname begins so."""
+        return self._database.read(lambda connection: users.named(connection, prefix))
+
+    def disable(self, user_id: int) -> None:
+        """Lock an active user out at once, and end every session. Raises Refused for any other user."""
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            if not users.disable(connection, user_id, now):
+                raise Refused(f"user {user_id} is not active")
+            sessions.end_all(connection, user_id, "disabled", now)
+            self._audit.record(connection, "disable", user_id, now, _BY)
+
+        self._database.run(work)
+
+    def enable(self, user_id: int) -> None:
+        """Let a disabled user in again. Raises Refused for any other user."""
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            if not users.enable(connection, user_id, now):
+                raise Refused(f"user {user_id} is not disabled")
+            self._audit.record(connection, "enable", user_id, now, _BY)
+
+        self._database.run(work)
+
+    def sessions(self, user_id: int) -> list[Session]:
+        """Return the user's live sessions, the last used first; raises Refused when there is no such user."""
+        now = self._now()
+        self.get(user_id)
+        return self._database.read(lambda connection: sessions.live_of_user(connection, user_id, now))
+
+    def log_out(self, user_id: int) -> int:
+        """End every session of the user; return how many. Raises Refused when there is no such user."""
+        now = self._now()
+        self.get(user_id)
+
+        def work(connection: Connection) -> int:
+            users.end_everything(connection, user_id)
+            ended = sessions.end_all(connection, user_id, "logout", now)
+            self._audit.record(connection, "logout_global", user_id, now, _BY)
+            return ended
+
+        return self._database.run(work)
+
+    def merge(self, loser_id: int, winner_id: int) -> None:
+        """Make two active users one: identities, codes, and a phone that the winner lacks, move; the loser is closed.
+
+        Who came through the loser, and through whom the loser came, is forgotten: a ring could come of it.
+
+        Raises Refused unless both are active.
+        """
+        now = self._now()
+        if loser_id == winner_id:
+            raise Refused("that is one user, not two")
+        for user_id in (loser_id, winner_id):
+            self.get(user_id)
+
+        def work(connection: Connection) -> None:
+            # By id: two operators at once must not wait for each other.
+            first, second = (users.lock(connection, user_id) for user_id in sorted((loser_id, winner_id)))
+            loser, winner = (first, second) if first.id == loser_id else (second, first)
+            for user in (loser, winner):
+                if user.status != "active":
+                    raise Refused(f"user {user.id} is {user.status}")
+            invites.move_codes(connection, loser.id, into=winner.id)
+            invites.forget_user(connection, loser.id, now)
+            merge(connection, self._audit, loser, winner, now)
+            if winner.phone is None and loser.phone is not None:
+                users.set_phone(connection, winner.id, loser.phone, now)
+
+        self._database.run(work)
+
+    def events(
+        self, *, user_id: int | None, openid: str | None, event: str | None, since: int, limit: int
+    ) -> list[AuditEvent]:
+        """Return the newest audit events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
+        return self._database.read(
+            lambda connection: self._audit.find(
+                connection, user_id=user_id, openid=openid, event=event, since=since, limit=limit
+            )
+        )
+
+    def _now(self) -> int:
+        return int(self._clock.now())
