@@ -30,6 +30,7 @@ from authsvc.services.conflicts import Conflicts
 from authsvc.services.consents import Consents
 from authsvc.services.exports import Exports
 from authsvc.services.health import HealthService
+from authsvc.services.introspection import Introspection
 from authsvc.services.inviterules import InviteRules
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
@@ -62,8 +63,10 @@ from authsvc.web import access, bodies, metering, ratelimits
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
 from authsvc.web.contracts import longest_token_seconds
+from authsvc.web.gateway import gateway
 from authsvc.web.internal import internal
 from authsvc.web.invites import invites
+from authsvc.web.oauth import oauth
 from authsvc.web.ops import ops
 from authsvc.web.people import people
 from authsvc.web.phone import phone
@@ -102,7 +105,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.extensions["authsvc-metadata"] = _metadata(settings)
     app.extensions["authsvc-sign-in-origins"] = settings.scan_sign_in_origins
     app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
-    app.extensions["authsvc"] = _services(settings, database, keys, clock)
+    app.extensions["authsvc"] = _services(settings, database, keys, checker, clock)
     app.extensions[ratelimits.EXTENSION] = RateLimits(
         settings.rate_limits, redis_url=settings.redis_url, workers=settings.workers
     )
@@ -110,7 +113,8 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     access.install(app, settings.trusted_proxies)
     metering.install(app)
     web_errors.install(app)
-    for blueprint in (auth, people, phone, invites, qrcode, scan_sign_ins, signin, wellknown, ops, internal):
+    for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
+    for blueprint in (*for_people, wellknown, ops, internal, oauth, gateway):
         app.register_blueprint(blueprint)
     return app
 
@@ -134,10 +138,18 @@ def _metadata(settings: Settings) -> dict[str, object]:
         "jwks_uri": f"{settings.public_base_url}/.well-known/jwks.json",
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
+        "response_types_supported": [],
+        "grant_types_supported": [],
+        "introspection_endpoint": f"{settings.public_base_url}/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "revocation_endpoint": f"{settings.public_base_url}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic"],
     }
 
 
-def _services(settings: Settings, database: Database, keys: KeyRing, clock: SystemClock) -> Services:
+def _services(
+    settings: Settings, database: Database, keys: KeyRing, checker: TokenChecker, clock: SystemClock
+) -> Services:
     secret_keys = settings.secret_keys
     native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
     apps = Apps(settings.apps)
@@ -231,11 +243,13 @@ def _services(settings: Settings, database: Database, keys: KeyRing, clock: Syst
             clock=clock,
         )
     )
+    sessions = SessionService(database, tokens, audit, native, clock, settings.refresh_grace)
     return Services(
         apps=apps,
         login=login,
         registration=RegistrationService(apps, database, accounts, tickets, tokens, clock),
-        sessions=SessionService(database, tokens, audit, native, clock, settings.refresh_grace),
+        sessions=sessions,
+        introspection=Introspection(checker, sessions, settings.public_base_url),
         people=people,
         closing=closing,
         conflicts=Conflicts(database),

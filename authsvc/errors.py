@@ -67,6 +67,14 @@ class UnsupportedMediaType(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class FormExpected(UnsupportedMediaType):
+    """The body is declared as something other than a form, at an address whose RFC wants one."""
+
+    error = "form_expected"
+    zh = "请使用 application/x-www-form-urlencoded"
+    en = "Send the body as application/x-www-form-urlencoded"
+
+
 class NoSuchRoute(AuthSvcError):
     """No such address."""
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 ExtraClaim = Literal["openid", "nickname"]
 PhonePolicy = Literal["link", "reject"]
 TokenApi = Literal["stable_token", "token"]
-ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode"]
+ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode", "revoke"]
 LimitedKind = Literal["login", "refresh", "phone", "invite", "qrcode", "signin"]
 Asker = Literal["address", "app", "user"]
 UserStatus = Literal["active", "disabled", "closed"]
@@ -392,6 +392,18 @@ class VerifiedClaims:
     appid: str
     jti: str
     expires_at: int
+    issued_at: int
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveToken:
+    """A token that would be accepted now, and in whose name; ``claims`` are those of an access token."""
+
+    user_id: int
+    session_id: str
+    appid: str
+    claims: VerifiedClaims | None = None
 
 
 @dataclass(frozen=True, slots=True)

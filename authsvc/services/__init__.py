@@ -12,6 +12,7 @@ from authsvc.services.conflicts import Conflicts
 from authsvc.services.consents import Consents
 from authsvc.services.exports import Exports
 from authsvc.services.health import HealthService
+from authsvc.services.introspection import Introspection
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
@@ -55,3 +56,4 @@ class Services:
     signing_keys: SigningKeys
     # None while it is off.
     scan_sign_ins: ScanSignIns | None
+    introspection: Introspection

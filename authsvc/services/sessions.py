@@ -52,8 +52,7 @@ class SessionService:
     def authenticate(self, claims: VerifiedClaims) -> Caller:
         """Return the caller of a live session; raises SessionEnded, or AccountDisabled."""
         now = self._now()
-        live = self._database.read(lambda connection: sessions.find_live(connection, claims.session_id, now))
-        live = _entitled(live, claims)
+        live = _entitled(self._find_live(claims.session_id), claims)
         if live.session.last_used_at < now - _TOUCH_SECONDS:
             self._database.run(
                 lambda connection: sessions.touch(connection, live.session.id, now=now, before=now - _TOUCH_SECONDS)
@@ -107,12 +106,48 @@ class SessionService:
             if not sessions.rotate(connection, session.id, counter, now):
                 raise Restart
             return replace(live, session=replace(session, counter=counter + 1, rotated_at=now))
-        if counter == session.counter - 1 and self._grace and now - session.rotated_at <= self._grace:
+        if self._repeats(session, counter):
             return live
         # Of many who come at once with an old ticket, one ends the session, and there is one event.
         if sessions.end(connection, session.id, session.user_id, "reuse", now):
             self._audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
         return None
+
+    def _repeats(self, session: Session, counter: int) -> bool:
+        """True for the ticket before the latest one, while the grace lasts."""
+        is_previous = counter == session.counter - 1
+        return is_previous and self._grace > 0 and self._now() - session.rotated_at <= self._grace
+
+    def find(self, refresh_token: str) -> Session:
+        """Return the session that this token would refresh now, and change nothing.
+
+        Raises Unauthenticated, SessionEnded or AccountDisabled.
+        """
+        session_id, counter = self._tokens.read_refresh(refresh_token)
+        live = self._find_live(session_id)
+        if live is None or live.session.contract != self._policy.contract:
+            raise SessionEnded("session ended or run out")
+        refuse_inactive(live.user)
+        if counter != live.session.counter and not self._repeats(live.session, counter):
+            raise SessionEnded("an old ticket")
+        return live.session
+
+    def revoke(self, ticket: str | VerifiedClaims) -> Session | None:
+        """End the session of a refresh token of any age, or of a good access token; return it if it was live.
+
+        Raises Unauthenticated for a text that is no refresh token of ours.
+        """
+        claims = None if isinstance(ticket, str) else ticket
+        session_id = self._tokens.read_refresh(ticket)[0] if isinstance(ticket, str) else ticket.session_id
+        now = self._now()
+
+        def work(connection: Connection) -> Session | None:
+            live = sessions.find_live(connection, session_id, now)
+            if live is None or (claims and not _is_of(live, claims)):
+                return None
+            return live.session if sessions.end(connection, session_id, live.user.id, "revoked", now) else None
+
+        return self._database.run(work)
 
     def extend(self, caller: Caller, policy: TokenPolicy) -> None:
         """Begin the session's idle time anew, its token staying as it is.
@@ -153,6 +188,10 @@ class SessionService:
         if not self._database.run(lambda connection: sessions.end(connection, session_id, user_id, "logout", now)):
             raise NotFound("no such session")
 
+    def _find_live(self, session_id: str) -> LiveSession | None:
+        now = self._now()
+        return self._database.read(lambda connection: sessions.find_live(connection, session_id, now))
+
     def _now(self) -> int:
         return int(self._clock.now())
 
@@ -185,8 +224,12 @@ def open_session(
     return session
 
 
+def _is_of(live: LiveSession, claims: VerifiedClaims) -> bool:
+    return (live.user.id, live.session.appid) == (claims.user_id, claims.appid)
+
+
 def _entitled(live: LiveSession | None, claims: VerifiedClaims) -> LiveSession:
-    if live is None or (live.user.id, live.session.appid) != (claims.user_id, claims.appid):
+    if live is None or not _is_of(live, claims):
         raise SessionEnded("session ended or run out")
     refuse_inactive(live.user)
     return live

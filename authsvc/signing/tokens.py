@@ -118,7 +118,7 @@ class TokenChecker:
             raise Unauthenticated("token refused: audience or subject")
         if not _SESSION_ID.match(sid):
             raise Unauthenticated("token refused: session")
-        return VerifiedClaims(int(sub), sid, appid, jti, claims["exp"])
+        return VerifiedClaims(int(sub), sid, appid, jti, claims["exp"], claims["iat"], claims["aud"])
 
 
 def _text(claims: dict[str, Any], name: str) -> str:

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from authsvc.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
+from authsvc.errors import BodyTooLarge, FormExpected, InvalidRequest, MalformedBody, UnsupportedMediaType
 from authsvc.web.schemas import Base64
 
 MAX_BODY_BYTES = 16 * 1024
@@ -48,6 +49,21 @@ def read_query(schema: Schema) -> dict[str, Any]:
     return _load(schema, restored)
 
 
+def read_form(schema: Schema) -> dict[str, Any]:
+    """Return the form in the body as ``schema`` loads it; what it does not know or what is empty is not there.
+
+    That, and that nothing may come twice, is RFC 6749 §3.2. Raises BodyTooLarge, FormExpected or InvalidRequest.
+    """
+    data = _data()
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise FormExpected("not declared as a form")
+    pairs = [(name, value) for name, value in parse_qsl(data.decode("utf-8", "replace")) if name in schema.fields]
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise InvalidRequest("a parameter twice", fields={name: ["malformed"] for name in values})
+    return _load(schema, values)
+
+
 def write(body: Mapping[str, Any], status: int = 200) -> Response:
     """Return ``body`` as a JSON answer, in UTF-8 without escapes.
 
@@ -57,16 +73,21 @@ def write(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(text.encode("utf-8", "backslashreplace"), status, mimetype="application/json")
 
 
-def _json_object() -> dict[str, Any]:
+def _data() -> bytes:
     data = request.get_data(cache=False)
     if len(data) > MAX_BODY_BYTES:
         raise BodyTooLarge
+    if request.content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType("in a content coding")
+    return data
+
+
+def _json_object() -> dict[str, Any]:
+    data = _data()
     if not data:
         raise MalformedBody("empty body")
     if not request.is_json:
         raise UnsupportedMediaType("not declared as JSON")
-    if request.content_encoding not in (None, "identity"):
-        raise UnsupportedMediaType("in a content coding")
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except (ValueError, RecursionError):

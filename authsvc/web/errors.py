@@ -78,7 +78,7 @@ def respond(error: e.AuthSvcError) -> Response:
     if isinstance(error, e.MethodNotAllowed):
         response.headers["Allow"] = error.allow
     if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = contract.challenge
     return response
 
 

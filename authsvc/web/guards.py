@@ -6,7 +6,7 @@ import re
 
 from flask import current_app, request
 
-from authsvc.errors import Unauthenticated
+from authsvc.errors import NoSuchRoute, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
 from authsvc.types import Caller, ServiceScope, VerifiedClaims
 from authsvc.web.access import services
@@ -40,6 +40,14 @@ def service(scope: ServiceScope) -> str:
     password. Raises NoSuchRoute while no credential exists, Unauthenticated, NotPermitted.
     """
     return services().service_credentials.check(_credential(request.headers.get("Authorization", "")), scope)
+
+
+def client(scope: ServiceScope) -> str:
+    """Return the name of the service that calls, as ``service`` does, where the address always exists."""
+    try:
+        return service(scope)
+    except NoSuchRoute as nobody:
+        raise Unauthenticated(str(nobody)) from None
 
 
 def _credential(header: str) -> str | None:

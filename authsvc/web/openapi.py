@@ -55,6 +55,7 @@ def _declared() -> list[tuple[str, str, Operation]]:
 def _document(declared: list[tuple[str, str, Operation]]) -> dict[str, Any]:
     spec = APISpec("authsvc", __version__, "3.1.0", plugins=[MarshmallowPlugin()])
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    spec.components.security_scheme("basic", {"type": "http", "scheme": "basic"})
     for path, method, operation in declared:
         spec.path(path, operations={method.lower(): _describe(path, method, operation)})
     described: dict[str, Any] = spec.to_dict()
@@ -62,7 +63,7 @@ def _document(declared: list[tuple[str, str, Operation]]) -> dict[str, Any]:
 
 
 def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
-    answer = {"content": {operation.media: {"schema": operation.answer}}}
+    answer = {"content": {operation.media: {"schema": operation.answer}}} if operation.answer is not None else {}
     refusal = {"content": {"application/json": {"schema": operation.contract.error_answer}}}
     described: dict[str, Any] = {
         "summary": operation.summary,
@@ -75,10 +76,12 @@ def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
         },
     }
     if operation.fields is not None and not _reads_query(method, operation):
-        content = {"application/json": {"schema": operation.fields}}
-        described["requestBody"] = {"required": True, "content": content}
+        media = "application/x-www-form-urlencoded" if operation.form else "application/json"
+        described["requestBody"] = {"required": True, "content": {media: {"schema": operation.fields}}}
     if operation.guarded or operation.bearer:
         described["security"] = [{"bearer": []}]
+    if operation.scope is not None:
+        described["security"] = [{"basic": []}, {"bearer": []}]
     return described
 
 
@@ -87,7 +90,7 @@ def _refusals(path: str, operation: Operation) -> list[str]:
     found = {"500"}
     if operation.fields is not None:
         found |= set(_REFUSALS) - {"404", "422"}
-    if operation.guarded or operation.bearer:
+    if operation.guarded or operation.bearer or operation.scope:
         found |= {"401", "403", "503"}
     if "{" in path:
         found.add("404")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, current_app
 from marshmallow import Schema
 
-from authsvc.types import LimitedKind
+from authsvc.types import LimitedKind, ServiceScope
 from authsvc.web import bodies, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
 
@@ -21,16 +21,20 @@ _ATTRIBUTE = "authsvc_operation"
 class Operation:
     """One route. ``guarded`` ones are for signed-in users and get the ``caller``; ``fields`` arrive as ``body``.
 
-    ``bearer`` ones look at the token themselves; ``retryable`` ones take an Idempotency-Key. Fields come in the query
-    of a GET (or where ``in_query`` says so) and in the JSON body otherwise. ``also`` holds further statuses that come
-    with the same answer. ``limited`` names the rate limits that hold (``web/ratelimits.py``).
+    ``bearer`` ones look at the token themselves; ``retryable`` ones take an Idempotency-Key; those with a ``scope`` are
+    for other services that have it, and get the name as ``service``. Fields come in the query of a GET (or where
+    ``in_query`` says so), in a form where ``form`` says so, and in the JSON body otherwise. ``also`` holds further
+    statuses that come with the same answer; no answer is an empty body. ``limited`` names the rate limits that hold
+    (``web/ratelimits.py``).
     """
 
     contract: Contract
     summary: str
-    answer: Schema | Mapping[str, Any]
+    answer: Schema | Mapping[str, Any] | None
     fields: Schema | None = None
     in_query: bool = False
+    form: bool = False
+    scope: ServiceScope | None = None
     guarded: bool = False
     bearer: bool = False
     retryable: bool = False
@@ -53,7 +57,8 @@ def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
 
 def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:
     """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer."""
-    read = bodies.read_query if method == "GET" or operation.in_query else bodies.read
+    in_query = method == "GET" or operation.in_query
+    read = bodies.read_query if in_query else bodies.read_form if operation.form else bodies.read
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
@@ -61,6 +66,8 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
         if operation.guarded:
             arguments["caller"] = guards.caller()
             ratelimits.by_user(operation.limited, arguments["caller"].user.id)
+        if operation.scope is not None:
+            arguments["service"] = guards.client(operation.scope)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
         return bodies.write(view(**arguments), operation.status)

@@ -33,12 +33,21 @@ class JwkSet(Schema):
 
 
 class Metadata(Schema):
-    """What verifying libraries ask for, under the names of OpenID Connect Discovery."""
+    """What verifying libraries ask for, under the names of OpenID Connect Discovery and RFC 8414.
+
+    No flow of OAuth leads to our tokens: the lists of response and grant types are empty.
+    """
 
     issuer = fields.String(required=True, metadata={"format": "uri"})
     jwks_uri = fields.String(required=True, metadata={"format": "uri"})
     subject_types_supported = fields.List(fields.String(), required=True)
     id_token_signing_alg_values_supported = fields.List(fields.String(), required=True)
+    response_types_supported = fields.List(fields.String(), required=True)
+    grant_types_supported = fields.List(fields.String(), required=True)
+    introspection_endpoint = fields.String(required=True, metadata={"format": "uri"})
+    introspection_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+    revocation_endpoint = fields.String(required=True, metadata={"format": "uri"})
+    revocation_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
 
 
 class Document(Schema):

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from flask import Flask
 from flask_migrate import Migrate, upgrade
 
-from authsvc.app import MIGRATIONS
+from authsvc.app import MIGRATIONS, create_app
 from authsvc.clock import SystemClock
+from authsvc.config import Settings
 from authsvc.db import engine
 from authsvc.db.database import Database
 from authsvc.db.models import Base, db
 from authsvc.sealing import KeyedHash
 from authsvc.services.audit import AuditLog
+from tests.harness.service import Service
 
 AUDIT = AuditLog(KeyedHash((bytes(range(32)),), "audit"))
 
@@ -44,6 +46,15 @@ def migrated_database(url: str) -> Iterator[Database]:
     # Outside the context: flask's commands take whatever context is open for their own.
     yield database
     made.dispose()
+
+
+@contextmanager
+def beside(service: Service, clock: SystemClock | None = None) -> Iterator[Flask]:
+    """A running service's house once more in this process: what a command does, without starting an interpreter."""
+    app = create_app(Settings.from_env({**service.environment, "LOG_LEVEL": "WARNING"}), clock=clock)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
 
 
 def empty(database: Database) -> None:

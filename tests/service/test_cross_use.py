@@ -1,8 +1,8 @@
 """Every kind of token in every place where a token goes: accepted only where the design says so.
 
 A token of any front end is the same kind of token and opens every guarded route. A refresh token only refreshes, the
-only token of ``code_message_data`` alone renews itself, a registration ticket only registers, and nothing else opens
-anything.
+only token of ``code_message_data`` alone renews itself, a registration ticket only registers, a service's credential
+opens what its scope says, and nothing else opens anything.
 """
 
 import base64
@@ -10,16 +10,21 @@ import io
 import json
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import get_args
 
 import pytest
 import requests
 from PIL import Image
 
 from authsvc.sealing import Sealer
+from authsvc.services.servicecredentials import ServiceCredentials
+from authsvc.types import ServiceScope
 from tests.conftest import APPID
 from tests.harness import signedin
+from tests.harness.inprocess import beside
+from tests.harness.leaks import Canaries
 from tests.harness.scanning import ROUTE
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
@@ -64,6 +69,21 @@ def _invite_code(service: Service, simulator: Simulator, user: str) -> str:
     return str(service.call("GET", "/api/v1/me/invite", token=token).json()["data"]["invite_code"])
 
 
+# By what they are good for; made once, as using a credential does not use it up.
+CREDENTIALS: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _credentials(sqlite_service: Service, canaries: Canaries) -> Iterator[None]:
+    with beside(sqlite_service) as app:
+        kept: ServiceCredentials = app.extensions["authsvc"].service_credentials
+        for scope in get_args(ServiceScope):
+            CREDENTIALS[scope] = canaries.never(f"credential for {scope}", kept.add(f"cross-{scope}", (scope,)))
+        yield
+        for scope in get_args(ServiceScope):
+            kept.remove(f"cross-{scope}")
+
+
 KINDS: dict[str, Maker] = {
     "native access": _native_access,
     "bearer": signedin.bearer,
@@ -77,6 +97,7 @@ KINDS: dict[str, Maker] = {
     "sealed for no purpose": _sealed_for(""),
     "invite code": _invite_code,
     "login code": lambda _, simulator, user: simulator.code(user),
+    **{f"{scope} credential": lambda *_, scope=scope: CREDENTIALS[scope] for scope in get_args(ServiceScope)},
     "Idempotency-Key": lambda _, __, user: f"idempotency-{user}",
 }
 ACCESS = {"native access", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"}
@@ -100,6 +121,10 @@ def _guarded(method: str, path: str, answer: int = 200, **options: object) -> Pl
         return service.call(method, path, token=token, **options)
 
     return Place(send, ACCESS, answer)
+
+
+def _for_services(method: str, path: str, scope: ServiceScope, **options: object) -> Place:
+    return replace(_guarded(method, path, **options), accepts={f"{scope} credential"}, refusals=frozenset({401, 403}))
 
 
 def _in_body(path: str, name: str, accepts: set[str], answer: int, refusals: set[int], **more: object) -> Place:
@@ -162,6 +187,21 @@ PLACES: dict[str, Place] = {
     "GET /api/v1/user/profile": _guarded("GET", "/api/v1/user/profile"),
     "POST /api/v1/auth/logout": _guarded("POST", "/api/v1/auth/logout"),
     "GET /member/refreshToken": _guarded("GET", "/member/refreshToken"),
+    "GET /auth/verify": _guarded("GET", "/auth/verify", 204),
+    "GET /auth/verify/": _guarded("GET", "/auth/verify/"),
+    "GET /auth/verify/{original}": _guarded("GET", "/auth/verify/orders"),
+    "GET /api/v1/me/invite/qrcode": _guarded("GET", "/api/v1/me/invite/qrcode"),
+    "POST /api/v1/me/invite/qrcode": _guarded("POST", "/api/v1/me/invite/qrcode", json={}),
+    "GET /generate_qrcode": _guarded("GET", "/generate_qrcode"),
+    # For other services of the company.
+    "GET /metrics": _for_services("GET", "/metrics", "metrics"),
+    "POST /internal/v1/qrcodes": _for_services("POST", "/internal/v1/qrcodes", "qrcode", json={"scene": "cross"}),
+    "POST /oauth/introspect": _for_services("POST", "/oauth/introspect", "introspect", data={"token": "garbage"}),
+    "POST /oauth/revoke": _for_services("POST", "/oauth/revoke", "revoke", data={"token": "garbage"}),
+    "GET /internal/v1/access_token": _for_services("GET", "/internal/v1/access_token", "access_token"),
+    "POST /internal/v1/access_token/rejected": _for_services(
+        "POST", "/internal/v1/access_token/rejected", "access_token", json={"access_token": "70_unknown"}
+    ),
     # Where a token is not a pass but a ticket.
     "POST /api/v1/auth/refresh": Place(_renew, {"code_message_data"}),
     "POST /api/v1/sessions/refresh": _in_body(signedin.REFRESH, "refresh_token", {"native refresh"}, 200, {400, 401}),
@@ -197,11 +237,34 @@ def test_every_place_for_a_token_is_in_the_table(service: Service) -> None:
         f"{method.upper()} {path}"
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        # Not those for other services of the company, whose credential is no token of a user.
-        if operation.get("security") and not path.startswith("/internal/")
+        # One view stands for every method of a gateway's question.
+        if operation.get("security") and (method == "get" or not path.startswith("/auth/verify"))
     }
     assert guarded <= set(PLACES)
     assert set(PLACES) - guarded == {"POST /api/v1/sessions/refresh", "POST /wx/login", "POST /api/v1/auth/login"}
+
+
+def test_only_tokens_of_people_are_told_to_be_active_and_revoking_anything_else_is_no_error(
+    simulator: Simulator, service: Service
+) -> None:
+    made = {kind: make(service, simulator, f"cross-{random.randrange(10**12)}") for kind, make in KINDS.items()}
+
+    def ask(path: str, scope: str, token: str) -> requests.Response:
+        answer = service.call("POST", path, token=CREDENTIALS[scope], data={"token": token})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def active() -> set[str]:
+        told = {kind: ask("/oauth/introspect", "introspect", token).json() for kind, token in made.items()}
+        return {kind for kind, answer in told.items() if answer["active"]}
+
+    assert active() == ACCESS | {"native refresh"}
+    for kind in set(made) - ACCESS - {"native refresh"}:
+        ask("/oauth/revoke", "revoke", made[kind])
+    assert active() == ACCESS | {"native refresh"}
+    for kind in ACCESS | {"native refresh"}:
+        ask("/oauth/revoke", "revoke", made[kind])
+    assert active() == set()
 
 
 def test_a_ticket_is_for_one_registration(simulator: Simulator, service: Service) -> None:

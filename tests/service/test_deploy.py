@@ -1,6 +1,5 @@
 """deploy/: nginx with our configuration in front of the real service, and the systemd unit."""
 
-import os
 import re
 import shutil
 import socket
@@ -14,48 +13,27 @@ import requests
 
 from authsvc.services.avatars import MAX_UPLOAD_BYTES
 from authsvc.web.bodies import MAX_BODY_BYTES
-from tests.harness.processes import Process, free_port
+from tests.harness.nginx import DEPLOY, Nginx, skip_without_nginx
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPLOY = ROOT / "deploy"
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
-class Nginx:
-    """nginx on a port of its own, with deploy/nginx.conf pointed at a service."""
+def in_front_of(port: int, folder: Path) -> Nginx:
+    return Nginx(folder, "nginx.conf", {"127.0.0.1:8000": f"127.0.0.1:{port}"})
 
-    def __init__(self, folder: Path, service: Service) -> None:
-        self.folder = folder
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
-        # TLS is the administrator's; addresses and paths are this run's.
-        text = re.sub(r"^ *ssl_\w+ .*$", "", text, flags=re.MULTILINE).replace("443 ssl", f"127.0.0.1:{port}")
-        text = text.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}").replace("/var/log/nginx", str(folder))
-        (folder / "authsvc.conf").write_text(text, encoding="utf-8")
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-        # As root its workers would be nobody, who may not write here; others are told that the line means nothing.
-        main = f"user root; pid {folder}/pid; daemon off; worker_processes 1; error_log stderr crit; events {{}} "
-        (folder / "main.conf").write_text(f"{main} http {{ {temporary} include {folder}/authsvc.conf; }}\n")
-        self.command = [str(NGINX), "-e", "stderr", "-p", str(folder), "-c", str(folder / "main.conf")]
 
-    def access_log(self) -> str:
-        time.sleep(0.1)  # the line is written after the answer is sent
-        return (self.folder / "authsvc.log").read_text(encoding="utf-8")
+def access_log(nginx: Nginx) -> str:
+    time.sleep(0.1)  # the line is written after the answer is sent
+    return (nginx.folder / "authsvc.log").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory, sqlite_service: Service) -> Iterator[Nginx]:
-    if NGINX is None:
-        pytest.skip("skipped: no nginx here (install it)")
-    server = Nginx(tmp_path_factory.mktemp("nginx"), sqlite_service)
-    checked = subprocess.run([*server.command, "-t"], capture_output=True, text=True, timeout=20, check=False)
-    assert checked.returncode == 0, checked.stderr
-    process = Process(server.command, log=server.folder / "nginx.out", env={"PATH": "/usr/bin"}, cwd=server.folder)
-    process.wait_for(f"{server.url}/healthz")
+    skip_without_nginx()
+    server = in_front_of(sqlite_service.port, tmp_path_factory.mktemp("nginx"))
+    process = server.start()
     yield server
     process.stop()
 
@@ -68,7 +46,7 @@ def test_a_login_goes_through_and_its_query_reaches_no_log(
     assert answer.status_code == 200, answer.text
     sqlite_service.keep(answer.headers, answer.content)
     requests.get(f"{nginx.url}/nowhere?js_code={code}", timeout=10)
-    logged = nginx.access_log()
+    logged = access_log(nginx)
     assert '"POST /api/v1/auth/login" 200' in logged and answer.headers["X-Request-ID"] in logged
     assert code not in logged and "?" not in logged
 
@@ -106,20 +84,15 @@ def test_half_a_request_does_not_reach_the_service(sqlite_service: Service, ngin
         assert sqlite_service.log.read_text().count("/user/wxlogin") == before
 
 
-def test_a_service_that_is_away_is_said_in_json_with_the_time_to_come_back(
-    tmp_path: Path, sqlite_service: Service, nginx: Nginx
-) -> None:
-    gone = Nginx(tmp_path, sqlite_service)
-    text = (tmp_path / "authsvc.conf").read_text().replace(f"127.0.0.1:{sqlite_service.port}", "127.0.0.1:1")
-    (tmp_path / "authsvc.conf").write_text(text)
-    process = Process(gone.command, log=tmp_path / "nginx.out", env={"PATH": "/usr/bin"}, cwd=tmp_path)
+def test_a_service_that_is_away_is_said_in_json_with_the_time_to_come_back(tmp_path: Path, nginx: Nginx) -> None:
+    gone = in_front_of(1, tmp_path)
+    process = gone.start()
     try:
-        process.wait_for(f"{gone.url}/healthz")
         answer = requests.post(f"{gone.url}/user/wxlogin?code=c0de", json={"platCode": "c"}, timeout=10)
     finally:
         process.stop()
     assert (answer.status_code, answer.json()["action"], answer.headers["Retry-After"]) == (503, "retry", "2")
-    assert "c0de" not in gone.access_log() + (tmp_path / "authsvc.error.log").read_text()
+    assert "c0de" not in access_log(gone) + (tmp_path / "authsvc.error.log").read_text()
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from cryptography.x509.oid import NameOID
 from joserfc import jwe
 from joserfc.jwk import ECKey
 
+from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.signing.tokens import CLOCK_LEEWAY_SECONDS
 from tests.harness import forging
 from tests.harness.forging import Forger, Listener, b64, by_ec, by_hmac, compact, flipped, unb64, unsigned
+from tests.harness.inprocess import beside
+from tests.harness.leaks import Canaries
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 
@@ -362,6 +365,30 @@ def test_a_forged_token_gets_the_one_refusal_and_nobody_is_asked_for_keys(
 ) -> None:
     assert_the_one_refusal(ask(service, f"Bearer {forge(forger)}"))
     assert forger.listener.hits == []
+
+
+@pytest.fixture(scope="module")
+def asking(sqlite_service: Service, canaries: Canaries) -> Iterator[str]:
+    """A credential of a service that may ask about tokens."""
+    with beside(sqlite_service) as app:
+        kept: ServiceCredentials = app.extensions["authsvc"].service_credentials
+        yield canaries.never("credential asking", kept.add("asking", ("introspect",)))
+        kept.remove("asking")
+
+
+def test_no_forgery_passes_a_gateway_or_is_told_to_be_active(
+    forger: Forger, service: Service, asking: str, figures: Callable[[str], None]
+) -> None:
+    for name, forge in ALL.items():
+        token = forge(forger)
+        header = {"Authorization": f"Bearer {token}".encode("latin-1", "replace")}
+        assert service.call("GET", "/auth/verify", headers=header).status_code == 401, name
+        # A blank behind a token is part of it here, an empty one is no question at all.
+        told = service.call("POST", "/oauth/introspect", token=asking, data={"token": token or "-"})
+        assert (told.status_code, told.json()) == (200, {"active": False}), name
+    assert service.call("POST", "/oauth/introspect", token=asking, data={"token": forger.token}).json()["active"]
+    assert forger.listener.hits == []
+    figures(f"{len(ALL)} forged tokens at /auth/verify and /oauth/introspect: 0 accepted")
 
 
 TOO_LONG_FOR_A_HEADER: dict[str, Forgery] = {

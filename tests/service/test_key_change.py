@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 import jwt
 import pytest
 import requests
+from flask.testing import FlaskCliRunner
 
-from authsvc.app import create_app
 from authsvc.cli.keys import keys
 from authsvc.clock import SystemClock
-from authsvc.config import Settings
 from authsvc.services.signingkeys import SigningKeys
 from authsvc.signing.keyring import LOOK_SECONDS
 from tests.conftest import APPID
 from tests.harness import signedin
+from tests.harness.inprocess import beside
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 from tests.harness.verifier import Verifier
@@ -37,14 +37,29 @@ def service(start_service: Callable[..., Service]) -> Service:
 
 
 @pytest.fixture(scope="module")
-def operator(service: Service) -> SigningKeys:
-    """What the command line calls, without starting an interpreter for each step."""
-    found: SigningKeys = create_app(settings(service)).extensions["authsvc"].signing_keys
-    return found
+def operator(service: Service) -> Iterator[SigningKeys]:
+    with beside(service) as app:
+        yield app.extensions["authsvc"].signing_keys
 
 
-def settings(service: Service) -> Settings:
-    return Settings.from_env({**service.environment, "LOG_LEVEL": "WARNING"})
+class Later(SystemClock):
+    """The wall clock of an operator who comes back weeks later."""
+
+    later = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.later
+
+
+@pytest.fixture
+def clock() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def runner(service: Service, clock: Later) -> Iterator[FlaskCliRunner]:
+    with beside(service, clock) as app:
+        yield app.test_cli_runner()
 
 
 @pytest.fixture
@@ -169,21 +184,9 @@ def test_a_second_service_on_the_same_folder_follows_too(
         assert verifying.call("GET", "/api/v1/me", token=token).status_code == 200
 
 
-class Later(SystemClock):
-    """The wall clock of an operator who comes back weeks later."""
-
-    later = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.later
-
-
 def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
-    service: Service, simulator: Simulator
+    service: Service, simulator: Simulator, runner: FlaskCliRunner, clock: Later
 ) -> None:
-    clock = Later()
-    runner = create_app(settings(service), clock=clock).test_cli_runner()
-
     def run(*arguments: str, code: int = 0) -> str:
         done = runner.invoke(keys, arguments)
         assert done.exit_code == code, done.output

@@ -101,9 +101,15 @@ def test_the_metadata_is_true(service: Service, token: str) -> None:
     assert metadata["jwks_uri"] == ISSUER + JWKS
     assert service.call("GET", metadata["jwks_uri"].removeprefix(ISSUER)).json()["keys"][0]["kid"] == header["kid"]
     assert metadata["id_token_signing_alg_values_supported"] == [header["alg"]]
-    # Nothing that we do not do: no address in it but the two above.
+    # Nothing that we do not do: no address in it but those above and these, which want a service's credential.
     addresses = {name for name, value in metadata.items() if isinstance(value, str) and value.startswith("http")}
-    assert addresses == {"issuer", "jwks_uri"}
+    asked = {"introspection_endpoint", "revocation_endpoint"}
+    assert addresses == {"issuer", "jwks_uri"} | asked
+    for name in asked:
+        challenged = service.call("POST", metadata[name].removeprefix(ISSUER), data={"token": "x"})
+        assert challenged.status_code == 401 and challenged.headers["WWW-Authenticate"].startswith("Basic ")
+        assert metadata[f"{name}_auth_methods_supported"] == ["client_secret_basic"]
+    assert metadata["response_types_supported"] == metadata["grant_types_supported"] == []
 
 
 def test_all_workers_publish_the_same_keys(service: Service) -> None:

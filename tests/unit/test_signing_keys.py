@@ -14,15 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from authsvc.db.database import Database
-from authsvc.sealing import KeyedHash
-from authsvc.services.audit import AuditLog
 from authsvc.services.signingkeys import KeyRefusal, SigningKeys
 from authsvc.signing import keyfile
 from authsvc.signing.keyfile import change_key_file, create_key_file, new_key
 from authsvc.signing.keyring import LOOK_SECONDS, KeyRing, KeySource
 from authsvc.signing.keyset import BadKeys, KeySet
 from authsvc.web.contracts import longest_token_seconds
-from tests.harness.inprocess import Clock, rows
+from tests.harness.inprocess import AUDIT, Clock, rows
 
 MAX_AGE, LONGEST = 300, 30 * 86400
 
@@ -48,8 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def made(source: KeySource, clock: Hands, database: Database) -> SigningKeys:
-    audit = AuditLog(KeyedHash((bytes(32),), "tests"))
-    return SigningKeys(KeyRing(source, clock), database, audit, clock, max_age=MAX_AGE, longest_token=LONGEST)
+    return SigningKeys(KeyRing(source, clock), database, AUDIT, clock, max_age=MAX_AGE, longest_token=LONGEST)
 
 
 @pytest.fixture

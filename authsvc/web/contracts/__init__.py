@@ -8,10 +8,11 @@ from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
 from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA
 from authsvc.web.contracts.detail import DETAIL
 from authsvc.web.contracts.native import NATIVE
+from authsvc.web.contracts.oauth import OAUTH
 from authsvc.web.contracts.shape import Contract
 from authsvc.web.contracts.success_data import SUCCESS_DATA
 
-CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA)
+CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA, OAUTH)
 
 
 def longest_token_seconds() -> int:

@@ -54,7 +54,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One front end's shape. ``statuses`` holds where it answers an error with another status than the native API."""
+    """One front end's shape. ``statuses`` holds where it answers an error with another status than the native API.
+
+    ``challenge`` is the WWW-Authenticate header of a 401.
+    """
 
     name: str
     prefixes: tuple[str, ...]
@@ -62,6 +65,7 @@ class Contract:
     error_answer: Schema
     routes: tuple[Route, ...] = ()
     statuses: Mapping[type[AuthSvcError], int] = field(default_factory=dict)
+    challenge: str = "Bearer"
 
 
 class InviteOutcome(Schema):

@@ -1,0 +1,54 @@
+"""nginx with a file of deploy/, pointed at the programs of this run."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.harness.databases import REQUIRED
+from tests.harness.processes import Process, free_port
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+class Nginx:
+    """nginx on a port of its own. Needs a name of deploy/, and what is to be put in place of which text there."""
+
+    def __init__(self, folder: Path, name: str, changes: Mapping[str, str]) -> None:
+        self.folder = folder
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        text = (DEPLOY / name).read_text(encoding="utf-8")
+        # TLS is the administrator's; addresses and paths are this run's.
+        text = re.sub(r"^ *ssl_\w+ .*$", "", text, flags=re.MULTILINE)
+        for old, new in {**changes, "443 ssl": f"127.0.0.1:{port}", "/var/log/nginx": str(folder)}.items():
+            assert old in text, f"{old} is not in {name}"
+            text = text.replace(old, new)
+        (folder / "authsvc.conf").write_text(text, encoding="utf-8")
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+        # As root its workers would be nobody, who may not write here; others are told that the line means nothing.
+        main = f"user root; pid {folder}/pid; daemon off; worker_processes 1; error_log stderr crit; events {{}} "
+        (folder / "main.conf").write_text(f"{main} http {{ {temporary} include {folder}/authsvc.conf; }}\n")
+        self._command = [str(PROGRAM), "-e", "stderr", "-p", str(folder), "-c", str(folder / "main.conf")]
+
+    def start(self) -> Process:
+        """Check the configuration and start; the caller stops what is returned."""
+        checked = subprocess.run([*self._command, "-t"], capture_output=True, text=True, timeout=20, check=False)
+        assert checked.returncode == 0, checked.stderr
+        log = self.folder / "nginx.out"
+        process = Process(self._command, log=log, env={"PATH": "/usr/bin"}, cwd=self.folder)
+        process.wait_for(self.url)
+        return process
+
+
+def skip_without_nginx() -> None:
+    """Skip, with how to have it; a failure where services are required."""
+    if PROGRAM is None:
+        sentence = "skipped: no nginx here (install it)"
+        pytest.fail(sentence) if REQUIRED else pytest.skip(sentence)
