@@ -195,6 +195,8 @@ class Service:
             "session without user": "SELECT COUNT(*) FROM sessions WHERE user_id NOT IN (SELECT id FROM users)",
             "user without identity": "SELECT COUNT(*) FROM users WHERE status = 'active' AND id NOT IN"
             " (SELECT user_id FROM identities)",
+            "invite counter unlike its rows": "SELECT COUNT(*) FROM invite_codes c WHERE c.uses <>"
+            " (SELECT COUNT(*) FROM invite_uses u WHERE u.invite_code_id = c.id)",
             "identity twice": "SELECT COUNT(*) - COUNT(DISTINCT appid, openid) FROM identities"
             if self.schema
             else "SELECT COUNT(*) - COUNT(DISTINCT appid || ' ' || openid) FROM identities",

@@ -95,6 +95,7 @@ class DetailError(Schema):
     phone = fields.List(fields.String())
     openid = fields.List(fields.String())
     sex = fields.List(fields.String())
+    invite_code = fields.List(fields.String())
 
 
 def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
