@@ -188,6 +188,29 @@ test("a computer is signed in by a scan: what it is, is shown; then approved, or
   assert.deepEqual([old.data.asked, old.data.outcome], [null, "未能登录，请重新扫码"]);
 });
 
+test("the privacy popup opens for WeChat, and tells all who asked what the person chose", () => {
+  let popup;
+  let ask;
+  const phone = stage.phone("careful");
+  phone.wx.onNeedPrivacyAuthorization = (listener) => (ask = listener);
+  const Component = (definition) => (popup = definition);
+  launch(ROOT, phone, { globals: { Component } }).require("components/privacy-popup/index");
+  const shown = { ...popup.methods, data: {}, setData: (changes) => Object.assign(shown.data, changes) };
+  popup.pageLifetimes.show.call(shown);
+  for (const [choose, answer] of [
+    [() => shown.agree(), { event: "agree", buttonId: "agree-btn" }],
+    [() => shown.disagree(), { event: "disagree" }],
+    [() => popup.lifetimes.detached.call(shown), { event: "disagree" }],
+  ]) {
+    const heard = [[], []];
+    for (const one of heard) ask((said) => one.push(plain(said)));
+    assert.equal(shown.data.isShown, true);
+    choose();
+    assert.deepEqual(heard, Array(2).fill([{ event: "exposureAuthorization" }, answer]));
+    assert.equal(shown.data.isShown, false);
+  }
+});
+
 test("without a network it says so, and goes on when there is one", async () => {
   const phone = stage.phone("tunnel");
   phone.offline = true;

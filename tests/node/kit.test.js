@@ -192,6 +192,15 @@ test("broken storage counts as empty, and storage that throws does not stop a lo
   assert.equal((await start({ phone }).auth.request(me)).statusCode, 200);
 });
 
+test("a refresh token that the server cannot even read leads to a new login", async () => {
+  const { auth, phone } = start();
+  await auth.ready();
+  const record = phone.wx.getStorageSync("authsvc");
+  Object.assign(record.session, { token: "x", refreshToken: "x".repeat(500) });
+  phone.wx.setStorageSync("authsvc", record);
+  assert.equal((await start({ phone }).auth.request(me)).statusCode, 200);
+});
+
 test("the consent step is asked once before anything leaves the phone, and its refusal is of kind privacy", async () => {
   let asked = 0;
   const answers = [false, true];
@@ -383,6 +392,8 @@ test("who is signed in binds the number; a refused tap is of kind cancelled; a u
   await auth.ready();
   const tap = (e) => auth.loginWithPhone(e.detail);
   assert.equal((await rejection(phone.refusePhoneButton(tap))).kind, "cancelled");
+  const secretive = await rejection(auth.loginWithPhone({ errMsg: "getPhoneNumber:fail", errno: 104 }));
+  assert.equal(secretive.kind, "privacy");
   const quota = await rejection(auth.loginWithPhone({ errMsg: "getPhoneNumber:fail", errno: 1400001 }));
   assert.deepEqual([quota.kind, quota.error, quota.action], ["refused", "phone_quota", "contact"]);
   assert.match((await phone.tapPhoneButton(tap)).phone, /^\+86170\d{8}$/);
@@ -462,6 +473,15 @@ test("a logout during a refresh or a login wins", () =>
     await auth.login();
     const sessions = await auth.request({ url: "/api/v1/sessions" });
     assert.equal(sessions.data.data.length, 1, "no session was left behind");
+    const owner = start();
+    const { phone: number } = await owner.phone.tapPhoneButton((e) => owner.auth.loginWithPhone(e.detail));
+    const merge = hold(phone, "/api/v1/me/phone");
+    const tap = (e) => rejection(auth.loginWithPhone(e.detail));
+    const binding = phone.tapPhoneButton(tap, { phone: number.slice(3) });
+    await merge.asked;
+    await auth.logout();
+    merge.release();
+    assert.deepEqual([(await binding).kind, auth.isLoggedIn()], ["cancelled", false]);
   }));
 
 test("a logout with an expired token still ends the session", () =>
@@ -559,6 +579,22 @@ test("a picture is uploaded with a token that had expired, and its answer parsed
     const refused = await rejection(auth.uploadFile({ url: "/api/v1/me/avatar", filePath: text, name: "file" }));
     assert.deepEqual([refused.kind, refused.error], ["refused", "picture_rejected"]);
   }));
+
+test("what a login was asked to carry is carried, also when a silent one is under way", async () => {
+  const { auth } = start({ contract: "code_message_data" });
+  const silent = auth.ready();
+  const [asked, again] = await Promise.all([auth.login({ nickName: "小兰" }), auth.login({ nickName: "小兰" })]);
+  assert.equal((await silent).nickname, null);
+  assert.deepEqual([asked.nickname, again.nickname], ["小兰", "小兰"]);
+});
+
+test("the clock of another server is not believed", async () => {
+  const { auth, phone } = start();
+  await auth.ready();
+  phone.wx.request = ({ success }) => success({ statusCode: 200, data: {}, header: { Date: "Thu, 01 Jan 1970 00:00:00 GMT" } });
+  await auth.request({ url: "https://api.example.com/orders" });
+  assert.ok(Math.abs(auth.now() - Date.now()) < 3000);
+});
 
 test("listeners hear of login, change and logout, and no more when they leave", async () => {
   const { auth } = start();

@@ -1,9 +1,12 @@
 "use strict";
 // The login manager. A request takes the session that there is; one that is due or refused is renewed; where that is
 // refused too, wx.login makes a new one; where that is not enough, the person is asked. index.d.ts documents it.
+var createCalls = require("./calls").createCalls;
 var contracts = require("./contracts");
 var errors = require("./errors");
+var inviteIn = require("./invites").inviteIn;
 var lives = require("./life");
+var loginPage = require("./loginpage");
 var transport = require("./transport");
 
 var ask = transport.ask;
@@ -25,42 +28,10 @@ function createAuth(options) {
   if (!contract) throw new Error("unknown contract: " + contractName);
   var life = lives.lifeOf(host, options.namespace || "authsvc");
   var record = life.record;
-  var send = transport.createTransport(host, options);
-
-  // --- calls --------------------------------------------------------------------------------------------------
-
-  /** The server's time in milliseconds, as far as its answers have told. */
-  function now() {
-    return Date.now() + record.offset;
-  }
-
-  /**
-   * Send a call; resolves with an answer below 400, rejects with an AuthError.
-   * @param {import("./index").RequestOptions} call
-   * @param {string} [token]
-   */
-  function exchange(call, token) {
-    var header = merged(call.header, token ? { Authorization: "Bearer " + token } : {});
-    return send(merged(call, { header: header })).then(function (answer) {
-      var date = Date.parse(errors.headerOf(answer, "date") || "");
-      // The header counts whole seconds: less than two of difference may be none.
-      if (Math.abs(date - now()) > 2000) record.offset = date - Date.now();
-      if (answer.statusCode >= 400) throw errors.fromAnswer(answer);
-      return answer;
-    });
-  }
-
-  /**
-   * A call that the kit makes unasked: not again before the Retry-After of the last one is over.
-   * @param {() => Promise<any>} call
-   */
-  function paced(call) {
-    if (life.pause && Date.now() < life.pause.until) return Promise.reject(life.pause.error);
-    return call().then(null, function (error) {
-      if (error.retryAfter) life.pause = { until: Date.now() + error.retryAfter * 1000, error: error };
-      throw error;
-    });
-  }
+  var calls = createCalls(host, options, life);
+  var exchange = calls.exchange;
+  var paced = calls.paced;
+  var now = calls.now;
 
   // --- the session --------------------------------------------------------------------------------------------
 
@@ -69,11 +40,11 @@ function createAuth(options) {
     record.session = session;
     if (session) record.isOut = false;
     life.save();
+    if (session && life.page) life.page.resolve(session);
     var user = getUser();
     life.listeners.slice().forEach(function (listener) {
       listener(user);
     });
-    if (session && life.page) life.page.resolve(session);
     return session;
   }
 
@@ -133,7 +104,8 @@ function createAuth(options) {
       };
       var refused = function (/** @type {import("./index").AuthError} */ error) {
         if (generation !== life.generation) throw loggedOut();
-        if (error.kind !== "unauthorized" && error.status !== 403) throw error; // no network is no logout
+        // No answer, an outage or too many requests are no logout.
+        if ((error.kind !== "unauthorized" && error.kind !== "refused") || error.action === "retry") throw error;
         keep(null);
         if (error.status === 403) throw error; // the account itself is refused
         return enter();
@@ -225,13 +197,19 @@ function createAuth(options) {
    * @returns {any}
    */
   function arrive(found, generation) {
-    if (!found.token) {
-      life.ticket = found.ticket;
-      throw loginRequired("register");
-    }
-    var session = sessionOf(found, contractName);
+    if (found.token) return adopt(sessionOf(found, contractName), generation);
+    life.ticket = found.ticket;
+    throw loginRequired("register");
+  }
+
+  /**
+   * Keep a session that began before a logout only if there was none.
+   * @param {import("./index").Session} session
+   * @param {number} generation
+   */
+  function adopt(session, generation) {
     if (generation === life.generation) return keep(session);
-    farewell(session, "local").then(null, function () {});
+    farewell(session, "local").then(null, noop);
     throw loggedOut();
   }
 
@@ -266,7 +244,7 @@ function createAuth(options) {
   function preparePhone() {
     leavePhone();
     life.prepared = freshCode();
-    life.prepared.then(null, function () {});
+    life.prepared.then(null, noop);
     life.timer = setTimeout(preparePhone, CODE_LIFE);
   }
 
@@ -285,47 +263,33 @@ function createAuth(options) {
    */
   function withPerson(promise) {
     return promise.then(null, function (error) {
-      var open = options.onLoginRequired;
-      if (error.error !== "login_required" || !open) throw error;
-      if (!life.page) openPage(open, error.reason);
-      return /** @type {import("./index").Page} */ (life.page).promise;
+      if (error.error !== "login_required" || !options.onLoginRequired) throw error;
+      return loginPage.awaitLogin(life, options, error.reason);
     });
-  }
-
-  /**
-   * @param {(reason: import("./index").LoginReason) => any} open
-   * @param {import("./index").LoginReason} reason
-   */
-  function openPage(open, reason) {
-    /** @type {any} */
-    var page = {};
-    page.promise = new Promise(function (resolve, reject) {
-      page.resolve = function (/** @type {any} */ session) {
-        life.page = undefined;
-        resolve(session);
-      };
-      page.reject = function (/** @type {any} */ error) {
-        if (life.page === page) life.page = undefined;
-        reject(error);
-      };
-    });
-    life.page = page;
-    Promise.resolve()
-      .then(function () {
-        return open(reason);
-      })
-      .then(null, page.reject); // a page that did not open would keep everybody waiting
   }
 
   function closeLoginPage() {
     leavePhone();
-    if (life.page) life.page.reject(errors.error("cancelled", "the login page was closed"));
+    loginPage.cancelLogin(life);
   }
 
   /** @param {any} [extra] */
   function login(extra) {
     if (record.session && !extra) return userOf(withPerson(current()));
-    return userOf(withPerson(contract.silent ? signIn(extra || {}) : Promise.reject(loginRequired("login"))));
+    if (!contract.silent) return userOf(withPerson(Promise.reject(loginRequired("login"))));
+    if (!extra) return userOf(withPerson(signIn({})));
+    // A silent login that is under way does not carry what was asked for.
+    var asked = lives.single(life, "asked", function () {
+      return signingOver().then(function () {
+        return signIn(extra);
+      });
+    });
+    return userOf(withPerson(asked));
+  }
+
+  /** Resolves when no login is under way. */
+  function signingOver() {
+    return (life.flights.signing || Promise.resolve()).then(noop, noop);
   }
 
   /**
@@ -336,9 +300,7 @@ function createAuth(options) {
     if (!detail || !(detail.code || detail.encryptedData)) return Promise.reject(errors.fromFailure(detail));
     var tapped = detail.code ? { phoneCode: detail.code } : { encryptedData: detail.encryptedData, iv: detail.iv };
     var isOpen = life.timer !== undefined;
-    var busy = life.flights.signing || Promise.resolve();
-    return busy
-      .then(noop, noop)
+    return signingOver()
       .then(function () {
         if (record.session) return bindPhone(tapped);
         if (contract.phoneLogin) return signIn(merged(extra, tapped));
@@ -347,7 +309,9 @@ function createAuth(options) {
         };
         return signIn({}).then(bind, function (error) {
           if (error.reason !== "register" || !detail.code) throw error;
-          return registerWithPhone(detail.code, extra);
+          return exchange({ url: "/wx/phone", data: { code: detail.code } }).then(function (answer) {
+            return registerWithTicket(merged({ sex: 0 }, merged(extra, { phone: answer.data.phone })));
+          });
         });
       })
       .then(getUser, function (error) {
@@ -358,32 +322,39 @@ function createAuth(options) {
 
   /** @param {import("./index").LoginInput} tapped */
   function bindPhone(tapped) {
+    var generation = life.generation;
     var data = tapped.phoneCode ? { code: tapped.phoneCode } : tapped;
     return request({ url: "/api/v1/me/phone", method: "POST", data: data }).then(function (/** @type {any} */ answer) {
       var bound = answer.data.data;
       // The number showed that this is somebody known before: authsvc signed them in as that user.
-      if (bound.tokens) return keep(sessionOf(contracts.native.read({ data: bound.tokens }), "native"));
+      var tokens = bound.tokens;
+      if (tokens) return adopt(sessionOf(contracts.native.read({ data: tokens }), "native"), generation);
       return setUser({ phone: bound.phone });
-    });
-  }
-
-  /** @param {string} code @param {any} extra */
-  function registerWithPhone(code, extra) {
-    return exchange({ url: "/wx/phone", data: { code: code } }).then(function (answer) {
-      return register(merged({ sex: 0 }, merged(extra, { phone: answer.data.phone })));
     });
   }
 
   /** @param {any} fields */
   function register(fields) {
+    // Tickets live ten minutes: one of this moment.
+    var registered = signIn({}).then(null, function (error) {
+      if (error.reason !== "register") throw error;
+      return registerWithTicket(fields);
+    });
+    return userOf(registered);
+  }
+
+  /**
+   * @param {any} fields
+   * @returns {Promise<import("./index").Session>}
+   */
+  function registerWithTicket(fields) {
     var generation = life.generation;
-    var data = merged(fields, { openid: life.ticket, invite_code: record.invite || undefined });
-    return userOf(
-      exchange({ url: "/wx/login", method: "POST", data: data }).then(function (answer) {
-        inviteTaken(record.invite, answer);
-        return arrive(contract.read(answer.data), generation);
-      })
-    );
+    var invite = record.invite;
+    var data = merged(fields, { openid: life.ticket, invite_code: invite || undefined });
+    return exchange({ url: "/wx/login", method: "POST", data: data }).then(function (answer) {
+      inviteTaken(invite, answer);
+      return arrive(contract.read(answer.data), generation);
+    });
   }
 
   /**
@@ -583,26 +554,6 @@ function randomKey() {
   var text = "";
   while (text.length < 32) text += Math.random().toString(36).slice(2, 10);
   return text.slice(0, 32);
-}
-
-/**
- * The invite code in what a page's onLoad gets: `scene` of a scanned code, undecoded, or `invite_code` of a shared link.
- * @param {Record<string, string | undefined>} query
- */
-function inviteIn(query) {
-  if (query.invite_code) return query.invite_code;
-  var scene = "";
-  try {
-    scene = decodeURIComponent(query.scene || "");
-  } catch (malformed) {
-    scene = "";
-  }
-  var pairs = scene.split("&");
-  for (var i = 0; i < pairs.length; i += 1) {
-    var pair = pairs[i].split("=");
-    if (pair[0] === "invite_code" && pair[1]) return pair[1];
-  }
-  return "";
 }
 
 module.exports = { createAuth: createAuth };

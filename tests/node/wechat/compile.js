@@ -1,7 +1,7 @@
 // WeChat's own tools over a mini program, offline: miniprogram-ci's compiler for JavaScript and JSON, wcc and wcsc for
 // WXML and WXSS, and the npm builder over a consumer of the kit.
 // stdin is {project, consumer, tgz}: the folder with project.config.json, an empty folder, and the kit as `npm pack` made
-// it. stdout is {compiled: [file…], npm: [file…]}. What a tool refuses ends the script with status 1.
+// it. stdout is {compiled: {file: bytes…}, npm: [file…]}. What a tool refuses ends the script with status 1.
 const { execFileSync } = require("node:child_process");
 const { generateKeyPairSync } = require("node:crypto");
 const fs = require("node:fs");
@@ -21,7 +21,7 @@ async function main() {
   process.stdout.write(JSON.stringify({ compiled, npm: await buildNpm(ci, consumer, tgz) }));
 }
 
-/** Compile as an upload would; resolves with the names of the files. */
+/** Compile as an upload would; resolves with the size of each file. */
 async function compile(ci, projectPath) {
   const encoding = { type: "pkcs1", format: "pem" };
   const options = { modulusLength: 2048, privateKeyEncoding: encoding, publicKeyEncoding: encoding };
@@ -33,7 +33,7 @@ async function compile(ci, projectPath) {
   const zip = path.join(fs.mkdtempSync(path.join(require("node:os").tmpdir(), "compiled-")), "compiled.zip");
   const result = await ci.getCompiledResult({ project, version: "1.0.0", setting, onProgressUpdate() {} }, zip);
   fs.rmSync(path.dirname(zip), { recursive: true });
-  return Object.keys(result);
+  return Object.fromEntries(Object.entries(result).map(([file, content]) => [file, Buffer.byteLength(content)]));
 }
 
 /** Build the npm packages of a mini program that depends on the kit; resolves with the names of the files. */

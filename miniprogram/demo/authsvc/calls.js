@@ -1,0 +1,60 @@
+"use strict";
+// Calls to the server: with a token, with what their answers tell of time, and with manners.
+var errors = require("./errors");
+var transport = require("./transport");
+
+var merged = transport.merged;
+
+/**
+ * @param {any} host
+ * @param {import("./index").Options} options
+ * @param {import("./index").Life} life
+ */
+function createCalls(host, options, life) {
+  var send = transport.createTransport(host, options);
+  var record = life.record;
+
+  /** The server's time in milliseconds, as far as its answers have told. */
+  function now() {
+    return Date.now() + record.offset;
+  }
+
+  /** @param {import("./index").Answer} answer */
+  function learnTime(answer) {
+    var date = Date.parse(errors.headerOf(answer, "date") || "");
+    // The header counts whole seconds: less than two of difference may be none.
+    if (Math.abs(date - now()) > 2000) record.offset = date - Date.now();
+  }
+
+  /**
+   * Send a call; resolves with an answer below 400, rejects with an AuthError.
+   * @param {import("./index").RequestOptions} call
+   * @param {string} [token]
+   */
+  function exchange(call, token) {
+    var header = merged(call.header, token ? { Authorization: "Bearer " + token } : {});
+    return send(merged(call, { header: header })).then(function (answer) {
+      if (call.url.charAt(0) === "/") learnTime(answer); // of other servers only they know what their clock says
+      if (answer.statusCode >= 400) throw errors.fromAnswer(answer);
+      return answer;
+    });
+  }
+
+  /**
+   * Work that the kit does unasked: not again before the Retry-After of the last time is over.
+   * @template T
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  function paced(work) {
+    if (life.pause && Date.now() < life.pause.until) return Promise.reject(life.pause.error);
+    return work().then(null, function (error) {
+      if (error.retryAfter) life.pause = { until: Date.now() + error.retryAfter * 1000, error: error };
+      throw error;
+    });
+  }
+
+  return { exchange: exchange, now: now, paced: paced };
+}
+
+module.exports = { createCalls: createCalls };
