@@ -1,14 +1,13 @@
 """The settings of mini-program codes and of the place where pictures are kept."""
 
+import importlib.util
 import re
 from typing import cast, get_args
-from urllib.parse import urlsplit
 
 from authsvc.config.source import Source, choice
 from authsvc.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
-_PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*\Z")
+_BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-]+)*)/?\Z")
 _SWITCH = ("0", "1")
 _DAY = 86400
 _ANY = "-"
@@ -56,11 +55,11 @@ def limits(source: Source) -> PictureLimits:
 def bucket(source: Source) -> BucketPlace | None:
     """Return the bucket of PICTURE_STORE; None when pictures lie in folders."""
     address = source.text("PICTURE_STORE")
-    parts = urlsplit(address or "")
-    prefix = parts.path.strip("/")
+    match = _BUCKET.match(address or "")
+    name, prefix = match.groups() if match else ("", "")
     place = BucketPlace(
-        bucket=parts.netloc,
-        prefix=f"{prefix}/" if prefix else "",
+        bucket=name,
+        prefix=f"{prefix[1:]}/" if prefix else "",
         endpoint=source.text("AWS_ENDPOINT_URL_S3"),
         region=source.text("AWS_DEFAULT_REGION"),
         access_key_id=source.text("AWS_ACCESS_KEY_ID"),
@@ -70,8 +69,10 @@ def bucket(source: Source) -> BucketPlace | None:
     )
     if address is None:
         return None
-    if parts.scheme != "s3" or not _BUCKET.match(place.bucket) or not _PREFIX.match(place.prefix) or parts.query:
+    if match is None:
         source.problems.append("PICTURE_STORE must be s3://bucket or s3://bucket/prefix")
+    if importlib.util.find_spec("boto3") is None:
+        source.problems.append("PICTURE_STORE needs boto3 (pip install 'authsvc[s3]')")
     if place.endpoint is not None and not place.endpoint.startswith(("https://", "http://")):
         source.problems.append("AWS_ENDPOINT_URL_S3 is not an http(s) address")
     if (place.access_key_id is None) != (place.secret_access_key is None):

@@ -145,6 +145,22 @@ WRONG = {
     "INVITE_CODE_USES": ["-1", "1000000001", "no"],
     "INVITE_CODE_DAYS": ["-1", "36501", "a week"],
     "INVITE_CODE_SOURCE": ["made", "Pool"],
+    "QRCODE_PAGE": ["/pages/login/login", "pages/login/login?a=1", "页面/登录", "p" * 129, "scancode_time"],
+    "QRCODE_ENV_VERSION": ["beta", "Release"],
+    "QRCODE_CHECK_PATH": ["yes", "true", "2"],
+    "QRCODE_WIDTH": ["279", "1281", "wide"],
+    "QRCODE_LINE_COLOR": ["#ff0000", "FF0000", "red", "ff00"],
+    "QRCODE_PER_USER": ["-1", "many"],
+    "QRCODE_TOTAL": ["-1", "many"],
+    "QRCODE_KEEP_DAYS": ["-1", "36501"],
+    "PICTURE_STORE": [
+        "pictures",
+        "s3://",
+        "s3://A_B",
+        "https://bucket.example.test",
+        "s3://bucket/a b",
+        "s3://bucket?x",
+    ],
     "LOG_LEVEL": ["debug", "TRACE", "10"],
     "LOG_FORMAT": ["JSON", "xml"],
     "JWT_AUDIENCE": ["with blank", "é", "x" * 201],
@@ -378,3 +394,19 @@ def test_which_alias_was_used_stands_in_the_log_of_the_service(tmp_path: Path) -
     lines = [json.loads(line) for line in run("db", "upgrade").splitlines()]
     said = [(line["level"], line["message"]) for line in lines if "WX_SECRET" in line["message"]]
     assert said == [("INFO", "setting WX_SECRET was read from WECHAT_APPSECRET")]
+
+
+def test_a_bucket_and_what_is_wrong_with_one() -> None:
+    given = {**GOOD, "PICTURE_STORE": "s3://pictures-1250000000/authsvc/prod", "AWS_ACCESS_KEY_ID": "key"}
+    place = Settings.from_env({**given, "AWS_SECRET_ACCESS_KEY": "b" * 40}).bucket
+    assert place is not None
+    assert (place.bucket, place.prefix, place.access_key_id) == ("pictures-1250000000", "authsvc/prod/", "key")
+    assert Settings.from_env({**GOOD, "PICTURE_STORE": "s3://pictures"}).bucket is not None
+    assert "b" * 40 in Settings.from_env({**given, "AWS_SECRET_ACCESS_KEY": "b" * 40}).secrets
+    assert "b" * 40 not in repr(place)
+    (said,) = problems(given)
+    assert "AWS_SECRET_ACCESS_KEY" in said
+    (said,) = problems({**GOOD, "PICTURE_STORE": "s3://pictures", "AWS_ENDPOINT_URL_S3": "cos.example.test"})
+    assert "AWS_ENDPOINT_URL_S3" in said
+    # Other programs' keys in the environment are nobody's business without a bucket.
+    assert Settings.from_env({**GOOD, "AWS_ACCESS_KEY_ID": "key"}).bucket is None
