@@ -43,6 +43,7 @@ from authsvc.services.qrcodes import QrCodes
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
+from authsvc.services.revocations import RevocationFeed
 from authsvc.services.scansignins import ScanSignIns
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessionkeys import SessionKeys
@@ -62,7 +63,7 @@ from authsvc.types import TokenPolicy
 from authsvc.web import access, bodies, metering, ratelimits
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
-from authsvc.web.contracts import longest_token_seconds
+from authsvc.web.contracts import longest_token_seconds, token_lifetimes
 from authsvc.web.gateway import gateway
 from authsvc.web.internal import internal
 from authsvc.web.invites import invites
@@ -72,6 +73,7 @@ from authsvc.web.people import people
 from authsvc.web.phone import phone
 from authsvc.web.qrcode import qrcode
 from authsvc.web.ratelimits import RateLimits
+from authsvc.web.revocations import revocations
 from authsvc.web.scansignins import scan_sign_ins
 from authsvc.web.signin import signin
 from authsvc.web.wellknown import wellknown
@@ -114,7 +116,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     metering.install(app)
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
-    for blueprint in (*for_people, wellknown, ops, internal, oauth, gateway):
+    for blueprint in (*for_people, wellknown, ops, internal, oauth, revocations, gateway):
         app.register_blueprint(blueprint)
     return app
 
@@ -271,6 +273,7 @@ def _services(
             keys, database, audit, clock, max_age=settings.jwks_max_age, longest_token=longest_token_seconds()
         ),
         scan_sign_ins=scan_sign_ins,
+        revocations=RevocationFeed(database, issuer, {NATIVE: native.lifetime, **token_lifetimes()}, clock),
     )
 
 

@@ -4,7 +4,7 @@ The hot path does not load these models (see ``db/statements.py``); migrations a
 """
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
@@ -125,7 +125,12 @@ class SessionRow(Base):
     """One login on one device."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_user_id", "user_id"), _TABLE)
+    __table_args__ = (
+        Index("ix_sessions_user_id", "user_id"),
+        # Live sessions are not in it where the database can leave them out: a login does not pay for it.
+        Index("ix_sessions_revoked_at", "revoked_at", "contract", "id", sqlite_where=text("revoked_at IS NOT NULL")),
+        _TABLE,
+    )
 
     id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_sessions_user_id"))
@@ -145,6 +150,16 @@ class SessionRow(Base):
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
     revoke_reason: Mapped[str | None] = mapped_column(String(32))
     device: Mapped[str] = mapped_column(String(255), server_default="")
+
+
+class NotBeforeMarkRow(Base):
+    """Up to when tokens of a user are worthless. Without a foreign key: verifiers must hear of an erased user too."""
+
+    __tablename__ = "not_before_marks"
+    __table_args__ = (Index("ix_not_before_marks_not_before", "not_before"), _TABLE)
+
+    user_id: Mapped[int] = mapped_column(_BigKey, primary_key=True, autoincrement=False)
+    not_before: Mapped[int] = mapped_column(BigInteger)
 
 
 class LoginAttemptRow(Base):

@@ -15,6 +15,7 @@ WITHHELD = {
     "identities": ("session_key", "previous_session_key"),
     "unionids": ("unionid", "user_id"),  # in their identities
     "sessions": ("token_version", "counter", "idle_seconds"),
+    "not_before_marks": ("user_id", "not_before"),  # the moment of an audit event
     "audit_events": ("subject",),
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
@@ -46,7 +47,8 @@ _READ = {
     table: Statement(f"SELECT {columns} FROM {table} WHERE {owner} = :user_id ORDER BY 1")
     for table, (owner, columns) in EXPORTED.items()
 }
-# In the order of the foreign keys. Audit events stay: they know the person by a number and a keyed hash only.
+# In the order of the foreign keys. Audit events stay: they know the person by a number and a keyed hash only. Marks
+# stay for a month, or verifiers elsewhere would go on taking tokens of an account that is gone.
 _ERASE = (
     # One that the person has asked for in this moment, and that was nobody's before.
     Statement("UPDATE code_pictures SET user_id = NULL WHERE user_id = :user_id"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from authsvc.db import revocations
 from authsvc.db.statements import Rows, Statement
 from authsvc.errors import AccountClosed
 from authsvc.types import PhoneNumber, Profile, User, UserSummary
@@ -226,20 +227,22 @@ def is_known_phone(connection: Connection, phone: PhoneNumber) -> bool:
     return known.first() is not None
 
 
-def end_everything(connection: Connection, user_id: int) -> None:
+def end_everything(connection: Connection, user_id: int, now: int) -> None:
     """Make every session and token of the user so far worthless."""
     _END_EVERYTHING.run(connection, id=user_id)
+    revocations.mark(connection, user_id, now)
 
 
 def merge(connection: Connection, user_id: int, into: int, now: int) -> None:
     """Close a user who turned out to be another; the row stays as a trace, without a phone."""
     _MERGE.run(connection, id=user_id, into=into, now=now)
     _MERGE_FORMER.run(connection, id=user_id, into=into)
+    revocations.mark(connection, user_id, now)
 
 
 def close(connection: Connection, user_id: int, now: int) -> bool:
     """Begin the cooling-off period of an active user; False for any other."""
-    return _CLOSE.run(connection, id=user_id, now=now).rowcount == 1
+    return _is_out(connection, _CLOSE.run(connection, id=user_id, now=now), user_id, now)
 
 
 def reopen(connection: Connection, user_id: int, *, since: int, now: int) -> bool:
@@ -249,7 +252,7 @@ def reopen(connection: Connection, user_id: int, *, since: int, now: int) -> boo
 
 def disable(connection: Connection, user_id: int, now: int) -> bool:
     """Lock an active user out, whose tokens are worthless from now on; False for any other."""
-    return _DISABLE.run(connection, id=user_id, now=now).rowcount == 1
+    return _is_out(connection, _DISABLE.run(connection, id=user_id, now=now), user_id, now)
 
 
 def enable(connection: Connection, user_id: int, now: int) -> bool:
@@ -273,5 +276,15 @@ def condemn(connection: Connection, user_id: int, now: int, *, closed_before: in
     With ``closed_before`` only one whose closing began before then, and was not undone.
     """
     if closed_before is None:
-        return _CONDEMN.run(connection, id=user_id, now=now).rowcount == 1
-    return _CONDEMN_DUE.run(connection, id=user_id, now=now, before=closed_before).rowcount == 1
+        condemned = _CONDEMN.run(connection, id=user_id, now=now)
+    else:
+        condemned = _CONDEMN_DUE.run(connection, id=user_id, now=now, before=closed_before)
+    return _is_out(connection, condemned, user_id, now)
+
+
+def _is_out(connection: Connection, changed: Rows, user_id: int, now: int) -> bool:
+    """True if that changed the user, whose tokens are worthless then: verifiers elsewhere have to hear of it."""
+    if changed.rowcount != 1:
+        return False
+    revocations.mark(connection, user_id, now)
+    return True

@@ -21,6 +21,7 @@ from authsvc.services.phones import PhoneService
 from authsvc.services.qrcodes import QrCodes
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
+from authsvc.services.revocations import RevocationFeed
 from authsvc.services.scansignins import ScanSignIns
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
@@ -54,6 +55,7 @@ class Services:
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys
+    revocations: RevocationFeed
     # None while it is off.
     scan_sign_ins: ScanSignIns | None
     introspection: Introspection

@@ -82,7 +82,7 @@ class Administration:
         self.get(user_id)
 
         def work(connection: Connection) -> int:
-            users.end_everything(connection, user_id)
+            users.end_everything(connection, user_id, now)
             ended = sessions.end_all(connection, user_id, "logout", now)
             self._audit.record(connection, "logout_global", user_id, now, _BY)
             return ended

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import auditevents, decryptfailures, loginattempts, scansignins, sessions, tickets
+from authsvc.db import auditevents, decryptfailures, loginattempts, revocations, scansignins, sessions, tickets
 from authsvc.db.database import Database
 
 # Longer than any LOGIN_RETRY_WINDOW.
@@ -36,6 +36,7 @@ class RetentionService:
             "login attempts": self._delete(loginattempts.delete_started, now - _ATTEMPT_SECONDS),
             "used tickets": self._delete(tickets.delete_expired, now),
             "ended sessions": self._delete(sessions.delete_ended, now - _SESSION_SECONDS),
+            "marks of users": self._delete(revocations.delete_old_marks, now - _SESSION_SECONDS),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
             "scan sign-ins": self._delete(scansignins.delete_expired, now - _SCAN_SECONDS),
             "audit events": self._delete(auditevents.delete_stored, now - self._audit_seconds),

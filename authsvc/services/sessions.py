@@ -169,7 +169,7 @@ class SessionService:
                 sessions.end(connection, caller.session.id, user_id, "logout", now)
                 return
             if scope == "global":
-                users.end_everything(connection, user_id)
+                users.end_everything(connection, user_id, now)
                 sessions.end_all(connection, user_id, "logout", now)
             else:
                 sessions.end_all(connection, user_id, "logout", now, except_id=caller.session.id)

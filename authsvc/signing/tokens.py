@@ -5,7 +5,6 @@ agreed on, and needs an application context. Checking goes through flask-jwt-ext
 what neither library insists on: canonical base64url, the type, a known ``kid``, and the exact set of claims.
 """
 
-import base64
 import re
 from typing import Any
 
@@ -19,19 +18,21 @@ from authsvc.errors import Unauthenticated
 from authsvc.signing.keyring import KeyRing
 from authsvc.signing.keyset import ALGORITHM
 from authsvc.types import AccessToken, MiniProgram, VerifiedClaims
+from authsvc.verify.compact import is_compact
 
 TYPE = "at+jwt"
+# Of the revocation feed: no access token, and no access token is one.
+FEED_TYPE = "revocations+jwt"
 # Machines of one deployment may disagree by this much; nobody else relies on it.
 CLOCK_LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARS = 8192
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 # As services/sessions.py makes them: nothing else may reach a query.
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 
 
 class TokenIssuer:
-    """Signs access tokens."""
+    """Signs access tokens, and what else others are to believe of us."""
 
     def __init__(self, keys: KeyRing, issuer: str, clock: SystemClock) -> None:
         self._keys = keys
@@ -52,7 +53,6 @@ class TokenIssuer:
         now = int(self._clock.now())
         claims: dict[str, Any] = {
             **extra,
-            "iss": self._issuer,
             "aud": app.audience,
             "sub": str(user_id),
             "iat": now,
@@ -61,9 +61,13 @@ class TokenIssuer:
             "sid": session_id,
             "appid": app.appid,
         }
+        return AccessToken(self.sign(claims, TYPE), lifetime)
+
+    def sign(self, claims: dict[str, Any], kind: str) -> str:
+        """Return these claims and our name as a JWT of this ``typ``, by the key that signs now."""
         keys = self._keys.current()
-        text = jwt.encode(claims, keys.signing_key, ALGORITHM, headers={"typ": TYPE, "kid": keys.signing_kid})
-        return AccessToken(text, lifetime)
+        headers = {"typ": kind, "kid": keys.signing_kid}
+        return jwt.encode({**claims, "iss": self._issuer}, keys.signing_key, ALGORITHM, headers=headers)
 
 
 class TokenChecker:
@@ -91,7 +95,7 @@ class TokenChecker:
 
         ``allow_expired`` is for a front end that renews its only token after it has run out.
         """
-        if len(text) > _MAX_TOKEN_CHARS or not _COMPACT.match(text) or not all(map(_is_canonical, text.split("."))):
+        if not is_compact(text, _MAX_TOKEN_CHARS):
             raise Unauthenticated("not a compact JWT")
         try:
             claims = decode_token(text, allow_expired=allow_expired)
@@ -126,12 +130,3 @@ def _text(claims: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise Unauthenticated(f"token refused: {name}")
     return value
-
-
-def _is_canonical(part: str) -> bool:
-    """Decoders ignore the spare bits of the last character; a token has one spelling only."""
-    try:
-        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except ValueError:
-        return False
-    return base64.urlsafe_b64encode(raw).rstrip(b"=") == part.encode()

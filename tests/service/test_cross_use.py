@@ -197,6 +197,7 @@ PLACES: dict[str, Place] = {
     "GET /metrics": _for_services("GET", "/metrics", "metrics"),
     "POST /internal/v1/qrcodes": _for_services("POST", "/internal/v1/qrcodes", "qrcode", json={"scene": "cross"}),
     "POST /oauth/introspect": _for_services("POST", "/oauth/introspect", "introspect", data={"token": "garbage"}),
+    "GET /oauth/revocations": _for_services("GET", "/oauth/revocations", "introspect"),
     "POST /oauth/revoke": _for_services("POST", "/oauth/revoke", "revoke", data={"token": "garbage"}),
     "GET /internal/v1/access_token": _for_services("GET", "/internal/v1/access_token", "access_token"),
     "POST /internal/v1/access_token/rejected": _for_services(

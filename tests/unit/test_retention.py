@@ -70,12 +70,14 @@ def test_each_kind_goes_when_its_time_is_over(
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
+        f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
     deleted = RetentionService(each_database, clock, 365 * DAY).purge()
     assert deleted == {
         "login attempts": 1,
         "used tickets": 1,
         "ended sessions": 3,
+        "marks of users": 1,
         "decrypt failures": 1,
         "scan sign-ins": 1,
         "audit events": 1,

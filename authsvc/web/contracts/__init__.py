@@ -3,6 +3,7 @@
 A new contract is one file here and one line in ``CONTRACTS``.
 """
 
+from authsvc.types import TokenPolicy
 from authsvc.web.contracts.bearer import BEARER
 from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
 from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA
@@ -17,8 +18,16 @@ CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CO
 
 def longest_token_seconds() -> int:
     """Return how long a token of any contract may be of use: while it lives, or may still be renewed."""
-    policies = [route.policy for contract in CONTRACTS for route in contract.routes if route.policy]
-    return max(max(policy.lifetime, policy.idle) for policy in policies)
+    return max(max(policy.lifetime, policy.idle) for policy in _policies())
+
+
+def token_lifetimes() -> dict[str, int]:
+    """Return how long tokens live, in seconds by contract; those of the native API live as long as the settings say."""
+    return {policy.contract: policy.lifetime for policy in _policies()}
+
+
+def _policies() -> list[TokenPolicy]:
+    return [route.policy for contract in CONTRACTS for route in contract.routes if route.policy]
 
 
 def for_path(path: str) -> Contract:

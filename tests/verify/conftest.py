@@ -1,0 +1,20 @@
+"""What the verifier's tests share: a publisher on a clock that stands still."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.inprocess import Clock
+from tests.harness.publisher import Publisher
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def publisher(clock: Clock) -> Iterator[Publisher]:
+    publisher = Publisher(clock)
+    yield publisher
+    publisher.stop()
