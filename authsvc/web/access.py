@@ -2,14 +2,19 @@
 
 import re
 import secrets
+from contextlib import suppress
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authsvc import context
 from authsvc.networks import subscriber
 from authsvc.services import Services
+from authsvc.services.avatars import MAX_UPLOAD_BYTES
 
+# A picture, and what multipart puts around it: the largest body that any address takes.
+UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
 _LOOPBACK = {None, "127.0.0.1", "::1"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
@@ -69,8 +74,21 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
+    _read_the_rest()
     headers = response.headers
     headers["X-Request-ID"] = request_id()
     headers["X-Content-Type-Options"] = "nosniff"
     headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _read_the_rest() -> None:
+    """Take in what a refused upload still sends.
+
+    A connection that is closed on unread bytes is reset, and a proxy that is still sending then never reads our answer.
+    """
+    if 0 < (request.content_length or 0) <= UPLOAD_BYTES:
+        request.max_content_length = UPLOAD_BYTES
+        with suppress(HTTPException):
+            while request.stream.read(65536):
+                pass

@@ -8,18 +8,14 @@ from marshmallow import fields, validate
 
 from authsvc.errors import PictureRejected
 from authsvc.services import profiles
-from authsvc.services.avatars import MAX_UPLOAD_BYTES
 from authsvc.types import Caller, Consent, IdentityLink, Profile
-from authsvc.web.access import services
+from authsvc.web.access import UPLOAD_BYTES, services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.operations import Operation, View, add, describe
 from authsvc.web.pictures import picture_response
 from authsvc.web.schemas import APPID, CONSENT_VERSION, AvatarUrl, Body, CodeField, Integer, Nickname, Text
 
 people = Blueprint("people", __name__)
-
-# A multipart body is a little larger than the file in it.
-_MULTIPART_OVERHEAD = 8 * 1024
 
 
 class ProfileChange(Body):
@@ -77,7 +73,7 @@ def _change(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _upload(caller: Caller) -> Mapping[str, Any]:
-    request.max_content_length = MAX_UPLOAD_BYTES + _MULTIPART_OVERHEAD
+    request.max_content_length = UPLOAD_BYTES
     file = request.files.get("file")
     if file is None:
         raise PictureRejected("no part named file")

@@ -66,6 +66,18 @@ def test_a_picture_of_two_megabytes_comes_through_and_a_larger_one_does_not(ngin
     assert upload(MAX_UPLOAD_BYTES + 9 * 1024) == (413, "body_too_large")
 
 
+def test_whoever_is_still_sending_a_picture_when_it_is_refused_reads_why(sqlite_service: Service) -> None:
+    """As nginx does: without the rest being taken in, the connection is reset, and nginx says 502."""
+    size = MAX_UPLOAD_BYTES // 2
+    head = f"POST /api/v1/me/avatar HTTP/1.0\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {size}"
+    with socket.create_connection(("127.0.0.1", sqlite_service.port), timeout=10) as sender:
+        sender.sendall(f"{head}\r\n\r\n".encode())
+        for _ in range(4):
+            time.sleep(0.1)
+            sender.sendall(bytes(size // 4))
+        assert b" 401 " in sender.recv(100)
+
+
 @pytest.mark.parametrize("path", ["/internal/v1/access_token", "//internal/v1/access_token", "/a/../%69nternal/v1/x"])
 def test_what_is_for_other_services_is_not_reached_from_outside(nginx: Nginx, path: str) -> None:
     host, port = nginx.url.removeprefix("http://").split(":")
