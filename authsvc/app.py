@@ -39,6 +39,7 @@ from authsvc.services.opening import SealedData
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.phones import PhoneService
+from authsvc.services.pushes import PushService
 from authsvc.services.qrcodes import QrCodes
 from authsvc.services.refreshtokens import RefreshTokens
 from authsvc.services.registration import RegistrationService
@@ -71,6 +72,7 @@ from authsvc.web.oauth import oauth
 from authsvc.web.ops import ops
 from authsvc.web.people import people
 from authsvc.web.phone import phone
+from authsvc.web.pushes import pushes
 from authsvc.web.qrcode import qrcode
 from authsvc.web.ratelimits import RateLimits
 from authsvc.web.revocations import revocations
@@ -116,7 +118,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     metering.install(app)
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
-    for blueprint in (*for_people, wellknown, ops, internal, oauth, revocations, gateway):
+    for blueprint in (*for_people, wellknown, ops, internal, pushes, oauth, revocations, gateway):
         app.register_blueprint(blueprint)
     return app
 
@@ -265,6 +267,14 @@ def _services(
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,
+        pushes=PushService(
+            apps=apps,
+            database=database,
+            people=people,
+            closing=closing,
+            hashes=KeyedHash(secret_keys, "pushes"),
+            clock=clock,
+        ),
         qrcodes=qrcodes,
         code_batches=CodeBatches(apps, qrcodes, settings.picture_limits.per_minute, batch_width, clock),
         service_credentials=ServiceCredentials(database, secret_keys, audit, clock),

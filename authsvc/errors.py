@@ -111,6 +111,15 @@ class TooManyRequests(AuthSvcError):
         self.retry_after = retry_after
 
 
+class PushRejected(AuthSvcError):
+    """A push that is not WeChat's, is too old, or is for another mini program: all look alike."""
+
+    error = "push_rejected"
+    zh = "推送校验失败"
+    en = "The push was not accepted"
+    action: ClassVar[Action] = "fix_request"
+
+
 class UnknownApp(AuthSvcError):
     """The request names a mini program that this deployment does not serve."""
 

@@ -40,6 +40,7 @@ phone_calls = Counter(
     ("outcome",),
     registry=_registry,
 )
+pushes = Counter("authsvc_pushes", "Messages that WeChat pushed, by event.", ("event",), registry=_registry)
 
 
 def exposition() -> bytes:

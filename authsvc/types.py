@@ -3,6 +3,7 @@
 Fields that must not reach a log are kept out of ``repr``.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +24,43 @@ ScanState = Literal["pending", "scanned", "approved", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
+class PushSecrets:
+    """Token and EncodingAESKeys (32 bytes each, the one of now first) of a mini program's message push.
+
+    Without keys, messages come in plain text; with keys, none but encrypted ones count.
+    """
+
+    token: str = field(repr=False)
+    aes_keys: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def texts(self) -> list[str]:
+        """What must not appear in a log; of a key, its base64 text but for the last character, which may vary."""
+        return [self.token, *(base64.b64encode(key).decode()[:42] for key in self.aes_keys)]
+
+
+@dataclass(frozen=True, slots=True)
+class PushQuery:
+    """What stands in the address of a push. ``timestamp`` is seconds since 1970 UTC, as text."""
+
+    signature: str
+    timestamp: str
+    nonce: str
+    msg_signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PushEvent:
+    """What WeChat pushed: the event's name, whom it is about, when it was (seconds UTC), what was revoked."""
+
+    name: str
+    openid: str | None = field(repr=False)
+    sender: str = field(repr=False)
+    created_at: int
+    revoked: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class MiniProgram:
     """One mini program that authsvc logs people into.
 
@@ -32,6 +70,7 @@ class MiniProgram:
     appid: str
     secret: str = field(repr=False)
     audience: str
+    push: PushSecrets | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,14 @@ class Bench:
     def settle(self, server: Server) -> None:
         """Make the returning users known, which also warms the server up."""
         self._upstream.answer_after(0)
-        run = self._load(server.url, in_flight=8, seconds=1, users=RETURNING_USERS, first=1, keys=1)
-        while run["good"] < RETURNING_USERS:
-            again = self._load(server.url, in_flight=8, seconds=2, users=RETURNING_USERS, first=1, keys=1)
-            if again["good"] == 0:
-                raise RuntimeError(f"{server.name}: {again['note']}")
-            run["good"] += again["good"]
+        known, in_flight = 0, 8
+        while known < RETURNING_USERS:
+            left = RETURNING_USERS - known
+            run = self._load(server.url, in_flight=in_flight, seconds=2, users=left, first=known + 1, keys=1)
+            if run["good"] == 0:
+                raise RuntimeError(f"{server.name}: {run['note']}")
+            # When the time is up, the last ones asked have no answer yet: those are asked again.
+            known += left if run["good"] >= left + in_flight else max(1, min(run["good"], left) - in_flight)
 
     def run(self, server: Server, case: Case, seconds: float) -> Result:
         """Measure; the logins still running when the load ends are waited for and counted."""

@@ -7,14 +7,13 @@ are mended. Any setting may come from a file named by ``NAME_FILE``.
 import base64
 import binascii
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from authsvc.config import pictures, rates
+from authsvc.config import apps, pictures, rates
 from authsvc.config.source import Source, choice, variables
 from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
 from authsvc.types import (
@@ -33,9 +32,6 @@ from authsvc.types import (
 
 WECHAT_API = "https://api.weixin.qq.com"
 
-_APPID = re.compile(r"wx[0-9a-f]{16}\Z")
-_AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
-_PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
 # https, or http on this machine; without the port that the scheme has anyway.
 _ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _SECRET_KEY_BYTES = 32
@@ -113,7 +109,8 @@ class Settings:
         passwords = [password for address in addresses for password in _passwords(address)]
         private_key = [self.jwt_private_key] if self.jwt_private_key else []
         bucket_key = [self.bucket.secret_access_key] if self.bucket and self.bucket.secret_access_key else []
-        return (*(app.secret for app in self.apps), *keys, *private_key, *bucket_key, *passwords)
+        pushed = [text for app in self.apps if app.push for text in app.push.texts]
+        return (*(app.secret for app in self.apps), *pushed, *keys, *private_key, *bucket_key, *passwords)
 
 
 def _passwords(url: str) -> set[str]:
@@ -134,7 +131,7 @@ def _split(url: str) -> SplitResult:
 
 def _read(source: Source) -> Settings | None:
     instance = Path(source.text("INSTANCE_PATH", "instance") or "instance").absolute()
-    apps = _apps(source)
+    mini_programs = apps.read(source)
     base_url = _public_base_url(source)
     keys = _secret_keys(source)
     values: dict[str, Any] = {
@@ -179,7 +176,7 @@ def _read(source: Source) -> Settings | None:
     if source.problems or base_url is None:
         return None
     aliases = tuple(source.aliases_used.items())
-    return Settings(apps=apps, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+    return Settings(apps=mini_programs, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
 
 
 def _invites(source: Source) -> InvitePolicy:
@@ -196,75 +193,6 @@ def _invites(source: Source) -> InvitePolicy:
         days=source.number("INVITE_CODE_DAYS", 0, 0, 36500),
         source=cast(InviteCodeSource, choice(source, "INVITE_CODE_SOURCE", "new", get_args(InviteCodeSource))),
     )
-
-
-def _apps(source: Source) -> tuple[MiniProgram, ...]:
-    """The default app first: WX_APPID, or the first of WX_APPS_FILE."""
-    apps: list[MiniProgram] = []
-    appid, path = source.text("WX_APPID"), source.text("WX_APPS_FILE")
-    if appid is not None or path is None:
-        audience = source.text("JWT_AUDIENCE")
-        apps += _app(source, "WX_APPID", "WX_SECRET", appid, source.text("WX_SECRET"), audience)
-    if path is not None:
-        apps += _apps_from_file(source, path)
-    if len({app.appid for app in apps}) < len(apps):
-        source.problems.append("WX_APPS_FILE names an appid twice")
-    if len({app.audience for app in apps}) < len(apps):
-        source.problems.append("WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged")
-    return tuple(apps)
-
-
-def _apps_from_file(source: Source, path: str) -> list[MiniProgram]:
-    try:
-        entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("app", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        source.problems.append("WX_APPS_FILE does not name a readable TOML file")
-        return []
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        source.problems.append("WX_APPS_FILE holds no [[app]] table")
-        return []
-    apps: list[MiniProgram] = []
-    for number, entry in enumerate(entries, start=1):
-        place = f"WX_APPS_FILE: [[app]] number {number}"
-        texts = {key: value for key, value in entry.items() if isinstance(value, str)}
-        secret = texts.get("secret") or _file_text(source, place, texts.get("secret_file"))
-        apps += _app(source, f"{place}: appid", f"{place}: secret", texts.get("appid"), secret, texts.get("audience"))
-    return apps
-
-
-def _file_text(source: Source, place: str, path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        source.problems.append(f"{place}: secret_file does not name a readable text file")
-        return None
-
-
-def _app(
-    source: Source,
-    appid_name: str,
-    secret_name: str,
-    appid: str | None,
-    secret: str | None,
-    audience: str | None,
-) -> list[MiniProgram]:
-    problems = []
-    if not appid:
-        problems.append(f"{appid_name} is not set")
-    elif not _APPID.match(appid):
-        problems.append(f"{appid_name} is not an AppID (wx and 16 lowercase hex digits)")
-    if not secret:
-        problems.append(f"{secret_name} is not set")
-    elif len(secret) < 16 or _PLACEHOLDER.match(secret):
-        problems.append(f"{secret_name} is an example or too short to be an AppSecret")
-    if audience and not _AUDIENCE.match(audience):
-        problems.append(f"{appid_name}: its audience must be 1 to 200 visible ASCII characters")
-    source.problems += problems
-    if problems or not appid or not secret:
-        return []
-    return [MiniProgram(appid, secret, audience or appid)]
 
 
 def _public_base_url(source: Source) -> str | None:

@@ -35,6 +35,9 @@ _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :
 _ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
 _FIRST_OPENID = Statement("SELECT openid FROM identities WHERE user_id = :user_id ORDER BY id LIMIT 1")
 _LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
+_OWNED_LINK = Statement(
+    "SELECT user_id, id, appid, created_at FROM identities WHERE appid = :appid AND openid = :openid"
+)
 _INSERT = Statement(
     "INSERT INTO identities (appid, openid, unionid, user_id, session_key, created_at)"
     " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :now)"
@@ -93,6 +96,12 @@ def first_openid(connection: Connection, user_id: int) -> str | None:
     """Return the openid of the user's oldest identity, if they have one."""
     found: str | None = _FIRST_OPENID.run(connection, user_id=user_id).scalar()
     return found
+
+
+def owned_link(connection: Connection, appid: str, openid: str) -> tuple[int, IdentityLink] | None:
+    """Return whose identity this is (the user's id) and the identity, if known. Locks nothing."""
+    row = _OWNED_LINK.run(connection, appid=appid, openid=openid).one_or_none()
+    return None if row is None else (row.user_id, IdentityLink(row.id, row.appid, row.created_at))
 
 
 def insert_if_absent(

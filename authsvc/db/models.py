@@ -27,6 +27,7 @@ EXACT_COLUMNS = {
     "decrypt_failures": ("key_hash",),
     "phone_calls": ("subject",),
     "spent_phone_codes": ("code_hash",),
+    "push_receipts": ("receipt",),
     "code_pictures": ("stem", "ending"),
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
@@ -301,6 +302,16 @@ class InviteUseRow(Base):
     invite_code_id: Mapped[int] = mapped_column(ForeignKey("invite_codes.id", name="fk_invite_uses_invite_code_id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_uses_user_id"))
     used_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class PushReceiptRow(Base):
+    """A push that was acted on, as a keyed hash."""
+
+    __tablename__ = "push_receipts"
+    __table_args__ = (Index("ix_push_receipts_received_at", "received_at"), _TABLE)
+
+    receipt: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    received_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class CodePictureRow(Base):

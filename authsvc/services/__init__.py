@@ -18,6 +18,7 @@ from authsvc.services.login import LoginService
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.phones import PhoneService
+from authsvc.services.pushes import PushService
 from authsvc.services.qrcodes import QrCodes
 from authsvc.services.registration import RegistrationService
 from authsvc.services.retention import RetentionService
@@ -50,6 +51,7 @@ class Services:
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
     phones: PhoneService
+    pushes: PushService
     qrcodes: QrCodes
     code_batches: CodeBatches
     service_credentials: ServiceCredentials

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import identities, sessions, users
+from authsvc.db import identities, remnants, sessions, users
 from authsvc.db.database import Database, Restart
 from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound
 from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
@@ -82,6 +82,25 @@ class PeopleService:
             self._avatars.discard(former.avatar_url)
         return user
 
+    def forget_profile(self, user_id: int, *, nickname: bool, avatar: bool) -> None:
+        """Delete what is stored of a user's nickname or picture."""
+        now = self._now()
+
+        def work(connection: Connection) -> Profile:
+            stored = users.lock(connection, user_id).profile
+            kept = replace(
+                stored,
+                nickname=None if nickname else stored.nickname,
+                avatar_url=None if avatar else stored.avatar_url,
+            )
+            users.set_profile(connection, user_id, kept, now)
+            remnants.note(connection)
+            return stored
+
+        former = self._database.run(work)
+        if avatar:
+            self._avatars.discard(former.avatar_url)
+
     def picture(self, name: str) -> bytes:
         """Return a stored picture; raises NotFound."""
         content = self._avatars.read(name)
@@ -136,7 +155,11 @@ class PeopleService:
 
         Raises NotFound for an identity that is not the caller's, LastIdentity for the last one.
         """
-        now, user_id = self._now(), caller.user.id
+        return self.forget_identity(caller.user.id, link_id, "unlinked")
+
+    def forget_identity(self, user_id: int, link_id: int, reason: str) -> list[IdentityLink]:
+        """Remove one identity of this user and end the sessions that it began; return what is left. Raises as above."""
+        now = self._now()
 
         def work(connection: Connection) -> list[IdentityLink]:
             # Two removals at once would each see the other's identity still there.
@@ -151,7 +174,7 @@ class PeopleService:
             if not identities.delete(connection, link_id, user_id):
                 raise Restart
             sessions.end_of_identity(connection, user_id, link_id, "unlinked", now)
-            self._audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}")
+            self._audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}, {reason}")
             return left
 
         return self._database.run(work)

@@ -5,8 +5,18 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import auditevents, decryptfailures, loginattempts, revocations, scansignins, sessions, tickets
+from authsvc.db import (
+    auditevents,
+    decryptfailures,
+    loginattempts,
+    pushreceipts,
+    revocations,
+    scansignins,
+    sessions,
+    tickets,
+)
 from authsvc.db.database import Database
+from authsvc.services.pushes import RECEIPT_SECONDS
 
 # Longer than any LOGIN_RETRY_WINDOW.
 _ATTEMPT_SECONDS = 3600
@@ -39,6 +49,7 @@ class RetentionService:
             "marks of users": self._delete(revocations.delete_old_marks, now - _SESSION_SECONDS),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
             "scan sign-ins": self._delete(scansignins.delete_expired, now - _SCAN_SECONDS),
+            "receipts of pushes": self._delete(pushreceipts.delete_received, now - RECEIPT_SECONDS),
             "audit events": self._delete(auditevents.delete_stored, now - self._audit_seconds),
         }
 

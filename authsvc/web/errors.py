@@ -24,6 +24,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.NoSuchRoute: 404,
     e.MethodNotAllowed: 405,
     e.TooManyRequests: 429,
+    e.PushRejected: 403,
     e.UnknownApp: 400,
     e.Unauthenticated: 401,
     e.AccountDisabled: 403,

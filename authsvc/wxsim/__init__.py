@@ -28,7 +28,7 @@ from flask.json.provider import DefaultJSONProvider
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from authsvc.wxsim import control, phone, upstream
+from authsvc.wxsim import control, phone, push, upstream
 from authsvc.wxsim.guard import RefusedAppId
 from authsvc.wxsim.simulator import Simulator, install
 from authsvc.wxsim.state import App, Settings, UnknownApp, WorldConflict
@@ -57,6 +57,7 @@ def create_simulator(apps: Sequence[App] = (), settings: Settings | None = None)
     install(app, Simulator(apps, settings or Settings()))
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(control.blueprint)
+    app.register_blueprint(push.blueprint)
     app.register_blueprint(upstream.blueprint)
     _register_tool_errors(app)
     return app

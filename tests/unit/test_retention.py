@@ -31,6 +31,10 @@ def scan(name: str, expires_at: int) -> str:
     )
 
 
+def receipt(name: str, received_at: int) -> str:
+    return f"INSERT INTO push_receipts (receipt, received_at) VALUES ('{name}', {received_at})"
+
+
 def event(name: str, at: int) -> str:
     return f"INSERT INTO audit_events (event, at) VALUES ('{name}', {at})"
 
@@ -69,6 +73,7 @@ def test_each_kind_goes_when_its_time_is_over(
         session("revoked long ago", revoked=now - 31 * DAY - 1),
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
+        *(receipt("kept", now - 600), receipt("gone", now - 601)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
@@ -80,15 +85,17 @@ def test_each_kind_goes_when_its_time_is_over(
         "marks of users": 1,
         "decrypt failures": 1,
         "scan sign-ins": 1,
+        "receipts of pushes": 1,
         "audit events": 1,
     }
     left = rows(
         each_database,
         "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
-        " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT event FROM audit_events ORDER BY 1",
+        " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT receipt FROM push_receipts"
+        " UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 5, "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 6, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 

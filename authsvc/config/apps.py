@@ -1,0 +1,108 @@
+"""The settings of mini programs: one by ``WX_…``, several in the TOML file that ``WX_APPS_FILE`` names."""
+
+import base64
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from authsvc.config.source import Source
+from authsvc.types import MiniProgram, PushSecrets
+
+_APPID = re.compile(r"wx[0-9a-f]{16}\Z")
+_AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
+_PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
+_PUSH_TOKEN = re.compile(r"[A-Za-z0-9]{3,32}\Z")
+_AES_KEY = re.compile(r"[A-Za-z0-9+/]{43}\Z")
+# What an app has, and the setting that holds it where there is one app only.
+_FIELDS = {
+    "appid": "WX_APPID",
+    "secret": "WX_SECRET",
+    "audience": "JWT_AUDIENCE",
+    "push_token": "WX_PUSH_TOKEN",
+    "push_aes_keys": "WX_PUSH_AES_KEYS",
+}
+
+
+def read(source: Source) -> tuple[MiniProgram, ...]:
+    """Return the mini programs, the default one first: WX_APPID, or the first of WX_APPS_FILE."""
+    apps: list[MiniProgram] = []
+    values = {field: source.text(name) for field, name in _FIELDS.items()}
+    path = source.text("WX_APPS_FILE")
+    if values["appid"] is not None or path is None:
+        apps += _app(source, _FIELDS, values)
+    if path is not None:
+        apps += _from_file(source, path)
+    if len({app.appid for app in apps}) < len(apps):
+        source.problems.append("WX_APPS_FILE names an appid twice")
+    if len({app.audience for app in apps}) < len(apps):
+        source.problems.append("WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged")
+    return tuple(apps)
+
+
+def _from_file(source: Source, path: str) -> list[MiniProgram]:
+    try:
+        entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("app", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        source.problems.append("WX_APPS_FILE does not name a readable TOML file")
+        return []
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        source.problems.append("WX_APPS_FILE holds no [[app]] table")
+        return []
+    apps: list[MiniProgram] = []
+    for number, entry in enumerate(entries, start=1):
+        place = f"WX_APPS_FILE: [[app]] number {number}"
+        names = {field: f"{place}: {field}" for field in _FIELDS}
+        apps += _app(source, names, {field: _text(source, place, entry, field) for field in _FIELDS})
+    return apps
+
+
+def _text(source: Source, place: str, entry: Mapping[str, object], field: str) -> str | None:
+    """Return the text of a field, or of the file that ``field_file`` names."""
+    value, path = entry.get(field), entry.get(f"{field}_file")
+    if isinstance(value, str) and value:
+        return value
+    if not isinstance(path, str):
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        source.problems.append(f"{place}: {field}_file does not name a readable text file")
+        return None
+
+
+def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | None]) -> list[MiniProgram]:
+    """Return the app that these values make; none, and its problems noted, when they make none."""
+    problems = []
+    appid, secret, audience = values["appid"], values["secret"], values["audience"]
+    if not appid:
+        problems.append(f"{names['appid']} is not set")
+    elif not _APPID.match(appid):
+        problems.append(f"{names['appid']} is not an AppID (wx and 16 lowercase hex digits)")
+    if not secret:
+        problems.append(f"{names['secret']} is not set")
+    elif len(secret) < 16 or _PLACEHOLDER.match(secret):
+        problems.append(f"{names['secret']} is an example or too short to be an AppSecret")
+    if audience and not _AUDIENCE.match(audience):
+        problems.append(f"{names['appid']}: its audience must be 1 to 200 visible ASCII characters")
+    push = _push(names, values["push_token"], values["push_aes_keys"], problems)
+    source.problems += problems
+    if problems or not appid or not secret:
+        return []
+    return [MiniProgram(appid, secret, audience or appid, push)]
+
+
+def _push(names: Mapping[str, str], token: str | None, keys: str | None, problems: list[str]) -> PushSecrets | None:
+    """Read the token and the EncodingAESKeys, the one of now first."""
+    texts = [key.strip() for key in (keys or "").split(",") if key.strip()]
+    if token is None:
+        if texts:
+            problems.append(f"{names['push_aes_keys']} is set without {names['push_token']}")
+        return None
+    if not _PUSH_TOKEN.match(token):
+        problems.append(f"{names['push_token']} must be 3 to 32 letters and digits")
+    if not all(_AES_KEY.match(text) for text in texts):
+        problems.append(f"{names['push_aes_keys']} holds a key that is not 43 letters and digits")
+        return None
+    # The last character may carry bits that belong to no byte: WeChat's own examples do.
+    return PushSecrets(token, tuple(base64.b64decode(f"{text}=") for text in texts))

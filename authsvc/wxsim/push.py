@@ -1,0 +1,142 @@
+"""`POST /control/push`: WeChat's message push, sent from here to a server (page 消息推送)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from xml.sax.saxutils import escape
+
+from Crypto.Cipher import AES
+from Crypto.Util.Padding import pad
+from flask import Blueprint, abort
+from marshmallow import Schema, fields, validate
+
+from authsvc.wxsim.requestbody import load, name_field
+from authsvc.wxsim.sealing import compact_json
+from authsvc.wxsim.simulator import simulator
+
+blueprint = Blueprint("push", __name__, url_prefix="/control")
+
+# The padding is that of a 32-byte block, though the cipher's has 16.
+PADDING_BLOCK = 32
+_SENDER = "gh_51a051a051a0"
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class _Push(Schema):
+    url = fields.Url(required=True, require_tld=False, schemes={"http"})
+    appid = name_field(required=True)
+    token = name_field(required=True)
+    aes_key = fields.String(load_default=None, validate=validate.Length(equal=43))
+    user = name_field(load_default=None)
+    event = name_field(load_default="user_authorization_revoke")
+    mode = fields.String(load_default="safe", validate=validate.OneOf(("plain", "compatible", "safe")))
+    format = fields.String(load_default="JSON", validate=validate.OneOf(("JSON", "XML")))
+    fields_ = fields.Dict(data_key="fields", keys=fields.String(), load_default=dict)
+    age = fields.Integer(load_default=0)
+
+
+class _Trial(Schema):
+    url = fields.Url(required=True, require_tld=False, schemes={"http"})
+    token = name_field(required=True)
+
+
+_PUSH, _TRIAL = _Push(), _Trial()
+
+
+@blueprint.post("/push")
+def push() -> dict[str, Any]:
+    """Push an event to `url` on this machine and tell how it was answered, and in how many seconds.
+
+    `user` is whom it is about; `fields` are added to the message or replace what is in it; `age` makes it that many
+    seconds old. What was sent is told too, so that a test may send it again.
+    """
+    asked = load(_PUSH)
+    now = int(simulator().world.clock.now()) - asked["age"]
+    message = _message(asked, now)
+    query, body = deliver(asked, message, str(now), str(secrets.randbelow(10**9)))
+    return _send("POST", asked["url"], query, body)
+
+
+@blueprint.post("/push/trial")
+def trial() -> dict[str, Any]:
+    """Try out an address, as WeChat's console does when it is saved, and tell how it was answered."""
+    asked = load(_TRIAL)
+    now, nonce = str(int(simulator().world.clock.now())), str(secrets.randbelow(10**9))
+    echo = str(secrets.randbelow(10**18))
+    query = {"signature": sign(asked["token"], now, nonce), "timestamp": now, "nonce": nonce, "echostr": echo}
+    return {**_send("GET", asked["url"], query, ""), "echostr": echo}
+
+
+def sign(*parts: str) -> str:
+    """Return hex SHA-1 over the sorted parts: the token, timestamp and nonce, and the ciphertext if there is one."""
+    return hashlib.sha1("".join(sorted(parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+def encrypt(message: str, appid: str, aes_key: str, random: bytes) -> str:
+    """Return the ciphertext (base64) of a message: 16 random bytes, its length, itself, the appid; AES-256-CBC."""
+    key, content = base64.b64decode(f"{aes_key}="), message.encode()
+    frame = random + len(content).to_bytes(4, "big") + content + appid.encode()
+    return base64.b64encode(AES.new(key, AES.MODE_CBC, key[:16]).encrypt(pad(frame, PADDING_BLOCK))).decode()
+
+
+def deliver(
+    asked: Mapping[str, Any], message: Mapping[str, Any], timestamp: str, nonce: str
+) -> tuple[dict[str, str], str]:
+    """Return query and body of a delivery."""
+    token, mode, write = asked["token"], asked["mode"], _WRITERS[asked["format"]]
+    query = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
+    if mode == "plain":
+        return query, write(message)
+    if asked["aes_key"] is None:
+        abort(400, "compatible and safe mode need an aes_key")
+    sealed = encrypt(write(message), asked["appid"], asked["aes_key"], secrets.token_bytes(16))
+    query |= {
+        "openid": str(message["FromUserName"]),
+        "encrypt_type": "aes",
+        "msg_signature": sign(token, timestamp, nonce, sealed),
+    }
+    beside = message if mode == "compatible" else {"ToUserName": message["ToUserName"]}
+    return query, write({**beside, "Encrypt": sealed})
+
+
+def _message(asked: Mapping[str, Any], now: int) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "ToUserName": _SENDER,
+        "FromUserName": "oSIMPUSH00000000000000000000",
+        "CreateTime": now,
+        "MsgType": "event",
+        "Event": asked["event"],
+        "AppID": asked["appid"],
+    }
+    if asked["user"] is not None:
+        message["OpenID"] = simulator().world.account(asked["appid"], asked["user"]).openid
+    return {**message, **asked["fields_"]}
+
+
+def _xml(message: Mapping[str, Any]) -> str:
+    members = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in message.items())
+    return f"<xml>{members}</xml>"
+
+
+_WRITERS = {"JSON": compact_json, "XML": _xml}
+
+
+def _send(method: str, url: str, query: Mapping[str, str], body: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.hostname not in _LOOPBACK:
+        abort(403, "pushes go to this machine only")
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=5)
+    started = time.monotonic()
+    connection.request(method, f"{parts.path}?{urlencode(query)}", body.encode())
+    answer = connection.getresponse()
+    text = answer.read().decode("utf-8", "replace")
+    connection.close()
+    told = {"status": answer.status, "answer": text, "seconds": time.monotonic() - started}
+    return {**told, "query": dict(query), "body": body}
