@@ -402,7 +402,7 @@ test("who is signed in binds the number; a refused tap is of kind cancelled; a u
 });
 
 test("a spent phone code says tap_again, and the next tap works with a code that is ready", async () => {
-  const { auth, phone } = start({ loginMode: "manual" });
+  const { auth, phone, program } = start({ loginMode: "manual" });
   auth.preparePhone();
   const used = await phone.tapPhoneButton((e) => e.detail.code);
   await start({ phone, namespace: "quicker" }).auth.login({ phoneCode: used });
@@ -412,7 +412,10 @@ test("a spent phone code says tap_again, and the next tap works with a code that
   const taken = phone.journal.codes.length;
   await phone.tapPhoneButton((e) => auth.loginWithPhone(e.detail));
   assert.equal(phone.journal.codes.length, taken);
+  const late = rejection(auth.loginWithPhone({ code: used }));
   auth.closeLoginPage();
+  assert.equal((await late).action, "tap_again");
+  assert.equal(program.timers.size, 0, "a page that was closed meanwhile prepares for no next tap");
 });
 
 test("a number that is somebody's already makes the caller that user, with tokens that renew", async () => {

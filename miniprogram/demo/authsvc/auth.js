@@ -217,7 +217,7 @@ function createAuth(options) {
   function consent() {
     if (!options.consent || record.hasConsented) return Promise.resolve();
     return Promise.resolve(options.consent()).then(function (agreed) {
-      if (!agreed) throw errors.error("privacy", "the person did not agree");
+      if (!agreed) throw errors.error("privacy", "未同意隐私保护指引");
       record.hasConsented = true;
       life.save();
     });
@@ -299,7 +299,6 @@ function createAuth(options) {
   function loginWithPhone(detail, extra) {
     if (!detail || !(detail.code || detail.encryptedData)) return Promise.reject(errors.fromFailure(detail));
     var tapped = detail.code ? { phoneCode: detail.code } : { encryptedData: detail.encryptedData, iv: detail.iv };
-    var isOpen = life.timer !== undefined;
     return signingOver()
       .then(function () {
         if (record.session) return bindPhone(tapped);
@@ -315,7 +314,7 @@ function createAuth(options) {
         });
       })
       .then(getUser, function (error) {
-        if (isOpen) preparePhone(); // for the next tap
+        if (life.timer !== undefined) preparePhone(); // the page is still open: for the next tap
         throw error;
       });
   }
@@ -533,11 +532,11 @@ function userOf(promise) {
 
 /** @param {import("./index").LoginReason} reason */
 function loginRequired(reason) {
-  return errors.error("unauthorized", "please sign in", { error: "login_required", action: "relogin", reason: reason });
+  return errors.error("unauthorized", "请先登录", { error: "login_required", action: "relogin", reason: reason });
 }
 
 function loggedOut() {
-  return errors.error("cancelled", "logged out meanwhile");
+  return errors.error("cancelled", "已退出登录");
 }
 
 /** @param {string} text */

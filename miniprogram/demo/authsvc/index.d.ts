@@ -131,7 +131,7 @@ export type Action = "relogin" | "retry" | "tap_again" | "fix_request" | "contac
 
 export class AuthError extends Error {
   kind: ErrorKind;
-  /** The server's sentence, or WeChat's errMsg. */
+  /** The server's sentence, WeChat's errMsg, or one of the kit's own. */
   message: string;
   /** HTTP status, if there was an answer. */
   status?: number;

@@ -32,7 +32,7 @@ function awaitLogin(life, options, reason) {
 
 /** @param {import("./index").Life} life */
 function cancelLogin(life) {
-  if (life.page) life.page.reject(errors.error("cancelled", "the login page was closed"));
+  if (life.page) life.page.reject(errors.error("cancelled", "登录页已关闭"));
 }
 
 module.exports = { awaitLogin: awaitLogin, cancelLogin: cancelLogin };

@@ -29,7 +29,7 @@ async function compile(ci, projectPath) {
   const ignores = ["node_modules/**/*"];
   const project = new ci.Project({ appid: "wx51a051a000000001", type: "miniProgram", projectPath, privateKey, ignores });
   project.attr = async () => ci.DefaultProjectAttr; // else it asks WeChat's servers for the limits of this app
-  const setting = { es6: true, enhance: true, minified: true };
+  const setting = { es6: true, enhance: true, minify: true };
   const zip = path.join(fs.mkdtempSync(path.join(require("node:os").tmpdir(), "compiled-")), "compiled.zip");
   const result = await ci.getCompiledResult({ project, version: "1.0.0", setting, onProgressUpdate() {} }, zip);
   fs.rmSync(path.dirname(zip), { recursive: true });
