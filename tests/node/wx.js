@@ -102,11 +102,14 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
     };
   }
 
-  async function ask(path, body) {
+  /** What WeChat says to this phone's person. */
+  const ask = (path, body) => tell(path, { appid, user, ...body });
+
+  async function tell(path, body) {
     checkNetwork();
     const answer = await exchange("POST", simulator + path, {
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ appid, user, ...body }),
+      body: JSON.stringify(body),
       agent,
     });
     const value = JSON.parse(answer.body);
@@ -333,15 +336,7 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
         return ask("/phone/userinfo", { kind: "getUserProfile", ...phone.person });
       })(options);
     },
-    scanCode: api("scanCode", async () => {
-      const picture = Buffer.from(phone.sees).toString("base64");
-      const answer = await exchange("POST", `${simulator}/phone/scan`, {
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ picture }),
-        agent,
-      });
-      return JSON.parse(answer.body);
-    }),
+    scanCode: api("scanCode", () => tell("/phone/scan", { picture: phone.sees.toString("base64") })),
     getAccountInfoSync: () => ({ miniProgram: { appId: appid, envVersion: "release", version: `1.0.${version}` } }),
     onError: (listener) => void errorListeners.push(listener),
     cloud: {
