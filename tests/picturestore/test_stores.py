@@ -1,5 +1,6 @@
 """What every place for pictures promises, over a folder and over a bucket, and what is each one's own."""
 
+import errno
 import os
 import threading
 import time
@@ -110,6 +111,22 @@ def test_what_is_no_folder_is_not_written_through(tmp_path: Path, plant: str) ->
     place.unlink()
     store.put(PICTURE, b"one")
     assert store.read(PICTURE) == b"one"
+
+
+def test_a_full_disk_leaves_the_old_picture_and_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PictureFolder(tmp_path)
+    store.put(PICTURE, b"old")
+
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        with pytest.raises(PicturesUnavailable, match="ENOSPC"):
+            store.put(PICTURE, b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(PICTURE, b"old")]
+    store.put(PICTURE, b"new")
+    assert store.read(PICTURE) == b"new"
 
 
 def test_drafts_of_killed_writers_are_swept_when_they_are_old(tmp_path: Path) -> None:
