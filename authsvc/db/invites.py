@@ -54,6 +54,8 @@ _RETIRE_ALL = Statement(
     "UPDATE invite_codes SET owner_id = NULL, is_own = NULL, disabled_at = COALESCE(disabled_at, :now)"
     " WHERE owner_id = :user_id"
 )
+_MOVE_USE = Statement("UPDATE invite_uses SET user_id = :into WHERE user_id = :user_id")
+_MOVE_GUESTS = Statement("UPDATE users SET invited_by_id = :into WHERE invited_by_id = :user_id")
 _FORGET_GUEST = Statement("UPDATE invite_uses SET user_id = NULL WHERE user_id = :user_id")
 _FORGET_INVITER = Statement("UPDATE users SET invited_by_id = NULL WHERE invited_by_id = :user_id")
 
@@ -101,8 +103,28 @@ def use(connection: Connection, code: InviteCode, user_id: int, now: int) -> boo
     if _RECORD_USE.run_unless_taken(connection, invite_code_id=code.id, user_id=user_id, now=now) is None:
         return False
     if code.owner_id is not None:
-        _SET_INVITER.run(connection, id=user_id, inviter_id=code.owner_id)
+        set_inviter(connection, user_id, code.owner_id)
     return True
+
+
+def set_inviter(connection: Connection, user_id: int, inviter_id: int | None) -> None:
+    """Say through whom this user came; None: through nobody who is known."""
+    _SET_INVITER.run(connection, id=user_id, inviter_id=inviter_id)
+
+
+def move_use(connection: Connection, user_id: int, into: int) -> None:
+    """Say of a use that it was another user's, who has none."""
+    _MOVE_USE.run(connection, user_id=user_id, into=into)
+
+
+def move_guests(connection: Connection, user_id: int, into: int) -> None:
+    """Say of everybody who came through one user that they came through another."""
+    _MOVE_GUESTS.run(connection, user_id=user_id, into=into)
+
+
+def forget_guest(connection: Connection, user_id: int) -> None:
+    """Leave a use without its user: it goes on to count."""
+    _FORGET_GUEST.run(connection, user_id=user_id)
 
 
 def invited_at(connection: Connection, user_id: int) -> int | None:
@@ -142,7 +164,7 @@ def move_codes(connection: Connection, owner_id: int, into: int) -> None:
 def forget_user(connection: Connection, user_id: int, now: int) -> None:
     """Take a user out: their codes are disabled and nobody's; that somebody came stays, but not that it was they."""
     _RETIRE_ALL.run(connection, user_id=user_id, now=now)
-    _FORGET_GUEST.run(connection, user_id=user_id)
+    forget_guest(connection, user_id)
     _FORGET_INVITER.run(connection, user_id=user_id)
 
 

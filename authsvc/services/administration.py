@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import invites, sessions, users
+from authsvc.db import sessions, users
 from authsvc.db.database import Database
 from authsvc.services import phonenumbers
 from authsvc.services.audit import AuditLog
@@ -90,9 +90,7 @@ class Administration:
         return self._database.run(work)
 
     def merge(self, loser_id: int, winner_id: int) -> None:
-        """Make two active users one: identities, codes, and a phone that the winner lacks, move; the loser is closed.
-
-        Who came through the loser, and through whom the loser came, is forgotten: a ring could come of it.
+        """Make two active users one: identities, invites, and a phone that the winner lacks, move; the loser is closed.
 
         Raises Refused unless both are active.
         """
@@ -109,8 +107,6 @@ class Administration:
             for user in (loser, winner):
                 if user.status != "active":
                     raise Refused(f"user {user.id} is {user.status}")
-            invites.move_codes(connection, loser.id, into=winner.id)
-            invites.forget_user(connection, loser.id, now)
             merge(connection, self._audit, loser, winner, now)
             if winner.phone is None and loser.phone is not None:
                 users.set_phone(connection, winner.id, loser.phone, now)

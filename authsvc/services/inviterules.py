@@ -77,6 +77,25 @@ class InviteRules:
         return "accepted"
 
 
+def hand_over(connection: Connection, loser_id: int, winner_id: int) -> None:
+    """Give the codes of a user who is merged into another to that one, and everybody who came through them.
+
+    How the winner came stays, but for through the loser; a winner who came with no code takes over how the loser came,
+    but for through the winner. Both are locked by the caller.
+    """
+    # First, as it waits for whoever comes with one of these codes at this moment.
+    invites.move_codes(connection, loser_id, into=winner_id)
+    if _came_through(connection, winner_id, loser_id):
+        invites.set_inviter(connection, winner_id, None)
+    inviter_id = invites.lock_inviter(connection, loser_id)
+    if invites.invited_at(connection, winner_id) is None and not _came_through(connection, inviter_id, winner_id):
+        invites.move_use(connection, loser_id, into=winner_id)
+        invites.set_inviter(connection, winner_id, inviter_id)
+    invites.forget_guest(connection, loser_id)
+    invites.set_inviter(connection, loser_id, None)
+    invites.move_guests(connection, loser_id, into=winner_id)
+
+
 def _came_through(connection: Connection, person: int | None, user_id: int) -> bool:
     """True when ``person`` came through the user, directly or over others.
 

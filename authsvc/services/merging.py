@@ -3,8 +3,8 @@
 from sqlalchemy import Connection
 
 from authsvc.db import codepictures, identities, invites, sessions, users
-from authsvc.db.database import Restart
 from authsvc.services.audit import AuditLog
+from authsvc.services.inviterules import hand_over
 from authsvc.types import User
 
 
@@ -16,11 +16,9 @@ def is_bare(connection: Connection, user: User) -> bool:
 
 
 def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int) -> None:
-    """Give the identities and invite codes of a bare user to the winner and close the loser; their sessions end."""
+    """Give the identities and invites of the loser to the winner and close the loser; their sessions end."""
     identities.move_all(connection, loser.id, into=winner.id)
-    invites.move_codes(connection, loser.id, into=winner.id)
-    if invites.has_invites(connection, loser.id):  # somebody has just come with one of these codes: not bare any more
-        raise Restart
+    hand_over(connection, loser.id, winner.id)
     codepictures.move_all(connection, loser.id, into=winner.id)
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)

@@ -23,6 +23,7 @@ from authsvc.errors import (
 )
 from authsvc.services.accounts import Admitted
 from authsvc.services.closing import AccountClosing
+from authsvc.services.merging import merge
 from authsvc.types import PhoneNumber
 from tests.harness.fair import Fair
 from tests.harness.inprocess import AUDIT, Clock
@@ -231,15 +232,52 @@ def test_somebody_who_comes_through_a_user_while_they_are_merged_is_not_lost(fai
         used.set()
         time.sleep(0.2)
 
-    def merge() -> object:
+    def bind() -> object:
         used.wait(5)
         return fair.log_in("lan", phone=PHONE)
 
     with ThreadPoolExecutor(2) as both:
-        merging = both.submit(merge)
+        merging = both.submit(bind)
         bob = both.submit(fair.log_in, "bob", code, then=linger).result(10)
-        assert isinstance(merging.exception(10), PhoneTaken)
-    assert fair.inviter_of(bob) == lan.user.id != mei.user.id
+        # Bare when it was looked at, or not bare any more: either way nobody is lost.
+        is_merged = merging.exception(10) is None
+    assert fair.inviter_of(bob) == (mei if is_merged else lan).user.id
+
+
+def merge_by_hand(fair: Fair, loser: Admitted, winner: Admitted) -> None:
+    """As an operator does, whether the loser is bare or not."""
+    fair.database.run(lambda connection: merge(connection, AUDIT, loser.user, winner.user, fair.now))
+
+
+def test_whoever_came_through_a_merged_user_came_through_the_one_who_stays(fair: Fair) -> None:
+    lan, mei = fair.log_in("lan"), fair.log_in("mei")
+    guests = [fair.log_in("bob", fair.code_of(lan)), fair.log_in("eve", fair.code_of(mei))]
+    merge_by_hand(fair, lan, mei)
+    assert [fair.inviter_of(guest) for guest in guests] == [mei.user.id] * 2
+    assert fair.service().arrivals(mei.user.id).count == 2
+    assert all(counter == rows for _, counter, rows in fair.uses())
+
+
+def test_how_the_merged_user_came_is_taken_over_unless_the_other_came_with_a_code_too(fair: Fair) -> None:
+    host, other, mei, eve = (fair.log_in(name) for name in ("host", "other", "mei", "eve"))
+    lan, ann = (fair.log_in(name, fair.code_of(host)) for name in ("lan", "ann"))
+    merge_by_hand(fair, lan, mei)
+    assert (fair.inviter_of(mei), fair.inviter_of(lan)) == (host.user.id, None)
+    assert fair.log_in("mei", fair.code_of(other)).invite == "already_invited"
+    fair.log_in("eve", fair.code_of(other))
+    merge_by_hand(fair, ann, eve)
+    assert (fair.inviter_of(eve), fair.inviter_of(ann)) == (other.user.id, None)
+    assert fair.uses() == [(fair.code_of(host), 2, 2), (fair.code_of(other), 1, 1)]
+
+
+@pytest.mark.parametrize("stays", ["the first", "the last"])
+def test_merging_along_a_line_of_inviters_makes_no_ring(fair: Fair, stays: str) -> None:
+    ann = fair.log_in("ann")
+    ben = fair.log_in("ben", fair.code_of(ann))
+    cat = fair.log_in("cat", fair.code_of(ben))
+    loser, winner = (cat, ann) if stays == "the first" else (ann, cat)
+    merge_by_hand(fair, loser, winner)
+    assert (fair.inviter_of(winner), fair.inviter_of(ben)) == (None, winner.user.id)
 
 
 def closing(fair: Fair) -> AccountClosing:
