@@ -51,6 +51,7 @@ class Service:
         self.answers = folder / "answers.txt"
         self._dump = folder / "dump.db"
         self.appid = appid
+        self._app = module.partition(":")[0]
         self._command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), *arguments, module]
         self.environment = self._environment(wechat, secret, workers, settings or {})
         self._set_up()
@@ -107,7 +108,7 @@ class Service:
 
         What it prints is scanned for secrets, unless showing one is its purpose.
         """
-        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+        command = [sys.executable, "-m", "flask", "--app", self._app, *arguments]
         done = subprocess.run(
             command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )
