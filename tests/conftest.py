@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.crowd import Crowd
 from tests.harness.databases import skip_without_mysql
-from tests.harness.leaks import Canaries
+from tests.harness.leaks import Canaries, written_in
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pytest)
@@ -46,7 +46,7 @@ def canaries(run_folder: Path) -> Iterator[Canaries]:
     """Secrets of this run. When the run ends, none of them may stand in what authsvc wrote or answered."""
     noted = Canaries()
     yield noted
-    hits = noted.hits(run_folder.rglob("*.log"), [*run_folder.rglob("answers.txt"), *run_folder.rglob("*.db*")])
+    hits = noted.hits(*written_in(run_folder))
     assert not hits, f"secrets leaked: {sorted(set(hits))}"
 
 

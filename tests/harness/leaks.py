@@ -63,6 +63,21 @@ class Canaries:
         return [*in_logs.hits(logs), *everywhere.hits(elsewhere)]
 
 
+def written_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return what a run has written there: logs, and everything else that must hold no secret.
+
+    Left out is whatever is there to hold one: keys, settings, what the simulator and Redis keep for themselves.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file() and not _holds_secrets(path.relative_to(folder))]
+    logs = [path for path in files if path.suffix == ".log"]
+    return logs, [path for path in files if path.suffix != ".log"]
+
+
+def _holds_secrets(path: Path) -> bool:
+    is_setting = path.suffix == ".toml" or path.name == ".env" or path.parent.name == "keys"
+    return is_setting or path.name == "simulator.txt" or any("redis" in part for part in path.parts)
+
+
 class _Scan:
     """Looks for all spellings of many secrets in one pass over each file."""
 

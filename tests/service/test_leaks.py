@@ -24,7 +24,7 @@ from authsvc.types import MiniProgram, WeChatSession
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
 from tests.conftest import APPID
-from tests.harness.leaks import Canaries, spellings
+from tests.harness.leaks import Canaries, spellings, written_in
 from tests.harness.processes import free_port
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
@@ -74,6 +74,38 @@ def test_the_scan_finds_nothing_in_innocent_text(tmp_path: Path) -> None:
     canaries.never("planted", PLANTED)
     (tmp_path / "x.log").write_text(f"{PLANTED[:7]} {secrets.token_hex(5000)} {PLANTED[8:-8]}")
     assert canaries.hits([tmp_path / "x.log"], []) == []
+
+
+SURFACES = (
+    "shop-0/service.log",
+    "shop-0/answers.txt",
+    "shop-0/dump.db",
+    "shop-0/instance/authsvc.db",
+    "shop-0/instance/authsvc.db-wal",
+    "shop-0/instance/authsvc.db-shm",
+    "shop-0/instance/avatars/0123.jpg",
+    "shop-0/instance/avatars/.draft-x",
+    "shop-0/instance/qrcodes/0123.png",
+    "shop-0/instance/access_token/wx.failure.json",
+    "shop-0/instance/anything-new/x",
+    "printed.log",
+)
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_the_scan_over_a_run_finds_a_secret_wherever_it_is_planted(tmp_path: Path, surface: str) -> None:
+    for name in (*SURFACES, "shop-0/instance/keys/signing.json", "shop-0/.env", "apps.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("innocent")
+    canaries = Canaries()
+    canaries.never("planted", PLANTED)
+    canaries.not_in_logs("openid", "oLAN00000000000000000000000a")
+    # Where they belong they are no leak.
+    (tmp_path / "shop-0/instance/keys/signing.json").write_text(PLANTED)
+    assert canaries.hits(*written_in(tmp_path)) == []
+    (tmp_path / surface).write_text(f"{PLANTED} oLAN00000000000000000000000a")
+    kinds = sorted(hit.partition(" in ")[0] for hit in canaries.hits(*written_in(tmp_path)))
+    assert kinds == (["openid", "planted"] if surface.endswith(".log") else ["planted"])
 
 
 def test_the_check_finds_a_service_that_logs_a_session_key(
