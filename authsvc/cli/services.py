@@ -1,4 +1,4 @@
-"""``flask authsvc services …``: who of the company's other services may call ``/internal``."""
+"""``flask authsvc services …``: who of the company's other services may ask for what."""
 
 import time
 from typing import get_args
