@@ -677,8 +677,10 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simula
         "login attempts": 0,
         "used tickets": 0,
         "ended sessions": 0,
+        "marks of users": 0,
         "decrypt failures": 0,
         "scan sign-ins": 0,
+        "receipts of pushes": 0,
         "audit events": 0,
     }
     assert house.call("GET", path_of(address)).status_code == 200
