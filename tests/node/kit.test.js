@@ -180,7 +180,8 @@ test("in manual mode nobody is signed in unasked", async () => {
 });
 
 test("broken storage counts as empty, and storage that throws does not stop a login", async () => {
-  for (const broken of ["text", 5, { session: "x" }, { session: { token: 5 } }, { session: {}, isOut: "yes" }, []]) {
+  const odd = { session: { token: "x", renewAt: 1e15, contract: "of another version" } };
+  for (const broken of ["text", 5, odd, { session: "x" }, { session: { token: 5 } }, { session: {}, isOut: "yes" }, []]) {
     const phone = stage.phone(`broken-${(people += 1)}`);
     phone.wx.setStorageSync("authsvc", broken);
     assert.equal((await start({ phone }).auth.request(me)).statusCode, 200);

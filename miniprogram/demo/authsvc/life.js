@@ -2,6 +2,8 @@
 // What all createAuth of one namespace share: the session, and what is in flight. Two instances with flights of their
 // own would spend one refresh token twice, and the server would end the session as stolen.
 
+var contracts = require("./contracts");
+
 /** @type {{wx: any, namespace: string, life: import("./index").Life}[]} */
 var lives = [];
 
@@ -47,7 +49,11 @@ function stored(wx, namespace) {
   }
   if (!found || typeof found !== "object") found = {};
   var session = found.session;
-  var isWhole = session && typeof session.token === "string" && typeof session.renewAt === "number" && session.contract;
+  var isWhole =
+    session &&
+    typeof session.token === "string" &&
+    typeof session.renewAt === "number" &&
+    contracts.hasOwnProperty(session.contract);
   return {
     session: isWhole ? session : null,
     isOut: found.isOut === true,
