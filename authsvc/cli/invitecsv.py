@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from authsvc.cli import dates
+import click
+
+from authsvc.cli import moments
+from authsvc.cli.refusals import shortened
 from authsvc.services import invitecodes
 from authsvc.services.campaigns import BATCH_NAME
 from authsvc.types import ImportedInvite, InviteCode
@@ -15,12 +18,11 @@ _MAX_USES = 2**31 - 1
 _MAX_ID = 2**63 - 1
 
 
-class BadRows(Exception):
-    """A file that is not to be imported; ``problems`` says why, a sentence for each line."""
+class BadRows(click.ClickException):
+    """A file that cannot be used, with a sentence for each line that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
+        super().__init__("nothing was done\n" + "\n".join(shortened(problems)))
 
 
 def write(file: IO[str], invites: Iterable[InviteCode]) -> int:
@@ -71,7 +73,7 @@ def _written(invite: InviteCode) -> Iterator[object]:
     yield invite.owner_id or ""
     yield invite.max_uses or ""
     yield invite.uses
-    yield dates.written(invite.expires_at)
+    yield moments.in_china(invite.expires_at)
     yield "" if invite.disabled_at is None else "yes"
 
 
@@ -127,6 +129,6 @@ def _number(row: dict[str, str], column: str, most: int) -> int | None:
 
 def _moment(text: str) -> int | None:
     try:
-        return dates.seconds(text) if text else None
+        return moments.expiry(text) if text else None
     except (ValueError, OverflowError):
         raise ValueError("expires_at is a day (2027-03-31) or a time (2027-03-31T18:00+08:00)") from None

@@ -7,9 +7,9 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.cli import dates, invitecsv
-from authsvc.cli.endings import explained
+from authsvc.cli import invitecsv, moments
 from authsvc.cli.progress import progress
+from authsvc.cli.refusals import resumable, told
 from authsvc.services.campaigns import Campaigns
 from authsvc.types import InviteBatch, InviteCode
 
@@ -23,7 +23,8 @@ Exit codes of all of them:
   0    done
   1    not done, and the message says why
   2    unknown or wrong options
-  130  interrupted: what was told as done is done, and the same command goes on"""
+  75   the database is busy: the same command later
+  130  seed and import were interrupted: what was told as done is done, and the same command goes on"""
 )
 def invites() -> None:
     """Make invite codes by the batch, and look after them."""
@@ -41,7 +42,7 @@ _codes = click.argument("codes", metavar="[CODE]...", nargs=-1)
     "--length", type=click.IntRange(1, 20), default=10, show_default=True, help="Random characters after the prefix."
 )
 @click.option("--uses", type=click.IntRange(1, 10**9), help="How many people may come with one code; default: any.")
-@click.option("--expires", type=dates.Expiry(), help="Last day (2027-03-31, in China) or moment; default: never.")
+@click.option("--expires", type=moments.Expiry(), help="Last day (2027-03-31, in China) or moment; default: never.")
 @click.option("--owner", metavar="USER_ID", type=int, help="Who invites with them; default: nobody, a pool.")
 @with_appcontext
 def seed(
@@ -53,7 +54,7 @@ def seed(
     work. A code and its prefix have at most 20 characters.
     """
     wanted = InviteBatch(batch, count, prefix, length, uses, expires, owner)
-    with explained():
+    with resumable():
         filling = _campaigns().seed(wanted)
         before = have = next(filling)
         with progress(batch, max(count, before), before) as advance:
@@ -71,7 +72,7 @@ def seed(
 def list_(batch: str | None, owner: int | None, limit: int) -> None:
     """List codes in the order in which they were made."""
     campaigns = _campaigns()
-    with explained():
+    with told():
         total = campaigns.count(batch=batch, owner_id=owner)
         found = campaigns.codes(batch=batch, owner_id=owner)
         click.echo(_LIST.format("code", "batch", "owner", "uses", "expires", "state"))
@@ -90,7 +91,7 @@ def list_(batch: str | None, owner: int | None, limit: int) -> None:
 def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) -> None:
     """Give unused codes without an owner to a user: the codes named, or the first of a batch. All or none."""
     _need_one(codes, batch)
-    with explained():
+    with told():
         if batch is None:
             _campaigns().assign(user_id, codes)
         else:
@@ -105,7 +106,7 @@ def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) 
 def disable(codes: tuple[str, ...], batch: str | None) -> None:
     """Take codes out of use for good: the codes named, or a whole batch. Who came with them stays."""
     _need_one(codes, batch)
-    with explained():
+    with told():
         changed = _campaigns().disable(codes) if batch is None else _campaigns().disable_batch(batch)
     click.echo(f"disabled: {changed}")
 
@@ -117,7 +118,7 @@ def disable(codes: tuple[str, ...], batch: str | None) -> None:
 @with_appcontext
 def export(batch: str | None, owner: int | None, out: IO[str]) -> None:
     """Write codes as CSV, in the order in which they were made."""
-    with explained():
+    with told():
         count = invitecsv.write(out, _campaigns().codes(batch=batch, owner_id=owner))
     click.echo(f"exported: {count}", err=True)
 
@@ -139,7 +140,7 @@ def import_(file: IO[str]) -> None:
     A code that exists stays as it is, so importing twice does no more than once. A file with a faulty line is refused
     as a whole.
     """
-    with explained():
+    with resumable():
         brought = invitecsv.read(file)
         added = 0
         with progress("import", len(brought)) as advance:
@@ -153,7 +154,7 @@ def import_(file: IO[str]) -> None:
 @with_appcontext
 def stats() -> None:
     """Count codes and uses by batch."""
-    with explained():
+    with told():
         found = _campaigns().stats()
     click.echo(_STATS.format("batch", "codes", "owned", "used up", "expired", "disabled", "uses"))
     for row in found:
@@ -169,7 +170,7 @@ def _need_one(codes: tuple[str, ...], batch: str | None) -> None:
 def _line(invite: InviteCode, state: str) -> str:
     batch = f"{invite.batch} {invite.batch_number}" if invite.batch else ""
     uses = f"{invite.uses}/{invite.max_uses or '∞'}"
-    return _LIST.format(invite.code, batch, invite.owner_id or "", uses, dates.written(invite.expires_at), state)
+    return _LIST.format(invite.code, batch, invite.owner_id or "", uses, moments.in_china(invite.expires_at), state)
 
 
 def _campaigns() -> Campaigns:

@@ -1,13 +1,14 @@
-"""Moments on the command line: how they are read and printed. Always UTC."""
+"""Moments on the command line: how they are read and printed. In UTC, but codes expire by China's calendar."""
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import click
 
 _AGO = re.compile(r"(\d{1,6})([smhd])\Z")
+_CHINA = timezone(timedelta(hours=8))
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -32,3 +33,39 @@ class Since(click.ParamType[int]):
 def utc(moment: int | None) -> str:
     """Return a moment (seconds UTC) as ISO 8601 writes it, or - for none."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)) if moment else "-"
+
+
+def expiry(text: str) -> int:
+    """Return the moment that a text names, in seconds UTC; raises ValueError.
+
+    A day (``2027-03-31``) stands for its end in China, a time (``2027-03-31T18:00+08:00``) for itself.
+    """
+    moment = datetime.fromisoformat(text)
+    if len(text) == len("2027-03-31"):
+        return int((moment.replace(tzinfo=_CHINA) + timedelta(days=1)).timestamp())
+    if moment.tzinfo is None:
+        raise ValueError("a time without its offset from UTC")
+    return int(moment.timestamp())
+
+
+def in_china(moment: int | None) -> str:
+    """Return a moment (seconds UTC) as ``expiry`` reads it; nothing for none."""
+    return "" if moment is None else datetime.fromtimestamp(moment, _CHINA).isoformat()
+
+
+class Expiry(click.ParamType[int]):
+    """A moment to come, as ``expiry`` reads it."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return seconds since 1970 UTC; ends the command with usage help for anything else."""
+        if isinstance(value, int):
+            return value
+        try:
+            moment = expiry(value)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a day (2027-03-31) nor a time (2027-03-31T18:00+08:00)", param, ctx)
+        if moment <= time.time():
+            self.fail(f"{value!r} is over", param, ctx)
+        return moment

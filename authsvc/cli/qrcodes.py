@@ -11,8 +11,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from authsvc.cli import invitecsv, sheet
-from authsvc.cli.endings import LATER, PARTLY, explained, shortened
 from authsvc.cli.progress import progress
+from authsvc.cli.refusals import LATER, PARTLY, resumable, shortened
 from authsvc.services import Services
 from authsvc.services.codebatches import Drawn, Stopped
 from authsvc.types import InviteCode
@@ -27,7 +27,7 @@ Exit codes of all of them:
   1    not done, or given up; the message says why
   2    unknown or wrong options
   3    done, but some pictures are missing
-  4    WeChat's quota is used up: the same command goes on later
+  75   WeChat's quota is used up, WeChat or the database is away: the same command goes on later
   130  interrupted: what was made is kept, and the same command goes on"""
 )
 def qrcodes() -> None:
@@ -62,7 +62,7 @@ def make(
     Codes that nobody can use (disabled, expired, used up) are left out. No more than QRCODE_PER_MINUTE pictures are
     asked for in a minute. Run again, it draws what is missing.
     """
-    with explained():
+    with resumable():
         usable, left_out = _chosen(codes, batch, file)
         tally = _Tally()
         stopped = _draw([invite.code for invite in usable], appid, tally)
@@ -73,7 +73,7 @@ def make(
         _write_report(report, tally.failed)
     if stopped is not None:
         click.echo(f"Error: {stopped}\nstopped before the end; the same command goes on, later", err=True)
-        raise SystemExit(LATER if stopped.is_quota else 1)
+        raise SystemExit(LATER if stopped.will_pass else 1)
     if tally.failed:
         raise SystemExit(PARTLY)
 
@@ -94,7 +94,7 @@ def sheet_(codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appi
     picture are counted: draw them first (qrcodes make).
     """
     services = _services()
-    with explained():
+    with resumable():
         usable, left_out = _chosen(codes, batch, file)
         pictures = services.code_batches.pictures((invite.code for invite in usable), appid)
         with progress("sheet", len(usable)) as advance:

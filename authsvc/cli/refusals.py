@@ -7,12 +7,18 @@ import click
 
 from authsvc.errors import AuthSvcError, ServiceBusy
 from authsvc.services.administration import Refused
+from authsvc.services.campaigns import BadCampaign
+
+PARTLY = 3
+LATER = 75  # EX_TEMPFAIL of sysexits.h
+INTERRUPTED = 130
+_SHOWN_LINES = 20
 
 
 class Later(click.ClickException):
     """The same command will do later."""
 
-    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+    exit_code = LATER
 
 
 @contextmanager
@@ -20,9 +26,27 @@ def told() -> Iterator[None]:
     """Turn what the services raise into one sentence and an exit code."""
     try:
         yield
-    except Refused as refusal:
+    except (Refused, BadCampaign) as refusal:
         raise click.ClickException(str(refusal)) from None
     except ServiceBusy as busy:
         raise Later(f"{busy.en} ({busy})") from None
     except AuthSvcError as error:
         raise click.ClickException(f"{error.en} ({error})") from error
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Do as ``told`` does, for a command that goes on where it was interrupted."""
+    try:
+        with told():
+            yield
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted: the same command goes on where this one stopped", err=True)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def shortened(lines: list[str]) -> Iterator[str]:
+    """Yield the first lines, indented, and how many there are besides."""
+    yield from (f"  {line}" for line in lines[:_SHOWN_LINES])
+    if (more := len(lines) - _SHOWN_LINES) > 0:
+        yield f"  … and {more} more"

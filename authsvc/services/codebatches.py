@@ -15,9 +15,8 @@ from authsvc.services.apps import Apps
 from authsvc.services.qrcodes import QrCodes
 from authsvc.types import MiniProgram
 
-# More calls would only make it worse.
-_QUOTAS = (WeChatQuotaExhausted, WeChatRateLimited)
-_POINTLESS = (*_QUOTAS, PicturesFull)
+# No code is to blame, and more calls would only make it worse.
+_POINTLESS = (WeChatQuotaExhausted, WeChatRateLimited, PicturesFull)
 # So many failures, one after the other, are not about single codes.
 _FAILURES_IN_A_ROW = 10
 # Longer than the breaker keeps calls back, and than a failed picture is remembered.
@@ -36,11 +35,11 @@ class Drawn:
 
 
 class Stopped(Exception):
-    """Going on would be pointless at the moment; what was made is kept. ``is_quota`` when WeChat has had enough."""
+    """Going on would be pointless at the moment; what was made is kept. ``will_pass``: the same will do later."""
 
     def __init__(self, error: AuthSvcError) -> None:
         super().__init__(f"{error.en} ({error})")
-        self.is_quota = isinstance(error, _QUOTAS)
+        self.will_pass = error.action == "retry" and not isinstance(error, PicturesFull)
 
 
 class CodeBatches:

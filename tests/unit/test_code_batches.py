@@ -88,14 +88,14 @@ def test_wechat_is_not_asked_faster_than_the_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    "error, is_quota",
+    "error, will_pass",
     [(e.WeChatRateLimited("45009"), True), (e.WeChatQuotaExhausted("45009"), True), (e.PicturesFull("100000"), False)],
 )
-def test_a_quota_stops_everything_and_is_no_fault_of_a_code(error: e.AuthSvcError, is_quota: bool) -> None:
+def test_a_quota_stops_everything_and_is_no_fault_of_a_code(error: e.AuthSvcError, will_pass: bool) -> None:
     qrcodes = QrCodes({code: [error] for code in CODES[10:]}, seconds=0.005)
     told, stopped = drawn_until_stopped(batches(qrcodes).draw(CODES))
     assert told == [Drawn(code, is_new=True) for code in CODES[:10]]
-    assert stopped.is_quota is is_quota and error.en in str(stopped)
+    assert stopped.will_pass is will_pass and error.en in str(stopped)
     assert len(qrcodes.asked) <= 14
     assert [drawn.is_new for drawn in batches(QrCodes()).draw(CODES)] == [True] * 60
 
@@ -106,7 +106,7 @@ def test_single_failures_are_told_and_ten_in_a_row_stop() -> None:
     told, stopped = drawn_until_stopped(batches(qrcodes, at_once=1).draw(CODES))
     assert [drawn.invite_code for drawn in told if not drawn.error] == [CODES[9], *CODES[12:20]]
     assert sum(drawn.error is bad for drawn in told) >= 21
-    assert not stopped.is_quota and len(qrcodes.asked) < 40
+    assert not stopped.will_pass and len(qrcodes.asked) < 40
 
 
 def test_a_short_outage_is_waited_out() -> None:

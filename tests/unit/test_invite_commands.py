@@ -157,7 +157,7 @@ def test_exit_codes_are_those_of_the_help(shell: Shell, arguments: list[str], co
 
 @pytest.mark.parametrize(
     "raised, code, why",
-    [(KeyboardInterrupt(), 130, "goes on where"), (ServiceBusy("OperationalError 2003"), 1, "2003")],
+    [(KeyboardInterrupt(), 130, "goes on where"), (ServiceBusy("OperationalError 2003"), 75, "2003")],
 )
 def test_what_stops_a_command_is_told(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, why: str

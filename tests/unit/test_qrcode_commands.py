@@ -115,10 +115,12 @@ def test_failures_are_told_and_reported(shell: Shell, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "stops, code, why",
     [
-        (Stopped(e.WeChatRateLimited("errcode 45009")), 4, "errcode 45009"),
-        (Stopped(e.WeChatUnreachable("not reachable")), 1, "not reachable"),
+        (Stopped(e.WeChatRateLimited("errcode 45009")), 75, "errcode 45009"),
+        (Stopped(e.WeChatUnreachable("not reachable")), 75, "not reachable"),
+        (Stopped(e.WxaPageUnknown("errcode 41030")), 1, "no such page"),
+        (Stopped(e.PicturesFull("100000 pictures")), 1, "100000 pictures"),
         (KeyboardInterrupt(), 130, "the same command goes on"),
-        (e.ServiceBusy("OperationalError 2003"), 1, "2003"),
+        (e.ServiceBusy("OperationalError 2003"), 75, "2003"),
     ],
 )
 def test_the_exit_code_says_why_it_stopped(shell: Shell, stops: BaseException, code: int, why: str) -> None:
