@@ -5,9 +5,9 @@ The hot path does not load these models (see ``db/statements.py``); migrations a
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint, text
-from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeEngine
+
+from authsvc.db.columns import BIG_KEY, TABLE, exact
 
 
 class Base(DeclarativeBase):
@@ -39,19 +39,9 @@ EXACT_COLUMNS = {
 # Not Alembic's usual name: another program's migrations may live in the same schema.
 VERSION_TABLE = "authsvc_migrations"
 
-_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
 # SQLite would give the id of an erased row to the next one: of users, by which other services know people, and of
 # identities, by which a login remembers whom to answer when it is asked twice.
-_LASTING_IDS = {**_TABLE, "sqlite_autoincrement": True}
-
-
-def _exact(length: int) -> TypeEngine[str]:
-    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return String(length).with_variant(exact, "mysql", "mariadb")
-
-
-# SQLite makes a 64-bit rowid only out of the words INTEGER PRIMARY KEY.
-_BigKey = BigInteger().with_variant(Integer, "sqlite")
+_LASTING_IDS = {**TABLE, "sqlite_autoincrement": True}
 
 
 class UserRow(Base):
@@ -67,15 +57,15 @@ class UserRow(Base):
         _LASTING_IDS,
     )
 
-    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
     nickname: Mapped[str | None] = mapped_column(String(64))
     avatar_url: Mapped[str | None] = mapped_column(String(512))
     gender: Mapped[int | None] = mapped_column(SmallInteger)
     # Verified by WeChat: country code ("86") and national digits.
-    country_code: Mapped[str | None] = mapped_column(_exact(8))
-    phone: Mapped[str | None] = mapped_column(_exact(20))
+    country_code: Mapped[str | None] = mapped_column(exact(8))
+    phone: Mapped[str | None] = mapped_column(exact(20))
     # Only typed in (E.164): never identifies anybody, and gives way to the verified owner.
-    claimed_phone: Mapped[str | None] = mapped_column(_exact(20))
+    claimed_phone: Mapped[str | None] = mapped_column(exact(20))
     status: Mapped[str] = mapped_column(String(16), server_default="active")
     # Raised to end every session of the user at once.
     token_version: Mapped[int] = mapped_column(Integer, server_default="0")
@@ -100,10 +90,10 @@ class IdentityRow(Base):
         _LASTING_IDS,
     )
 
-    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
-    appid: Mapped[str] = mapped_column(_exact(32))
-    openid: Mapped[str] = mapped_column(_exact(64))
-    unionid: Mapped[str | None] = mapped_column(_exact(64))
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
+    appid: Mapped[str] = mapped_column(exact(32))
+    openid: Mapped[str] = mapped_column(exact(64))
+    unionid: Mapped[str | None] = mapped_column(exact(64))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_identities_user_id"))
     # Absent until the first wx.login after a registration by ticket.
     session_key: Mapped[str | None] = mapped_column(String(255))
@@ -116,9 +106,9 @@ class UnionidRow(Base):
     """Whose a unionid is: the unique key that joins one person's identities across apps, also under a race."""
 
     __tablename__ = "unionids"
-    __table_args__ = (Index("ix_unionids_user_id", "user_id"), _TABLE)
+    __table_args__ = (Index("ix_unionids_user_id", "user_id"), TABLE)
 
-    unionid: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    unionid: Mapped[str] = mapped_column(exact(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_unionids_user_id"))
 
 
@@ -130,12 +120,12 @@ class SessionRow(Base):
         Index("ix_sessions_user_id", "user_id"),
         # Live sessions are not in it where the database can leave them out: a login does not pay for it.
         Index("ix_sessions_revoked_at", "revoked_at", "contract", "id", sqlite_where=text("revoked_at IS NOT NULL")),
-        _TABLE,
+        TABLE,
     )
 
-    id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
+    id: Mapped[str] = mapped_column(exact(32), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_sessions_user_id"))
-    appid: Mapped[str] = mapped_column(_exact(32))
+    appid: Mapped[str] = mapped_column(exact(32))
     # Whom WeChat vouched for: one user may have several identities in one mini program.
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
     contract: Mapped[str] = mapped_column(String(32))
@@ -157,9 +147,9 @@ class NotBeforeMarkRow(Base):
     """Up to when tokens of a user are worthless. Without a foreign key: verifiers must hear of an erased user too."""
 
     __tablename__ = "not_before_marks"
-    __table_args__ = (Index("ix_not_before_marks_not_before", "not_before"), _TABLE)
+    __table_args__ = (Index("ix_not_before_marks_not_before", "not_before"), TABLE)
 
-    user_id: Mapped[int] = mapped_column(_BigKey, primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True, autoincrement=False)
     not_before: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -167,12 +157,12 @@ class LoginAttemptRow(Base):
     """A login that came with an Idempotency-Key: a hash of code and key, when, and what came of it."""
 
     __tablename__ = "login_attempts"
-    __table_args__ = (Index("ix_login_attempts_started_at", "started_at"), _TABLE)
+    __table_args__ = (Index("ix_login_attempts_started_at", "started_at"), TABLE)
 
-    login_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    login_hash: Mapped[str] = mapped_column(exact(64), primary_key=True)
     started_at: Mapped[int] = mapped_column(BigInteger)
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
-    session_id: Mapped[str | None] = mapped_column(_exact(32))
+    session_id: Mapped[str | None] = mapped_column(exact(32))
     # What became of the invite that came along: a repeat is told the same.
     invite: Mapped[str | None] = mapped_column(String(16))
 
@@ -181,9 +171,9 @@ class SpentTicketRow(Base):
     """A registration ticket that was used, until it would have expired anyway."""
 
     __tablename__ = "spent_tickets"
-    __table_args__ = (Index("ix_spent_tickets_expires_at", "expires_at"), _TABLE)
+    __table_args__ = (Index("ix_spent_tickets_expires_at", "expires_at"), TABLE)
 
-    ticket_id: Mapped[str] = mapped_column(_exact(32), primary_key=True)
+    ticket_id: Mapped[str] = mapped_column(exact(32), primary_key=True)
     expires_at: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -191,28 +181,28 @@ class AuditEventRow(Base):
     """A change that matters for security: who, what, when, in which request."""
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("ix_audit_events_user_id", "user_id"), Index("ix_audit_events_at", "at"), _TABLE)
+    __table_args__ = (Index("ix_audit_events_user_id", "user_id"), Index("ix_audit_events_at", "at"), TABLE)
 
-    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
     at: Mapped[int] = mapped_column(BigInteger)
     event: Mapped[str] = mapped_column(String(40))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
     # A keyed hash of the openid that the user came with first: it outlives the user.
-    subject: Mapped[str] = mapped_column(_exact(64), server_default="")
+    subject: Mapped[str] = mapped_column(exact(64), server_default="")
     detail: Mapped[str] = mapped_column(String(255), server_default="")
-    request_id: Mapped[str] = mapped_column(_exact(64), server_default="")
+    request_id: Mapped[str] = mapped_column(exact(64), server_default="")
 
 
 class ConsentRow(Base):
     """A version of the privacy terms that a user has agreed to, and when."""
 
     __tablename__ = "consents"
-    __table_args__ = (_TABLE,)
+    __table_args__ = (TABLE,)
 
     user_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("users.id", name="fk_consents_user_id"), primary_key=True, autoincrement=False
     )
-    version: Mapped[str] = mapped_column(_exact(40), primary_key=True)
+    version: Mapped[str] = mapped_column(exact(40), primary_key=True)
     given_at: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -220,9 +210,9 @@ class DecryptFailureRow(Base):
     """How often encrypted data failed to open under one session_key, named by a keyed hash of it."""
 
     __tablename__ = "decrypt_failures"
-    __table_args__ = (Index("ix_decrypt_failures_failed_at", "failed_at"), _TABLE)
+    __table_args__ = (Index("ix_decrypt_failures_failed_at", "failed_at"), TABLE)
 
-    key_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(exact(64), primary_key=True)
     failures: Mapped[int] = mapped_column(Integer)
     failed_at: Mapped[int] = mapped_column(BigInteger)
 
@@ -231,9 +221,9 @@ class PhoneCallRow(Base):
     """How many numbers WeChat was asked for on one day (days since 1970 in China) by one user, address or app."""
 
     __tablename__ = "phone_calls"
-    __table_args__ = (Index("ix_phone_calls_day", "day"), _TABLE)
+    __table_args__ = (Index("ix_phone_calls_day", "day"), TABLE)
 
-    subject: Mapped[str] = mapped_column(_exact(80), primary_key=True)
+    subject: Mapped[str] = mapped_column(exact(80), primary_key=True)
     day: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     calls: Mapped[int] = mapped_column(Integer)
 
@@ -242,9 +232,9 @@ class SpentPhoneCodeRow(Base):
     """A phone code that was sent to WeChat, as a keyed hash."""
 
     __tablename__ = "spent_phone_codes"
-    __table_args__ = (Index("ix_spent_phone_codes_spent_at", "spent_at"), _TABLE)
+    __table_args__ = (Index("ix_spent_phone_codes_spent_at", "spent_at"), TABLE)
 
-    code_hash: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(exact(64), primary_key=True)
     spent_at: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -252,10 +242,10 @@ class ServiceCredentialRow(Base):
     """A credential of another service: a keyed hash of its secret, and its scopes separated by blanks."""
 
     __tablename__ = "service_credentials"
-    __table_args__ = (_TABLE,)
+    __table_args__ = (TABLE,)
 
-    name: Mapped[str] = mapped_column(_exact(40), primary_key=True)
-    secret_hash: Mapped[str] = mapped_column(_exact(64))
+    name: Mapped[str] = mapped_column(exact(40), primary_key=True)
+    secret_hash: Mapped[str] = mapped_column(exact(64))
     scopes: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[int] = mapped_column(BigInteger)
 
@@ -269,11 +259,11 @@ class InviteCodeRow(Base):
         UniqueConstraint("owner_id", "is_own", name="uq_invite_codes_own"),
         # Decides who adds the next codes of a batch.
         Index("uq_invite_codes_batch", "batch", "batch_number", unique=True),
-        _TABLE,
+        TABLE,
     )
 
-    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
-    code: Mapped[str] = mapped_column(_exact(20))
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
+    code: Mapped[str] = mapped_column(exact(20))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_codes_owner_id"))
     # 1 for the one code that its owner hands out, absent for others of theirs: unique keys pass over what is absent.
     is_own: Mapped[int | None] = mapped_column(SmallInteger)
@@ -284,7 +274,7 @@ class InviteCodeRow(Base):
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[int] = mapped_column(BigInteger)
     # Of codes that were made or imported together, numbered from 1 on.
-    batch: Mapped[str | None] = mapped_column(_exact(40))
+    batch: Mapped[str | None] = mapped_column(exact(40))
     batch_number: Mapped[int | None] = mapped_column(Integer)
 
 
@@ -295,10 +285,10 @@ class InviteUseRow(Base):
     __table_args__ = (
         UniqueConstraint("user_id", name="uq_invite_uses_user_id"),
         Index("ix_invite_uses_invite_code_id", "invite_code_id"),
-        _TABLE,
+        TABLE,
     )
 
-    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
     invite_code_id: Mapped[int] = mapped_column(ForeignKey("invite_codes.id", name="fk_invite_uses_invite_code_id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_uses_user_id"))
     used_at: Mapped[int] = mapped_column(BigInteger)
@@ -308,9 +298,9 @@ class PushReceiptRow(Base):
     """A push that was acted on, as a keyed hash."""
 
     __tablename__ = "push_receipts"
-    __table_args__ = (Index("ix_push_receipts_received_at", "received_at"), _TABLE)
+    __table_args__ = (Index("ix_push_receipts_received_at", "received_at"), TABLE)
 
-    receipt: Mapped[str] = mapped_column(_exact(64), primary_key=True)
+    receipt: Mapped[str] = mapped_column(exact(64), primary_key=True)
     received_at: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -324,11 +314,11 @@ class CodePictureRow(Base):
     __table_args__ = (
         Index("ix_code_pictures_user_id", "user_id"),
         Index("ix_code_pictures_asked_at", "asked_at"),
-        _TABLE,
+        TABLE,
     )
 
-    stem: Mapped[str] = mapped_column(_exact(32), primary_key=True)
-    ending: Mapped[str | None] = mapped_column(_exact(4))
+    stem: Mapped[str] = mapped_column(exact(32), primary_key=True)
+    ending: Mapped[str | None] = mapped_column(exact(4))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_code_pictures_user_id"))
     claimed_until: Mapped[int] = mapped_column(BigInteger)
     asked_at: Mapped[int] = mapped_column(BigInteger)
@@ -338,11 +328,11 @@ class ScanSignInRow(Base):
     """A browser that wants to be signed in by a scan: keyed hashes of the code's ticket and the browser's secret."""
 
     __tablename__ = "scan_sign_ins"
-    __table_args__ = (Index("ix_scan_sign_ins_expires_at", "expires_at"), _TABLE)
+    __table_args__ = (Index("ix_scan_sign_ins_expires_at", "expires_at"), TABLE)
 
-    id: Mapped[str] = mapped_column(_exact(64), primary_key=True)
-    browser_hash: Mapped[str] = mapped_column(_exact(64))
-    appid: Mapped[str] = mapped_column(_exact(32))
+    id: Mapped[str] = mapped_column(exact(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(exact(64))
+    appid: Mapped[str] = mapped_column(exact(32))
     # pending, scanned, approved or refused; whether it has expired, the clock says.
     state: Mapped[str] = mapped_column(String(16))
     # What the browser said of itself, and where it asked from: shown for consent.
@@ -352,5 +342,5 @@ class ScanSignInRow(Base):
     # Until when it may be scanned, decided or, once approved, fetched.
     expires_at: Mapped[int] = mapped_column(BigInteger)
     # The session of the phone that scanned: nobody else can decide.
-    session_id: Mapped[str | None] = mapped_column(_exact(32))
+    session_id: Mapped[str | None] = mapped_column(exact(32))
     handed_over_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,47 +1,39 @@
 """What phone numbers cost, which phone codes are spent, and the credentials of other services."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from authsvc.db.columns import TABLE, exact
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-
-
-def _exact(length: int) -> sa.types.TypeEngine[str]:
-    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return sa.String(length).with_variant(exact, "mysql", "mariadb")
-
 
 def upgrade() -> None:
     op.create_table(
         "phone_calls",
-        sa.Column("subject", _exact(80), primary_key=True),
+        sa.Column("subject", exact(80), primary_key=True),
         sa.Column("day", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("calls", sa.Integer(), nullable=False),
-        **_TABLE,
+        **TABLE,
     )
     op.create_index("ix_phone_calls_day", "phone_calls", ["day"])
     op.create_table(
         "spent_phone_codes",
-        sa.Column("code_hash", _exact(64), primary_key=True),
+        sa.Column("code_hash", exact(64), primary_key=True),
         sa.Column("spent_at", sa.BigInteger(), nullable=False),
-        **_TABLE,
+        **TABLE,
     )
     op.create_index("ix_spent_phone_codes_spent_at", "spent_phone_codes", ["spent_at"])
     op.create_table(
         "service_credentials",
-        sa.Column("name", _exact(40), primary_key=True),
-        sa.Column("secret_hash", _exact(64), nullable=False),
+        sa.Column("name", exact(40), primary_key=True),
+        sa.Column("secret_hash", exact(64), nullable=False),
         sa.Column("scopes", sa.String(255), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        **_TABLE,
+        **TABLE,
     )
 
 

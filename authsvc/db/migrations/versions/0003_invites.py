@@ -1,23 +1,14 @@
 """Invite codes, who came with them, and what a repeated login says of its invite."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from authsvc.db.columns import BIG_KEY, TABLE, exact
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
-
-_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-_BIG_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-
-
-def _exact(length: int) -> sa.types.TypeEngine[str]:
-    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return sa.String(length).with_variant(exact, "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -26,8 +17,8 @@ def upgrade() -> None:
     op.add_column("login_attempts", sa.Column("invite", sa.String(16)))
     op.create_table(
         "invite_codes",
-        sa.Column("id", _BIG_KEY, primary_key=True),
-        sa.Column("code", _exact(20), nullable=False),
+        sa.Column("id", BIG_KEY, primary_key=True),
+        sa.Column("code", exact(20), nullable=False),
         sa.Column("owner_id", sa.BigInteger()),
         sa.Column("is_own", sa.SmallInteger()),
         sa.Column("max_uses", sa.Integer()),
@@ -38,18 +29,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("code", name="uq_invite_codes_code"),
         sa.UniqueConstraint("owner_id", "is_own", name="uq_invite_codes_own"),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_invite_codes_owner_id"),
-        **_TABLE,
+        **TABLE,
     )
     op.create_table(
         "invite_uses",
-        sa.Column("id", _BIG_KEY, primary_key=True),
+        sa.Column("id", BIG_KEY, primary_key=True),
         sa.Column("invite_code_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger()),
         sa.Column("used_at", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("user_id", name="uq_invite_uses_user_id"),
         sa.ForeignKeyConstraint(["invite_code_id"], ["invite_codes.id"], name="fk_invite_uses_invite_code_id"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_invite_uses_user_id"),
-        **_TABLE,
+        **TABLE,
     )
     op.create_index("ix_invite_uses_invite_code_id", "invite_uses", ["invite_code_id"])
 

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from authsvc.db.columns import exact
 
 revision = "0004"
 down_revision = "0003"
@@ -11,8 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    exact = mysql.VARCHAR(40, charset="ascii", collation="ascii_bin")
-    op.add_column("invite_codes", sa.Column("batch", sa.String(40).with_variant(exact, "mysql", "mariadb")))
+    op.add_column("invite_codes", sa.Column("batch", exact(40)))
     op.add_column("invite_codes", sa.Column("batch_number", sa.Integer()))
     op.create_index("uq_invite_codes_batch", "invite_codes", ["batch", "batch_number"], unique=True)
 

@@ -1,33 +1,25 @@
 """Pictures of mini-program codes: whose they are, who is making one, and when each was last asked for."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from authsvc.db.columns import TABLE, exact
 
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-
-
-def _exact(length: int) -> sa.types.TypeEngine[str]:
-    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return sa.String(length).with_variant(exact, "mysql", "mariadb")
-
 
 def upgrade() -> None:
     op.create_table(
         "code_pictures",
-        sa.Column("stem", _exact(32), primary_key=True),
-        sa.Column("ending", _exact(4)),
+        sa.Column("stem", exact(32), primary_key=True),
+        sa.Column("ending", exact(4)),
         sa.Column("user_id", sa.BigInteger(), sa.ForeignKey("users.id", name="fk_code_pictures_user_id")),
         sa.Column("claimed_until", sa.BigInteger(), nullable=False),
         sa.Column("asked_at", sa.BigInteger(), nullable=False),
-        **_TABLE,
+        **TABLE,
     )
     op.create_index("ix_code_pictures_user_id", "code_pictures", ["user_id"])
     op.create_index("ix_code_pictures_asked_at", "code_pictures", ["asked_at"])

@@ -1,35 +1,27 @@
 """Consents, whom an audit event is about, and a way from a user to those who turned out to be the same."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from authsvc.db.columns import TABLE, exact
 
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-_TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-
-
-def _exact(length: int) -> sa.types.TypeEngine[str]:
-    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return sa.String(length).with_variant(exact, "mysql", "mariadb")
-
 
 def upgrade() -> None:
-    op.add_column("audit_events", sa.Column("subject", _exact(64), server_default="", nullable=False))
+    op.add_column("audit_events", sa.Column("subject", exact(64), server_default="", nullable=False))
     op.create_index("ix_users_merged_into_id", "users", ["merged_into_id"])
     op.create_table(
         "consents",
         sa.Column("user_id", sa.BigInteger(), nullable=False),
-        sa.Column("version", _exact(40), nullable=False),
+        sa.Column("version", exact(40), nullable=False),
         sa.Column("given_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "version"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_consents_user_id"),
-        **_TABLE,
+        **TABLE,
     )
 
 
