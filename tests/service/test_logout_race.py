@@ -134,7 +134,9 @@ def _racer(simulator: Simulator, service: Service, number: int) -> Racer:
 
 
 @pytest.mark.parametrize(
-    "scope, left", [("local", {"tablet", "laptop"}), ("others", {"phone"}), ("global", set())], ids=lambda v: str(v)
+    "scope, left",
+    [("local", {"tablet", "laptop"}), ("others", {"phone"}), ("global", set())],
+    ids=["local", "others", "global"],
 )
 def test_a_logout_ends_what_its_scope_says_and_at_once(
     simulator: Simulator, racing_service: Service, scope: str, left: set[str]
