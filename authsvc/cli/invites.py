@@ -24,7 +24,7 @@ Exit codes of all of them:
   1    not done, and the message says why
   2    unknown or wrong options
   75   the database is busy: the same command later
-  130  seed and import were interrupted: what was told as done is done, and the same command goes on"""
+  130  seed and import were interrupted: the same command goes on"""
 )
 def invites() -> None:
     """Make invite codes by the batch, and look after them."""
