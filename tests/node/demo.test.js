@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, test } from "node:test";
-import { launch, open, plain } from "./miniprogram.js";
+import { launch, open, plain, until } from "./miniprogram.js";
 import { openStage } from "./stage.js";
 import { exchange } from "./wx.js";
 
@@ -26,8 +26,6 @@ async function demo(phone, options) {
   await program.shown().loaded;
   return program;
 }
-
-const turn = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 test("it is what the developer tools open: every page and component with its files, every handler defined", () => {
   const read = (file) => readFileSync(ROOT + file, "utf8");
@@ -76,7 +74,7 @@ test("signed out, a page that needs a session opens the login page once; one tap
   const program = await demo(phone);
   await program.shown().logOut();
   const sessions = program.open("/pages/sessions/sessions");
-  await turn();
+  await until(() => program.pages.length === 3);
   assert.deepEqual(program.pages.map((page) => page.route), ["pages/index/index", "pages/sessions/sessions", "pages/login/login"]);
   await phone.refusePhoneButton((e) => program.shown().logInWithPhone(e));
   assert.equal(program.pages.length, 3, "who refuses may try again");
@@ -93,7 +91,7 @@ test("a login page that is closed leaves nobody waiting and says nothing", async
   const program = await demo(phone);
   await program.shown().logOut();
   const profile = program.open("/pages/profile/profile");
-  await turn();
+  await until(() => program.pages.length === 3);
   await phone.wx.navigateBack();
   await profile.loaded;
   assert.deepEqual(phone.journal.shown, []);

@@ -139,3 +139,12 @@ export async function rejection(promise) {
   if (!outcome.error) throw new Error(`resolved with ${JSON.stringify(outcome.value)}`);
   return outcome.error;
 }
+
+/** Resolves when a condition holds; rejects after five seconds. */
+export async function until(condition) {
+  const end = Date.now() + 5000;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`never true: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
