@@ -110,6 +110,7 @@ class Administration:
             merge(connection, self._audit, loser, winner, now)
             if winner.phone is None and loser.phone is not None:
                 users.set_phone(connection, winner.id, loser.phone, now)
+                self._audit.record(connection, "phone_bound", winner.id, now, f"of user {loser.id}")
 
         self._database.run(work)
 

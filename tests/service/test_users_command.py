@@ -139,7 +139,7 @@ def test_two_users_become_one_when_the_operator_says_so_twice(
     phone = simulator.call("GET", "/control/users/shell-loser")["phone"]
     assert each_service.call("GET", "/api/v1/me", token=again[1]).json()["data"]["phone"] == f"+86{phone}"
     assert each_service.rows(f"SELECT owner_id FROM invite_codes WHERE code = '{code}'") == [(winner,)]
-    assert each_service.rows(f"SELECT invited_by_id FROM users WHERE id = {guest}") == [(None,)]
+    assert each_service.rows(f"SELECT invited_by_id FROM users WHERE id = {guest}") == [(winner,)]
     for pair, said in (
         ((loser, winner), "is closed"),
         ((winner, winner), "one user, not two"),
@@ -147,7 +147,10 @@ def test_two_users_become_one_when_the_operator_says_so_twice(
     ):
         assert said in run("users", "merge", pair[0], "--into", pair[1], "--yes", code=1).stderr
     assert f"merged into {winner}" in " ".join(run("users", "show", loser).stdout.split())
-    assert [event["detail"] for event in events(run, "--user", winner, "--event", "merge")] == [f"merged user {loser}"]
+    assert [(event["event"], event["detail"]) for event in events(run, "--user", winner)][1:] == [
+        ("merge", f"merged user {loser}"),
+        ("phone_bound", f"of user {loser}"),
+    ]
     assert "erase that one" in run("users", "erase", loser, "--yes", code=1).stderr
 
 
