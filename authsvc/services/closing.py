@@ -102,15 +102,19 @@ class AccountClosing:
             self._avatars.delete(address)
             self._qrcodes.delete_of_user(same_id)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            # Once more, for its lock: another purge may have come to the end before us.
+            if not users.condemn(connection, user_id, now):
+                return False
             self._audit.record(connection, "erase", user_id, now, reason)
             for same_id, _ in users.same_person(connection, user_id):
                 personaldata.erase(connection, same_id, now)
             remnants.note(connection)
+            return True
 
-        self._database.run(work)
+        erased = self._database.run(work)
         self._database.empty_log()
-        return True
+        return erased
 
     def _now(self) -> int:
         return int(self._clock.now())

@@ -1,6 +1,8 @@
 """Nothing about a person is overlooked: an export shows all of it but secrets, an erasure leaves none of it."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,10 +11,12 @@ from sqlalchemy import Table
 from authsvc.db import personaldata, users
 from authsvc.db.database import Database
 from authsvc.db.models import Base
-from authsvc.errors import NotFound
+from authsvc.errors import AccountClosed, AccountDisabled, NotFound
 from authsvc.services.administration import Administration
 from authsvc.services.closing import AccountClosing
 from authsvc.services.exports import Exports
+from authsvc.types import PhoneNumber
+from tests.harness.fair import Fair
 from tests.harness.inprocess import AUDIT, Clock, counts, rows
 
 FILL = (
@@ -201,3 +205,45 @@ def test_a_phone_is_forgotten_and_the_account_stays(
     assert not closing.forget_phone(1, "by WeChat")
     assert rows(each_database, "SELECT status, country_code, phone FROM users") == [("active", None, None)]
     assert rows(each_database, "SELECT event, detail FROM audit_events")[1:] == [("phone_forgotten", "by WeChat")]
+
+
+def at_once(*works: Callable[[], object]) -> list[object]:
+    """What came of works released at one moment; of one that was refused, the refusal."""
+    start = threading.Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> object:
+        start.wait(5)
+        try:
+            return work()
+        except AccountDisabled as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+def test_of_erasures_at_once_one_happens(fill: Callable[..., None], closing: AccountClosing) -> None:
+    for number in range(1, 6):
+        fill(number)
+        found = at_once(*[lambda number=number: closing.erase(number, "x")] * 4)
+        assert sorted(map(str, found)) == ["False", "False", "False", "True"]
+
+
+def test_whoever_signs_in_while_they_are_erased_is_gone_or_somebody_new(
+    each_database: Database, clock: Clock, closing: AccountClosing, figures: Callable[[str], None]
+) -> None:
+    fair, pairs, refused = Fair(each_database, clock), 50, 0
+    for turn in range(pairs):
+        old = fair.log_in(f"lan{turn}x", phone=PhoneNumber("86", f"138{turn:08}")).user.id
+        came, erased = at_once(
+            lambda turn=turn: fair.log_in(f"lan{turn}x"),
+            lambda old=old: closing.erase(old, "user_authorization_cancellation"),
+        )
+        refused += isinstance(came, AccountClosed)
+        assert erased is True
+        assert fair.rows(f"SELECT COUNT(*) FROM users WHERE id = {old}") == [(0,)]
+        again = fair.log_in(f"lan{turn}x").user
+        assert again.id > old and again.phone is None
+    assert counts(each_database) | {"users": pairs, "identities": pairs} == counts(each_database)
+    name = each_database._engine.dialect.name
+    figures(f"erasure beside a login, {name}: {pairs} pairs, {refused} logins refused, 0 half states")
