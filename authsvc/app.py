@@ -126,6 +126,8 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
 def _database(app: Flask, settings: Settings) -> Database:
     url = settings.database_url
     engine.prepare_sqlite_file(url)
+    if settings.workers > 1:
+        engine.warn_of_old_sqlite(url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, settings.database_pool_size)
     db.init_app(app)

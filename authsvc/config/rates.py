@@ -13,7 +13,7 @@ _DEFAULTS: dict[LimitedKind, str] = {
     "refresh": "address 1200/minute",
     "phone": "address 300/minute, user 60/minute",
     "invite": "address 60/minute",
-    "qrcode": "address 300/minute, user 30/minute",
+    "qrcode": "address 300/minute, user 120/minute",
     "signin": "address 60/minute",
 }
 _RATE = re.compile(r"(address|app|user) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)

@@ -1,5 +1,6 @@
 """How the engine is set up for SQLite and for MySQL/MariaDB, and what each connection is told first."""
 
+import logging
 import os
 import random
 import sqlite3
@@ -18,6 +19,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from authsvc.db.statements import Statement
+
+logger = logging.getLogger(__name__)
+
+# https://www.sqlite.org/wal.html#walresetbug
+_WAL_RESET_MENDED = (3, 51, 3)
 
 # How long a request may wait for the database, for everything together, before it is told to come back.
 WAIT_SECONDS = 4.5
@@ -67,6 +73,16 @@ def prepare_sqlite_file(database_url: str) -> None:
     if path and path != ":memory:" and database_url.startswith("sqlite"):
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def warn_of_old_sqlite(database_url: str) -> None:
+    """Log a warning where SQLite, with several processes that write, can lose a commit: its WAL-reset bug."""
+    if database_url.startswith("sqlite") and sqlite3.sqlite_version_info < _WAL_RESET_MENDED:
+        logger.warning(
+            "SQLite %s can lose a commit when several processes write, very rarely (WAL-reset bug): %s mends it",
+            sqlite3.sqlite_version,
+            ".".join(map(str, _WAL_RESET_MENDED)),
+        )
 
 
 def listen(engine: Engine) -> None:

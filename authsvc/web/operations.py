@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 from marshmallow import Schema
 
+from authsvc.errors import MethodNotAllowed
 from authsvc.types import LimitedKind, ServiceScope
 from authsvc.web import bodies, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
@@ -62,6 +63,8 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
+        if operation.retryable and request.method != method:
+            raise MethodNotAllowed("a HEAD would spend the code", allow=method)
         ratelimits.by_address(operation.limited)
         if operation.guarded:
             arguments["caller"] = guards.caller()

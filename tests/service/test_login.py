@@ -1,6 +1,7 @@
 """Signing in, over real HTTP, against the simulator."""
 
 import jwt
+import pytest
 
 from tests.conftest import APPID
 from tests.harness.service import ISSUER, Service
@@ -56,3 +57,11 @@ def test_a_used_code_is_refused_in_each_shape(simulator: Simulator, service: Ser
     native = service.call("POST", "/api/v1/auth/login", json={"code": code}, headers={"Accept-Language": "en"})
     assert (native.status_code, native.json()["error"], native.json()["action"]) == (401, "wx_code_used", "relogin")
     assert native.json()["msg"] == "The login code was already used; call wx.login again"
+
+
+@pytest.mark.parametrize("route", ["/wx/login", "/login/wechatLogin"])
+def test_a_look_with_head_spends_no_code(service: Service, simulator: Simulator, route: str) -> None:
+    code = simulator.code("looked at")
+    head = service.call("HEAD", route, params={"code": code})
+    assert (head.status_code, head.headers["Allow"]) == (405, "GET")
+    assert simulator.journal(code=code) == []
