@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -258,6 +259,10 @@ class Demo:
             "WX_SECRET": APP_SECRET,
             "WX_API_BASE": self.wechat,
             "PUBLIC_BASE_URL": self.service,
+            "SCAN_SIGN_IN_PAGE": "pages/scan/scan",
+            # Each run's simulator scans what it has drawn itself: another width is another picture.
+            "QRCODE_WIDTH": str(random.randint(280, 1280)),
+            "QRCODE_PER_USER": "1000",
             "WEB_CONCURRENCY": "2",
             "LOG_FORMAT": "text",
         }
@@ -265,7 +270,7 @@ class Demo:
     def start(self) -> None:
         """Start the simulator; make keys and database; start the service."""
         simulator = [sys.executable, "-m", "authsvc.wxsim", "--port", self.wechat.rsplit(":", 1)[1]]
-        self.programs.start("simulator", simulator, {})
+        self.programs.start("simulator", [*simulator, "--authsvc", self.service], {})
         self._flask("authsvc", "init", "--instance", str(self.folder), "--env-file", str(self.folder / ".env"))
         self.page.fact("keys", f"{shown(self.folder)}/keys/ and {shown(self.folder)}/.env, made here, mode 0600")
         self._flask("db", "upgrade")
@@ -276,6 +281,7 @@ class Demo:
         self.page.fact("WeChat", f"{self.wechat}  the simulator, AppID {APPID}")
         self.programs.wait_for(f"{self.service}/readyz")
         self.page.fact("authsvc", f"{self.service}  gunicorn, 2 workers, ready")
+        self.page.fact("phones", f"{self.wechat}/  two simulated phones to click, in a browser")
 
     def _flask(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
@@ -401,6 +407,7 @@ class Demo:
         page = self.page
         page.title("Everything stays up until Ctrl-C")
         page.fact("authsvc", f"{self.service}  /healthz /readyz /openapi.json /.well-known/jwks.json")
+        page.fact("phones", f"{self.wechat}/  open it in a browser and click through everything")
         page.fact("WeChat", f"{self.wechat}  the simulator (docs/simulator.md)")
         page.fact("log", shown(self.programs.log("authsvc")))
         page.line("\nLog in as somebody else: paste this into another terminal.\n")

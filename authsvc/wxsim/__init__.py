@@ -1,7 +1,8 @@
 """A WeChat simulator: a second program that behaves like api.weixin.qq.com, reached over HTTP.
 
-authsvc knows nothing of it but an address (`WX_API_BASE`). Three interfaces share one port:
+authsvc knows nothing of it but an address (`WX_API_BASE`). These share one port:
 
+- `/` and `/ui/…` are a page for people: phones in a browser (`page.py`);
 - every other path is WeChat (`upstream.py` lists the endpoints): what a server asks `api.weixin.qq.com`;
 - `/phone/…` is the WeChat client of a simulated user: `wx.login`, `wx.getUserInfo`, the phone button;
 - `/control/…` is the hand of a test: apps, users, clock, faults, journal.
@@ -28,7 +29,7 @@ from flask.json.provider import DefaultJSONProvider
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from authsvc.wxsim import control, phone, push, upstream
+from authsvc.wxsim import control, page, phone, push, upstream
 from authsvc.wxsim.guard import RefusedAppId
 from authsvc.wxsim.simulator import Simulator, install
 from authsvc.wxsim.state import App, Settings, UnknownApp, WorldConflict
@@ -46,18 +47,22 @@ class _PlainJSON(DefaultJSONProvider):
     sort_keys = False
 
 
-def create_simulator(apps: Sequence[App] = (), settings: Settings | None = None) -> Flask:
+def create_simulator(apps: Sequence[App] = (), settings: Settings | None = None, authsvc: str | None = None) -> Flask:
     """Build the simulator's Flask app. A reset restores these `apps` and `settings`.
+
+    `authsvc` is the address on this machine that the page's phones sign in at.
 
     Raises `RefusedAppId` for an AppID that could be real.
     """
     app = Flask(__name__, static_folder=None)
+    app.config[page.AUTHSVC] = authsvc
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     app.json = _PlainJSON(app)
     install(app, Simulator(apps, settings or Settings()))
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(control.blueprint)
     app.register_blueprint(push.blueprint)
+    app.register_blueprint(page.blueprint)
     app.register_blueprint(upstream.blueprint)
     _register_tool_errors(app)
     return app

@@ -16,6 +16,7 @@ from authsvc.wxsim.guard import (
     require_no_production,
     require_simulated,
 )
+from authsvc.wxsim.page import require_loopback
 from authsvc.wxsim.server import listen, serve
 from authsvc.wxsim.state import App, Settings
 
@@ -27,13 +28,21 @@ DEFAULT_APP = App(f"{SIMULATED_PREFIX}00000001", "51a051a051a051a051a051a051a051
 @click.option("--port", default=8089, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--app", "app_texts", multiple=True, metavar="APPID:SECRET[:GROUP]", help="A known app; may be repeated.")
 @click.option("--min-refresh-seconds", default=60.0, show_default=True, type=click.FloatRange(min=0))
-def main(host: str, port: int, app_texts: tuple[str, ...], min_refresh_seconds: float) -> None:
+@click.option(
+    "--authsvc", metavar="URL", help="Where authsvc is on this machine, for the page of simulated phones at /."
+)
+def main(host: str, port: int, app_texts: tuple[str, ...], min_refresh_seconds: float, authsvc: str | None) -> None:
     """Run the WeChat simulator until it is interrupted.
 
     Point authsvc at it with WX_API_BASE. It serves simulated AppIDs only, and does not start beside a
     production configuration.
     """
     apps = [_parse_app(text) for text in app_texts] or [DEFAULT_APP]
+    if authsvc is not None:
+        try:
+            require_loopback(authsvc)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--authsvc") from None
     try:
         require_no_production(read_environment(os.environ, Path(".env")), Path.cwd())
         listener = listen(host, port)
@@ -45,7 +54,7 @@ def main(host: str, port: int, app_texts: tuple[str, ...], min_refresh_seconds: 
     address = f"http://{shown}:{listener.getsockname()[1]}"
     serve(
         listener,
-        build=lambda: create_simulator(apps, Settings(min_refresh_seconds=min_refresh_seconds)),
+        build=lambda: create_simulator(apps, Settings(min_refresh_seconds=min_refresh_seconds), authsvc),
         on_ready=lambda: click.echo(f"WeChat simulator: {address} (apps: {', '.join(app.appid for app in apps)})"),
     )
 

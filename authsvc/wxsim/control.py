@@ -168,6 +168,12 @@ def clear_journal() -> Answer:
     return {"count": 0, "calls": []}
 
 
+@blueprint.get("/codes")
+def list_codes() -> Answer:
+    """List the codes drawn lately, the newest first: whose they are, and what opens when somebody scans them."""
+    return {"codes": [vars(code) for code in simulator().world.drawn_codes.latest()]}
+
+
 @blueprint.get("/tokens")
 def list_tokens() -> Answer:
     """Show per app and kind how often a token was fetched and minted, and the current one in clear."""

@@ -9,10 +9,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from PIL import Image
 
 _REMEMBERED = 20_000
+_LATEST = 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class DrawnCodes:
             self._codes[grid, bytes(bool(dark) for row in squares for dark in row)] = code
             if len(self._codes) > _REMEMBERED:
                 self._codes.popitem(last=False)
+
+    def latest(self) -> list[DrawnCode]:
+        """Return the last few, the newest first."""
+        with self._lock:
+            return list(islice(reversed(self._codes.values()), _LATEST))
 
     def find(self, picture: Image.Image) -> DrawnCode | None:
         """Return the code that this picture shows from edge to edge, or None."""

@@ -1,0 +1,94 @@
+"""`/`: two simulated phones in a browser, on the mini program's own login manager, and every call as it happens.
+
+What the phones ask of authsvc goes through here (`/ui/authsvc/…`): authsvc needs no CORS for it.
+"""
+
+from __future__ import annotations
+
+from http.client import HTTPConnection
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from flask import Blueprint, Response, abort, current_app, render_template, request
+
+from authsvc.wxsim.profiles import profile_for
+from authsvc.wxsim.simulator import simulator
+
+blueprint = Blueprint("page", __name__, template_folder="templates", static_folder="static", static_url_path="/ui")
+
+# Beside the package in a checkout; an installed package has no mini program.
+KIT = Path(__file__).resolve().parents[2] / "miniprogram" / "demo" / "authsvc"
+AUTHSVC = "AUTHSVC_ADDRESS"
+_PEOPLE = ("alice", "bob", "carol", "dave")
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_SENT = ("Authorization", "Content-Type", "Accept-Language", "Idempotency-Key")
+_ANSWERED = ("Content-Type", "Retry-After")
+# What authsvc tells people about a session of such a phone: "WeChat · iPhone".
+_USER_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.50"
+
+
+def require_loopback(address: str) -> None:
+    """Raise `ValueError` unless `address` is `http://` and this machine: nobody's calls are forwarded elsewhere."""
+    parts = urlsplit(address)
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.port is None:
+        raise ValueError(f"{address!r} is no address on this machine, such as http://127.0.0.1:8000")
+
+
+@blueprint.get("/")
+def page() -> Response:
+    """Show the page, in Chinese unless the browser prefers English or `?lang=en` says so."""
+    wanted = request.args.get("lang") or request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh")
+    is_english = wanted == "en"
+    response = Response(
+        render_template(
+            "page.html",
+            language="en" if is_english else "zh-CN",
+            say=lambda chinese, english: english if is_english else chinese,
+            appid=simulator().world.apps()[0].appid,
+            authsvc=current_app.config[AUTHSVC],
+            has_kit=KIT.is_dir(),
+            people=[(name, profile_for(name)["nickName"]) for name in _PEOPLE],
+        )
+    )
+    response.headers["Content-Security-Policy"] = _CSP
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+@blueprint.get("/ui/kit.js")
+def kit() -> Response:
+    """The login manager's files, each as it is in a function of its own: CommonJS without eval."""
+    files = [
+        f'"./{path.stem}": function (require, module, exports) {{\n{path.read_text(encoding="utf-8")}}},\n'
+        for path in sorted(KIT.glob("*.js"))
+    ]
+    return Response(f"export default {{\n{''.join(files)}}};\n", mimetype="text/javascript")
+
+
+@blueprint.route("/ui/authsvc/<path:path>", methods=["GET", "POST", "PUT", "DELETE"])
+def forward(path: str) -> Response:
+    """Pass a call of a phone on to authsvc, for callers on this machine alone; 502 when it does not answer.
+
+    The status of authsvc's answer is in `Authsvc-Status`: that it refused is no error of this page's, and browsers
+    write those on the console.
+    """
+    if not ip_address(request.remote_addr or "").is_loopback:
+        abort(403, "only for browsers on this machine")
+    authsvc = urlsplit(current_app.config[AUTHSVC] or abort(404, "start the simulator with --authsvc"))
+    headers = {name: request.headers[name] for name in _SENT if name in request.headers}
+    target = quote(f"/{path}") + (f"?{request.query_string.decode()}" if request.query_string else "")
+    connection = HTTPConnection(str(authsvc.hostname), authsvc.port, timeout=30)
+    try:
+        connection.request(request.method, target, request.get_data(), {**headers, "User-Agent": _USER_AGENT})
+        answer = connection.getresponse()
+        kept = {name: value for name, value in answer.getheaders() if name in _ANSWERED}
+        return Response(answer.read(), headers={**kept, "Authsvc-Status": str(answer.status)})
+    except OSError as error:
+        abort(502, f"authsvc does not answer: {error}")
+    finally:
+        connection.close()

@@ -1,0 +1,204 @@
+// One phone: a small mini program on the login manager, and the person who holds it.
+import { noteOf } from "./calls.js";
+import { createAuth } from "./kit-loader.js";
+import { createWx } from "./wx.js";
+
+const SERVICE = "/ui/authsvc";
+const ME = "/api/v1/me";
+const words = document.body.dataset;
+
+export function createPhone(section, number, otherPhone) {
+  const $ = (selector) => section.querySelector(selector);
+  const note = noteOf(number);
+  const opened = new Map(); // the mini program of each person who had this phone
+  let wx, auth, person, ticket, tapped;
+  let nickname = "";
+  let isLoginPageOpen = false;
+
+  /** The phone is this person's now. */
+  async function belongTo(name) {
+    auth?.closeLoginPage();
+    isLoginPageOpen = false;
+    person = name;
+    if (!opened.has(person)) opened.set(person, start());
+    ({ wx, auth } = opened.get(person));
+    close();
+    say("");
+    render();
+    const known = await (await fetch(`/control/users/${person}`)).json();
+    if (name !== person) return;
+    nickname = known.profile.nickName;
+    $(".offered").textContent = `+${known.country_code} ${known.phone}`;
+    render();
+  }
+
+  function start() {
+    const owner = person;
+    const host = createWx({ appid: words.appid, user: owner, storage: `phone${number}/${owner}/`, note });
+    const manager = createAuth({
+      baseUrl: location.origin + SERVICE,
+      wx: host,
+      loginMode: "manual",
+      onLoginRequired: () => say(words.login_required),
+    });
+    manager.onChange(() => owner === person && render());
+    return { wx: host, auth: manager };
+  }
+
+  function render() {
+    const user = auth.getUser();
+    $(".frame").dataset.view = user ? "in" : "out";
+    const status = auth.inviteStatus();
+    for (const place of section.querySelectorAll(".invited")) {
+      place.textContent = auth.keepInvite() ? words.kept : (words[status] ?? status);
+      place.hidden = !place.textContent;
+    }
+    if (isLoginPageOpen === Boolean(user)) turnLoginPage(!user);
+    if (!user) return;
+    $(".nickname").textContent = user.nickname || "—";
+    if (document.activeElement !== $("[name=nickname]")) $("[name=nickname]").value = user.nickname || nickname;
+    $(".id").textContent = user.id;
+    $(".number").textContent = user.phone || "—";
+    $(".bind").hidden = Boolean(user.phone);
+  }
+
+  /** As onLoad and onUnload of a page with a phone button. */
+  function turnLoginPage(isOpen) {
+    isLoginPageOpen = isOpen;
+    if (isOpen) auth.preparePhone();
+    else auth.closeLoginPage();
+  }
+
+  function say(text, isBad = false) {
+    $(".toast").textContent = text;
+    $(".toast").classList.toggle("bad", isBad);
+  }
+
+  function open(name) {
+    close();
+    tapped = document.activeElement;
+    $(".bar").inert = $(".screen").inert = true;
+    const sheet = $(`[data-sheet=${name}]`);
+    sheet.hidden = false;
+    sheet.querySelector("button").focus();
+  }
+
+  function close() {
+    for (const sheet of section.querySelectorAll(".sheet")) sheet.hidden = true;
+    if (!$(".bar").inert) return;
+    $(".bar").inert = $(".screen").inert = false;
+    tapped.focus();
+  }
+
+  /** Do what a tap asked for; what goes wrong is said as a mini program would say it, with the kit's own terms behind. */
+  async function attempt(work) {
+    $(".frame").setAttribute("aria-busy", "true");
+    say("");
+    try {
+      await work();
+    } catch (error) {
+      const { kind, error: name, action, message } = error;
+      const terms = [kind, name, action].filter(Boolean).join(" · ");
+      say(`${words[kind] ?? message}${terms && ` (${terms})`}`, true);
+    }
+    $(".frame").removeAttribute("aria-busy");
+  }
+
+  const call = (url, method, data) => auth.request({ url, method, data }).then((answer) => answer.data.data);
+
+  async function read() {
+    auth.setUser(await call(ME));
+  }
+
+  async function openPath(path) {
+    const [page, query] = path.split("?");
+    const scene = query?.replace(/^scene=/, "") ?? "";
+    if (page === "pages/login/login") {
+      auth.keepInvite({ scene });
+      render();
+    } else if (page === "pages/scan/scan") {
+      ticket = decodeURIComponent(scene).replace(/^t=/, "");
+      const asked = await call("/api/v1/scan-sign-ins/scan", "POST", { ticket });
+      $(".asked").textContent = [asked.device, asked.address].filter(Boolean).join(" · ");
+      open("scan");
+    } else {
+      say(words.elsewhere + path);
+    }
+  }
+
+  async function scan(picture) {
+    const bytes = new Uint8Array(await picture.arrayBuffer());
+    await openPath(await wx.scanCode(btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))));
+  }
+
+  async function decide(step, outcome) {
+    close();
+    await call(`/api/v1/scan-sign-ins/${step}`, "POST", { ticket });
+    say(outcome);
+  }
+
+  /** What the phone button's handler gets, given to the login manager. */
+  async function withPhone(detail) {
+    close();
+    await auth.loginWithPhone(await detail());
+    await read();
+  }
+
+  const taps = {
+    logIn: async () => {
+      await auth.login();
+      await read();
+    },
+    tapPhone: () => open("phone"),
+    allowPhone: () => withPhone(() => wx.tapPhone()),
+    refusePhone: () => withPhone(() => ({ errMsg: "getPhoneNumber:fail user deny" })),
+    read: async () => {
+      await read();
+      say(words.read);
+    },
+    save: async () => {
+      auth.setUser(await call(ME, "PUT", { nickname: $("[name=nickname]").value }));
+      say(words.saved);
+    },
+    invite: async () => {
+      const { url } = await call(`${ME}/invite/qrcode`);
+      $(".arrivals").textContent = (await call(`${ME}/invite/arrivals`)).count;
+      $("img").src = SERVICE + new URL(url, location).pathname;
+      open("invite");
+    },
+    camera: () => open("camera"),
+    scanOther: async () => {
+      close();
+      const source = otherPhone().querySelector("img").src;
+      await scan(await (await fetch(source)).blob());
+    },
+    scanPage: async () => {
+      close();
+      const { codes } = await (await fetch("/control/codes")).json();
+      const code = codes.find(({ path }) => path.startsWith("pages/scan/scan?"));
+      if (code) await openPath(code.path);
+      else say(words.nocode, true);
+    },
+    approve: () => decide("approve", words.approved),
+    refuse: () => decide("refuse", words.refused),
+    logOut: () => auth.logout(),
+    logOutEverywhere: () => auth.logout({ everywhere: true }),
+    close,
+  };
+
+  section.addEventListener("click", (event) => {
+    const tap = event.target.closest("[data-do]")?.dataset.do;
+    if (tap) attempt(taps[tap]);
+  });
+  section.addEventListener("keydown", (event) => event.key === "Escape" && close());
+  $("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(taps.save);
+  });
+  $("[name=picture]").addEventListener("change", ({ target }) => {
+    close();
+    attempt(() => scan(target.files[0])).finally(() => (target.value = ""));
+  });
+  $("[name=person]").addEventListener("change", ({ target }) => belongTo(target.value));
+  belongTo($("[name=person]").value);
+}

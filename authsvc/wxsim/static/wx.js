@@ -1,0 +1,71 @@
+// `wx` of one person's phone, as far as the login manager needs it. WeChat's part is asked of the simulator.
+
+/** What goes wrong on purpose: `offline`, and the `expired` among the `tokens` that were sent. */
+export const faults = { offline: false, tokens: new Set(), expired: new Set() };
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+
+/** `storage` is the prefix of the keys; `note(from, to, text, data, isBad)` hears of every call. */
+export function createWx({ appid, user, storage, note }) {
+  function checkNetwork() {
+    if (faults.offline) throw new Error("net::ERR_INTERNET_DISCONNECTED");
+  }
+
+  /** What WeChat does on this phone, docs/simulator.md. */
+  async function ask(api, action, body) {
+    note("phone", "wechat", api);
+    try {
+      checkNetwork();
+      const answer = await fetch(`/phone/${action}`, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body) });
+      const value = await answer.json();
+      if (!answer.ok) throw new Error(value.error);
+      note("wechat", "phone", value.path ?? `code ${value.code}`, value);
+      return value;
+    } catch (error) {
+      note("wechat", "phone", error.message, undefined, true);
+      throw error;
+    }
+  }
+
+  async function send({ url, method = "GET", data, header = {}, timeout = 60000 }) {
+    const headers = { ...JSON_TYPE, "Accept-Language": document.documentElement.lang, ...header };
+    const path = url.replace(/^.*\/ui\/authsvc/, "");
+    note("phone", "authsvc", `${method} ${path}`, data);
+    checkNetwork();
+    const token = headers.Authorization;
+    if (token) faults.tokens.add(token);
+    if (faults.expired.has(token)) headers.Authorization = token.slice(0, -8); // refused like any that is over
+    const body = data && JSON.stringify(data);
+    const answer = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(timeout) });
+    const content = await answer.json();
+    const statusCode = Number(answer.headers.get("Authsvc-Status") ?? answer.status);
+    await note("authsvc", "phone", `${statusCode} ${content.error ?? ""}`, content, statusCode >= 400);
+    return { statusCode, data: content, header: Object.fromEntries(answer.headers) };
+  }
+
+  /** An API of WeChat's, which calls back. */
+  function api(name, work) {
+    return (options) =>
+      work(options).then(options.success, (error) => {
+        const reason = error.name === "TimeoutError" ? "timeout" : error.message;
+        options.fail({ errMsg: `${name}:fail ${reason}` });
+      });
+  }
+
+  return {
+    login: api("login", () => ask("wx.login()", "login", { appid, user })),
+    request: api("request", (options) =>
+      send(options).catch(async (error) => {
+        await note("authsvc", "phone", error.message, undefined, true);
+        throw error;
+      }),
+    ),
+    getStorageSync: (key) => JSON.parse(localStorage.getItem(storage + key) ?? '""'),
+    setStorageSync: (key, value) => localStorage.setItem(storage + key, JSON.stringify(value)),
+
+    /** A tap on the phone button that the person allows: what the button's handler gets. */
+    tapPhone: () => ask("getPhoneNumber", "phonenumber", { appid, user }),
+    /** Scan a picture (base64): the path that it opens. */
+    scanCode: async (picture) => (await ask("wx.scanCode()", "scan", { picture })).path,
+  };
+}
