@@ -281,7 +281,6 @@ class Demo:
         self.page.fact("WeChat", f"{self.wechat}  the simulator, AppID {APPID}")
         self.programs.wait_for(f"{self.service}/readyz")
         self.page.fact("authsvc", f"{self.service}  gunicorn, 2 workers, ready")
-        self.page.fact("phones", f"{self.wechat}/  two simulated phones to click, in a browser")
 
     def _flask(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
@@ -407,7 +406,7 @@ class Demo:
         page = self.page
         page.title("Everything stays up until Ctrl-C")
         page.fact("authsvc", f"{self.service}  /healthz /readyz /openapi.json /.well-known/jwks.json")
-        page.fact("phones", f"{self.wechat}/  open it in a browser and click through everything")
+        page.fact("phones", f"{self.wechat}/  two simulated phones: open this in a browser and click")
         page.fact("WeChat", f"{self.wechat}  the simulator (docs/simulator.md)")
         page.fact("log", shown(self.programs.log("authsvc")))
         page.line("\nLog in as somebody else: paste this into another terminal.\n")

@@ -122,6 +122,11 @@ def faults(shown: Window, lan: Phone) -> None:
     # WeChat says that the code was used: the kit tries another, and then the person is told.
     lan.tap("Sign out")
     lan.is_signed_in(False)
+    offline = shown.page.get_by_label("Phones are offline")
+    offline.check()
+    lan.tap("Sign in with WeChat")
+    lan.says("No network. Please try again (network · retry)")
+    offline.uncheck()
     used = shown.page.get_by_label("Login code was used")
     used.check()
     lan.tap("Sign in with WeChat")
@@ -151,9 +156,20 @@ def test_it_speaks_chinese_fits_a_phone_and_goes_by_keyboard(browser: Browser, d
         login.focus()
         shown.page.keyboard.press("Enter")
         expect(shown.page.locator("#phone1 .nickname")).to_be_visible()
-        assert shown.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        # Any picture of a code can be scanned, here what the PC's screen shows.
+        computer = shown.page.context.new_page()
+        computer.goto(f"{demo.service}/signin")
+        expect(computer.get_by_role("status")).to_have_text("等待扫码", timeout=15_000)
+        screenshot = computer.get_by_role("img").screenshot()
+        phone = Phone(shown.page, 1, "alice")
+        phone.tap("扫一扫")
+        picture = {"name": "screen.png", "mimeType": "image/png", "buffer": screenshot}
+        phone.shown.get_by_label("一张图片或截图").set_input_files(picture)
+        phone.tap("拒绝")
+        phone.says("已拒绝")
         shown.page.get_by_role("link", name="English").click()
         expect(shown.page.get_by_role("heading", name="Simulated phones")).to_be_visible()
+        assert shown.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
         # Storage is the phone's: who was signed in still is.
         expect(shown.page.locator("#phone1 .nickname")).to_be_visible()
         assert (shown.complaints, shown.outside(demo.page, demo.service)) == ([], set())

@@ -70,12 +70,9 @@ function journal() {
 }
 setInterval(() => document.hidden || journal(), 700);
 
-/** How a phone notes its calls: an answer of authsvc's comes after what authsvc asked of WeChat for it. */
+/** How a phone notes its calls: after what reached WeChat before. */
 export function noteOf(phone) {
-  return async (from, to, ...rest) => {
-    if (from === "authsvc") await journal();
-    show(phone, from, to, ...rest);
-  };
+  return (...call) => journal().then(() => show(phone, ...call));
 }
 
 document.getElementById("clear").addEventListener("click", () => list.replaceChildren());

@@ -55,7 +55,7 @@ export function createPhone(section, number, otherPhone) {
     }
     if (isLoginPageOpen === Boolean(user)) turnLoginPage(!user);
     if (!user) return;
-    $(".nickname").textContent = user.nickname || "—";
+    $(".nickname").textContent = user.nickname || words.nameless;
     if (document.activeElement !== $("[name=nickname]")) $("[name=nickname]").value = user.nickname || nickname;
     $(".id").textContent = user.id;
     $(".number").textContent = user.phone || "—";
@@ -92,16 +92,19 @@ export function createPhone(section, number, otherPhone) {
 
   /** Do what a tap asked for; what goes wrong is said as a mini program would say it, with the kit's own terms behind. */
   async function attempt(work) {
+    const own = auth;
     $(".frame").setAttribute("aria-busy", "true");
     say("");
     try {
       await work();
     } catch (error) {
+      if (own !== auth) return; // the phone is somebody else's by now
       const { kind, error: name, action, message } = error;
       const terms = [kind, name, action].filter(Boolean).join(" · ");
       say(`${words[kind] ?? message}${terms && ` (${terms})`}`, true);
+    } finally {
+      $(".frame").removeAttribute("aria-busy");
     }
-    $(".frame").removeAttribute("aria-busy");
   }
 
   const call = (url, method, data) => auth.request({ url, method, data }).then((answer) => answer.data.data);
@@ -128,7 +131,9 @@ export function createPhone(section, number, otherPhone) {
 
   async function scan(picture) {
     const bytes = new Uint8Array(await picture.arrayBuffer());
-    await openPath(await wx.scanCode(btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))));
+    const base64 = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+    const path = await wx.scanCode(base64).catch(() => say(words.unread, true));
+    if (path) await openPath(path);
   }
 
   async function decide(step, outcome) {
@@ -169,8 +174,9 @@ export function createPhone(section, number, otherPhone) {
     camera: () => open("camera"),
     scanOther: async () => {
       close();
-      const source = otherPhone().querySelector("img").src;
-      await scan(await (await fetch(source)).blob());
+      const shown = otherPhone().querySelector("[data-sheet=invite]:not([hidden]) img");
+      if (shown) await scan(await (await fetch(shown.src)).blob());
+      else say(words.noinvite, true);
     },
     scanPage: async () => {
       close();

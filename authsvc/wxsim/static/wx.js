@@ -13,16 +13,16 @@ export function createWx({ appid, user, storage, note }) {
 
   /** What WeChat does on this phone, docs/simulator.md. */
   async function ask(api, action, body) {
-    note("phone", "wechat", api);
+    await note("phone", "wechat", api);
     try {
       checkNetwork();
       const answer = await fetch(`/phone/${action}`, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body) });
       const value = await answer.json();
       if (!answer.ok) throw new Error(value.error);
-      note("wechat", "phone", value.path ?? `code ${value.code}`, value);
+      await note("wechat", "phone", value.path ?? `code ${value.code}`, value);
       return value;
     } catch (error) {
-      note("wechat", "phone", error.message, undefined, true);
+      await note("wechat", "phone", error.message, undefined, true);
       throw error;
     }
   }
@@ -30,7 +30,7 @@ export function createWx({ appid, user, storage, note }) {
   async function send({ url, method = "GET", data, header = {}, timeout = 60000 }) {
     const headers = { ...JSON_TYPE, "Accept-Language": document.documentElement.lang, ...header };
     const path = url.replace(/^.*\/ui\/authsvc/, "");
-    note("phone", "authsvc", `${method} ${path}`, data);
+    await note("phone", "authsvc", `${method} ${path}`, data);
     checkNetwork();
     const token = headers.Authorization;
     if (token) faults.tokens.add(token);
@@ -63,8 +63,11 @@ export function createWx({ appid, user, storage, note }) {
     getStorageSync: (key) => JSON.parse(localStorage.getItem(storage + key) ?? '""'),
     setStorageSync: (key, value) => localStorage.setItem(storage + key, JSON.stringify(value)),
 
-    /** A tap on the phone button that the person allows: what the button's handler gets. */
-    tapPhone: () => ask("getPhoneNumber", "phonenumber", { appid, user }),
+    /** A tap on the phone button that the person allows: what the button's handler gets, also when it failed. */
+    tapPhone: () =>
+      ask("getPhoneNumber", "phonenumber", { appid, user }).catch(({ message }) => ({
+        errMsg: `getPhoneNumber:fail ${message}`,
+      })),
     /** Scan a picture (base64): the path that it opens. */
     scanCode: async (picture) => (await ask("wx.scanCode()", "scan", { picture })).path,
   };
