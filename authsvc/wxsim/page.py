@@ -5,7 +5,7 @@ What the phones ask of authsvc goes through here (`/ui/authsvc/…`): authsvc ne
 
 from __future__ import annotations
 
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -79,7 +79,10 @@ def forward(path: str) -> Response:
     """
     if not ip_address(request.remote_addr or "").is_loopback:
         abort(403, "only for browsers on this machine")
-    authsvc = urlsplit(current_app.config[AUTHSVC] or abort(404, "start the simulator with --authsvc"))
+    address = current_app.config[AUTHSVC]
+    if address is None:
+        abort(404, "start the simulator with --authsvc")
+    authsvc = urlsplit(address)
     headers = {name: request.headers[name] for name in _SENT if name in request.headers}
     target = quote(f"/{path}") + (f"?{request.query_string.decode()}" if request.query_string else "")
     connection = HTTPConnection(str(authsvc.hostname), authsvc.port, timeout=30)
@@ -88,7 +91,7 @@ def forward(path: str) -> Response:
         answer = connection.getresponse()
         kept = {name: value for name, value in answer.getheaders() if name in _ANSWERED}
         return Response(answer.read(), headers={**kept, "Authsvc-Status": str(answer.status)})
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         abort(502, f"authsvc does not answer: {error}")
     finally:
         connection.close()

@@ -163,10 +163,16 @@ def test_it_speaks_chinese_fits_a_phone_and_goes_by_keyboard(browser: Browser, d
         screenshot = computer.get_by_role("img").screenshot()
         phone = Phone(shown.page, 1, "alice")
         phone.tap("扫一扫")
+        shown.page.keyboard.press("Escape")
+        expect(phone.shown.get_by_role("button", name="扫一扫")).to_be_focused()
+        shown.page.keyboard.press("Enter")
         picture = {"name": "screen.png", "mimeType": "image/png", "buffer": screenshot}
         phone.shown.get_by_label("一张图片或截图").set_input_files(picture)
         phone.tap("拒绝")
         phone.says("已拒绝")
+        phone.tap("扫一扫")
+        phone.shown.get_by_label("一张图片或截图").set_input_files(picture)
+        phone.says("小程序码已失效，请在网页上换一个后重新扫码 (refused · scan_ticket_invalid · fix_request)")
         shown.page.get_by_role("link", name="English").click()
         expect(shown.page.get_by_role("heading", name="Simulated phones")).to_be_visible()
         assert shown.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -185,8 +185,8 @@ export function createPhone(section, number, otherPhone) {
       if (code) await openPath(code.path);
       else say(words.nocode, true);
     },
-    approve: () => decide("approve", words.approved),
-    refuse: () => decide("refuse", words.refused),
+    approve: () => decide("approve", words.agreed),
+    refuse: () => decide("refuse", words.declined),
     logOut: () => auth.logout(),
     logOutEverywhere: () => auth.logout({ everywhere: true }),
     close,
