@@ -161,6 +161,7 @@ def test_it_speaks_chinese_fits_a_phone_and_goes_by_keyboard(browser: Browser, d
         computer.goto(f"{demo.service}/signin")
         expect(computer.get_by_role("status")).to_have_text("等待扫码", timeout=15_000)
         screenshot = computer.get_by_role("img").screenshot()
+        computer.close()
         phone = Phone(shown.page, 1, "alice")
         phone.tap("扫一扫")
         shown.page.keyboard.press("Escape")
