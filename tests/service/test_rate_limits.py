@@ -18,9 +18,9 @@ from tests.harness.simulator import Simulator
 LIMIT = 100
 LOGIN, REFRESH = "/api/v1/auth/login", "/api/v1/sessions/refresh"
 SETTINGS = {
-    "RATE_LIMIT_LOGIN": f"address {LIMIT}/minute",
-    "RATE_LIMIT_REFRESH": f"address {LIMIT}/minute",
-    "RATE_LIMIT_PHONE": "user 3/minute",
+    "RATE_LIMIT_LOGIN": f"address {LIMIT}/hour",
+    "RATE_LIMIT_REFRESH": f"address {LIMIT}/hour",
+    "RATE_LIMIT_PHONE": "user 3/hour",
     "LOG_LEVEL": "INFO",
     "ACCESS_LOG": "0",
     "DATABASE_POOL_SIZE": "2",
@@ -101,7 +101,7 @@ def test_four_workers_hold_one_limit(
     assert abs(passed - LIMIT) <= LIMIT // 10
     refused = next(answer for answer in answers if answer.status == 429)
     assert refused.json()["error"] == "too_many_requests"
-    assert 1 <= int(refused.headers["Retry-After"]) <= 120
+    assert 1 <= int(refused.headers["Retry-After"]) <= 7200
 
 
 def test_others_are_not_counted(fresh: Service, crowd: Crowd) -> None:
