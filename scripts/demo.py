@@ -75,8 +75,9 @@ class Page:
 
     def _detail(self, mark: str, what: object) -> None:
         # A name and its value stay on one line.
-        text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False).replace('": ', '":\0')
-        lines = textwrap.wrap(text, self._width - 13, break_on_hyphens=False, break_long_words=False)
+        text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False)
+        joined = text.replace('": ', '":\0')
+        lines = textwrap.wrap(joined, self._width - 13, break_on_hyphens=False, break_long_words=False)
         for number, line in enumerate(lines):
             print(f"       {self._paint('2', mark if number == 0 else ' ')} {line.replace(chr(0), ' ')}")
 

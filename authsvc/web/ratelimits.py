@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 EXTENSION = "authsvc-rate-limits"
 # Counting must not keep anybody waiting: so long for Redis, and then memory counts for a while.
-_PATIENCE_SECONDS = 0.25
+_PATIENCE_SECONDS = 1.0
 _AWAY_SECONDS = 2.0
 
 
