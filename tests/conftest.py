@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,8 @@ def start_service(
         return service
 
     yield start
-    for service in started:
-        service.stop()
+    with ThreadPoolExecutor(16) as stopping:  # each of them may wait for its idle connections
+        list(stopping.map(Service.stop, started))
 
 
 @pytest.fixture

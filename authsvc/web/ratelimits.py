@@ -26,6 +26,7 @@ EXTENSION = "authsvc-rate-limits"
 # Counting must not keep anybody waiting: so long for Redis, and then memory counts for a while.
 _PATIENCE_SECONDS = 1.0
 _AWAY_SECONDS = 2.0
+_MOST_CONNECTIONS = 2000
 
 
 def by_address(kind: LimitedKind | None) -> None:
@@ -104,4 +105,6 @@ def _redis(url: str) -> RedisStorage:
         wrap_exceptions=True,
         socket_timeout=_PATIENCE_SECONDS,
         socket_connect_timeout=_PATIENCE_SECONDS,
+        # As many as a worker has requests at once; redis-py's own limit of a hundred would count as a Redis that fails.
+        max_connections=_MOST_CONNECTIONS,
     )

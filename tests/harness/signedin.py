@@ -118,6 +118,6 @@ def four_workers(
     """A service for races; skips where its database is missing."""
     if database == "mysql":
         skip_without_mysql()
-    # Other tests share the server's connections.
-    settings = {"DATABASE_POOL_SIZE": "4", **settings}
+    # Other tests share the server's connections; and half of a race's time would be lines at DEBUG.
+    settings = {"DATABASE_POOL_SIZE": "4", "LOG_LEVEL": "INFO", "ACCESS_LOG": "0", **settings}
     return start(f"{name}-{database}", database=database, module=module, workers=4, settings=settings)

@@ -1,5 +1,7 @@
 """Signing in, over real HTTP, against the simulator."""
 
+import secrets
+
 import jwt
 import pytest
 
@@ -11,7 +13,9 @@ from tests.harness.simulator import Simulator
 def test_a_stranger_signs_in_with_a_code_and_another_service_verifies_the_token(
     simulator: Simulator, each_service: Service
 ) -> None:
-    reply = each_service.call("POST", "/api/v1/auth/login", json={"code": simulator.code("lan")})
+    reply = each_service.call(
+        "POST", "/api/v1/auth/login", json={"code": simulator.code(f"lan-{secrets.token_hex(4)}")}
+    )
     assert reply.status_code == 200, reply.text
     body = reply.json()
     assert (body["code"], body["msg"], body["data"]["is_new_user"]) == (0, "ok", True)
@@ -25,8 +29,9 @@ def test_a_stranger_signs_in_with_a_code_and_another_service_verifies_the_token(
 
 
 def test_signing_in_again_is_the_same_user_in_another_session(simulator: Simulator, each_service: Service) -> None:
+    mei = f"mei-{secrets.token_hex(4)}"
     replies = [
-        each_service.call("POST", "/api/v1/auth/login", json={"code": simulator.code("mei")}).json()["data"]
+        each_service.call("POST", "/api/v1/auth/login", json={"code": simulator.code(mei)}).json()["data"]
         for _ in range(2)
     ]
     sessions = [jwt.decode(r["access_token"], options={"verify_signature": False})["sid"] for r in replies]

@@ -12,6 +12,7 @@ from tests.harness.forging import Forger
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 from tests.service.test_cross_use import ACCESS, KINDS
+from tests.service.test_cross_use import _credentials as _credentials  # a fixture
 from tests.service.test_forged_tokens import ALL, TOO_LONG_FOR_A_HEADER
 from tests.service.test_forged_tokens import forger as forger  # a fixture
 
