@@ -70,7 +70,7 @@ def _start(start_briefly: Callable[..., Service], database: str, module: str) ->
         workers=4,
         arguments=("--access-logformat", "worker=%(p)s %(s)s %(U)s"),
         # Other tests share the server's connections.
-        settings={"DATABASE_POOL_SIZE": "8"},
+        settings={"DATABASE_POOL_SIZE": "8", "LOG_LEVEL": "INFO"},
     )
 
 
