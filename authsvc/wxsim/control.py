@@ -223,9 +223,11 @@ def read_settings() -> Answer:
 
 @blueprint.post("/settings")
 def change_settings() -> Answer:
-    """Change the settings given; content types are merged by path prefix."""
+    """Change the settings given; content types are merged by path prefix. A quota of codes counts from now on."""
     asked = load(_SETTINGS)
     settings = simulator().world.settings
+    if "codes_per_minute" in asked:
+        simulator().world.forget_codes_drawn()
     settings.content_types.update(asked.pop("content_types", {}))
     for name, value in asked.items():
         setattr(settings, name, value)

@@ -309,6 +309,11 @@ class World:
 
     # Mini-program codes
 
+    def forget_codes_drawn(self) -> None:
+        """Begin the minute of the quota on getwxacodeunlimit anew."""
+        with self._lock:
+            self._codes_drawn.clear()
+
     def count_code(self, appid: str) -> None:
         """Count a call of getwxacodeunlimit. Raises `WeChatRefusal` 45009 over the quota of a minute (older page)."""
         quota = self.settings.codes_per_minute

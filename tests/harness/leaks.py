@@ -95,7 +95,10 @@ class _Scan:
         return [f"{name} in {file.parent.name}/{file.name}" for file in files for name in self._names(file)]
 
     def _names(self, file: Path) -> set[str]:
-        content = file.read_bytes()
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:  # SQLite takes its -wal and -shm away with the last connection
+            return set()
         found = set()
         for place in range(0, len(content), _STRIDE):
             for shift, form, name in self._windows.get(content[place : place + _WINDOW], ()):
