@@ -46,7 +46,7 @@ class RegistrationService:
 
         Without an invite code, the one of the login that gave the ticket counts. Raises, in this order: TicketInvalid
         (forged, expired, used), PhoneTaken, IdentityTaken, RegistrationClosed or InviteRequired. A ticket is spent by
-        success only.
+        success only; a used one whose WeChat is somebody's by now is IdentityTaken at once, as its bearer can sign in.
         """
         ticket = self._tickets.open(ticket_text)
         came_with = invite_code or ticket.invite_code
@@ -71,10 +71,13 @@ class RegistrationService:
         now = int(self._clock.now())
         app = self._apps.get(ticket.appid)
         if not tickets.spend(connection, ticket.id, ticket.expires_at):
+            # Whoever else has spent it has committed: the look comes after the wait for them.
+            if _is_bound(connection, ticket):
+                raise IdentityTaken("registered with this ticket, or meanwhile")
             raise TicketInvalid("used before")
         if users.is_known_phone(connection, phone):
             raise PhoneTaken("typed in at registration")
-        if identities.find(connection, app.appid, ticket.openid) is not None:
+        if _is_bound(connection, ticket):
             raise IdentityTaken("registered meanwhile")
         arrival = Arrival(app, ticket.openid, ticket.unionid, None, Profile(gender=gender), invite_code=invite_code)
         admitted = self._accounts.admit(connection, arrival, now)
@@ -82,3 +85,7 @@ class RegistrationService:
             raise Restart
         session = open_session(connection, admitted.user, app, policy, device, now, identity_id=admitted.identity_id)
         return users.get(connection, admitted.user.id), session, admitted.invite
+
+
+def _is_bound(connection: Connection, ticket: Ticket) -> bool:
+    return identities.find(connection, ticket.appid, ticket.openid) is not None

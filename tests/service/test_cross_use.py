@@ -276,4 +276,4 @@ def test_a_ticket_is_for_one_registration(simulator: Simulator, service: Service
     bodies = [{"openid": ticket, "phone": _some_phone(), "sex": 1} for _ in range(2)]
     answers = [service.call("POST", "/wx/login", json=body) for body in bodies]
     assert [answer.status_code for answer in answers] == [201, 400]
-    assert answers[1].json() == {"non_field_errors": ["openid无效"]}
+    assert answers[1].json() == {"non_field_errors": ["该微信已绑定用户"]}
