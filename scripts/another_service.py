@@ -14,7 +14,8 @@ def verify(token: str, keys: jwt.PyJWKClient, issuer: str, audience: str) -> dic
     """Return the claims of a token that holds; raises jwt.PyJWTError for any other."""
     key = keys.get_signing_key_from_jwt(token)
     wanted = {"require": ["exp", "iat", "sub", "sid"]}
-    complete = jwt.decode_complete(token, key, ["ES256"], audience=audience, issuer=issuer, options=wanted)
+    # The two machines' clocks may disagree by five seconds.
+    complete = jwt.decode_complete(token, key, ["ES256"], audience=audience, issuer=issuer, options=wanted, leeway=5)
     if complete["header"].get("typ") != "at+jwt":
         raise jwt.InvalidTokenError("not an access token")
     return complete["payload"]
