@@ -11,6 +11,7 @@ from authsvc.cli.purge import purge
 from authsvc.cli.qrcodes import qrcodes
 from authsvc.cli.services import services
 from authsvc.cli.sessionkeys import session_keys
+from authsvc.cli.terminal import escape_what_does_not_fit
 from authsvc.cli.token import token
 from authsvc.cli.users import users
 
@@ -18,6 +19,7 @@ from authsvc.cli.users import users
 @click.group()
 def authsvc() -> None:
     """Set up and look after authsvc."""
+    escape_what_does_not_fit()
 
 
 for _command in (audit, init, errors, invites, keys, purge, qrcodes, services, session_keys, token, users):

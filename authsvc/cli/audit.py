@@ -9,6 +9,7 @@ from flask.cli import with_appcontext
 
 from authsvc.cli.moments import Since, utc
 from authsvc.cli.refusals import told
+from authsvc.cli.terminal import shown
 from authsvc.services.administration import Administration
 
 
@@ -30,5 +31,5 @@ def audit(user_id: int | None, openid: str | None, event: str | None, since: int
             click.echo(json.dumps(asdict(entry)))
             continue
         about = "-" if entry.user_id is None else f"user {entry.user_id}"
-        line = f"{utc(entry.at)}  {entry.event:<17}  {about:<12}  {entry.subject[:12]:<12}  {entry.detail}"
+        line = f"{utc(entry.at)}  {entry.event:<17}  {about:<12}  {entry.subject[:12]:<12}  {shown(entry.detail)}"
         click.echo(line.rstrip())

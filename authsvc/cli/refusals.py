@@ -30,6 +30,9 @@ def told() -> Iterator[None]:
         raise click.ClickException(str(refusal)) from None
     except ServiceBusy as busy:
         raise Later(f"{busy.en} ({busy})") from None
+    except UnicodeEncodeError:
+        # Bytes on the command line that are no text in its encoding arrive as lone surrogates (PEP 383).
+        raise click.ClickException("an argument is not text in this terminal's encoding: use UTF-8") from None
     except AuthSvcError as error:
         raise click.ClickException(f"{error.en} ({error})") from error
 

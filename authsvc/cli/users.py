@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 
 from authsvc.cli.moments import utc
 from authsvc.cli.refusals import told
+from authsvc.cli.terminal import lacks_characters, shown
 from authsvc.services import Services
 from authsvc.types import UserSummary
 
@@ -70,7 +71,7 @@ def _print_found(found: Sequence[UserSummary], *, full: bool, as_json: bool) -> 
     for user in found:
         phone = _shown(user.phone, full) or "-"
         login = utc(user.last_login_at)
-        click.echo(f"{user.id:>12}  {user.status:<8}  {phone:<16}  {login:<20}  {user.nickname or ''}".rstrip())
+        click.echo(f"{user.id:>12}  {user.status:<8}  {phone:<16}  {login:<20}  {shown(user.nickname)}".rstrip())
 
 
 @users.command()
@@ -89,7 +90,7 @@ def show(user_id: int, full: bool) -> None:
         ("status", user.status),
         ("merged into", user.merged_into_id),
         ("closed", user.closed_at and utc(user.closed_at)),
-        ("nickname", user.nickname),
+        ("nickname", user.nickname and shown(user.nickname)),
         ("phone", _shown(user.phone, full)),
         ("claimed phone", _shown(user.claimed_phone, full)),
         ("created", utc(user.created_at)),
@@ -142,8 +143,8 @@ def sessions(user_id: int, as_json: bool) -> None:
         return
     click.echo(f"{'session':<22}  {'mini program':<18}  {'contract':<17}  {'last used':<20}  device")
     for entry in found:
-        line = f"{entry.id:<22}  {entry.appid:<18}  {entry.contract:<17}  {utc(entry.last_used_at):<20}  {entry.device}"
-        click.echo(line.rstrip())
+        line = f"{entry.id:<22}  {entry.appid:<18}  {entry.contract:<17}  {utc(entry.last_used_at):<20}"
+        click.echo(f"{line}  {shown(entry.device)}".rstrip())
 
 
 @users.command()
@@ -197,7 +198,7 @@ def export(user_id: int) -> None:
     """Print all that is stored about a user as JSON, phone numbers and openids in full. Goes on record."""
     with told():
         found = _services().exports.for_operator(user_id)
-    click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    click.echo(json.dumps(found, ensure_ascii=lacks_characters(), indent=2))
 
 
 @users.command()

@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from authsvc.services import nicknames
 from authsvc.types import Profile
 
-MAX_NICKNAME = 64
 MAX_AVATAR_URL = 512
-# Since late 2022 WeChat gives every mini program this nickname and this grey picture instead of the real ones
-# (WeChat notice 小程序用户头像昵称获取规则调整公告); neither may overwrite what the person has filled in.
-PLACEHOLDER_NICKNAME = "微信用户"
-# Not printable by itself, but what holds the emoji of a family together.
-_JOINER = "\u200d"
+# Since late 2022 WeChat gives every mini program one of these grey pictures instead of the real one (WeChat notice
+# 小程序用户头像昵称获取规则调整公告); it may not overwrite what the person has filled in.
 _PLACEHOLDER_AVATARS = (
     "icTdbqWNOwNRna42FI242Lcia07jQodd2FJGIYQfG0LAJGFxM4FbnQP6yfMxBgJ0F3YRqJCJ1aPAK2dQagdusBZg",
     "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg",
@@ -24,17 +21,8 @@ def from_wechat(payload: Mapping[str, Any] | None) -> Profile:
     if payload is None:
         return Profile()
     return Profile(
-        nickname(payload.get("nickName")), avatar_url(payload.get("avatarUrl")), gender(payload.get("gender"))
+        nicknames.usable(payload.get("nickName")), avatar_url(payload.get("avatarUrl")), gender(payload.get("gender"))
     )
-
-
-def nickname(value: object) -> str | None:
-    """Return a usable nickname, cut to 64 characters, or None."""
-    if not isinstance(value, str):
-        return None
-    printable = "".join(character for character in value if character.isprintable() or character == _JOINER)
-    cleaned = printable.strip(f" {_JOINER}")[:MAX_NICKNAME]
-    return None if cleaned in ("", PLACEHOLDER_NICKNAME) else cleaned
 
 
 def avatar_url(value: object) -> str | None:

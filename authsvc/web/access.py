@@ -3,6 +3,7 @@
 import re
 import secrets
 from contextlib import suppress
+from operator import itemgetter
 
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
@@ -16,6 +17,8 @@ from authsvc.services.avatars import MAX_UPLOAD_BYTES
 # A picture, and what multipart puts around it: the largest body that any address takes.
 UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
 _LOOPBACK = {None, "127.0.0.1", "::1"}
+# Chinese, and the languages of the family that are tagged by themselves (RFC 5646 §4.1.2).
+_CHINESE = ("zh", "cmn", "yue", "wuu", "hak", "nan")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 
@@ -53,8 +56,21 @@ def user_agent() -> str:
 
 
 def prefers_english() -> bool:
-    """Tell whether this client wants English; Chinese is the default."""
-    return request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh") == "en"
+    """Tell whether this client wants English; Chinese is the default.
+
+    The best quality decides (RFC 9110 §12.5.4), and of equals the first named. Which Chinese or which English is all
+    the same: what we have of either is the closest.
+    """
+    wanted = sorted(request.accept_languages, key=itemgetter(1), reverse=True)
+    refused = {_primary(tag) for tag, quality in wanted if quality == 0}
+    for tag, quality in wanted:
+        if quality and _primary(tag) in ("en", "*", *_CHINESE):
+            return _primary(tag) == "en" or (tag == "*" and "zh" in refused)
+    return False
+
+
+def _primary(tag: str) -> str:
+    return tag.partition("-")[0].lower()
 
 
 def install(app: Flask, trusted_proxies: int) -> None:

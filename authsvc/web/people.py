@@ -21,7 +21,7 @@ people = Blueprint("people", __name__)
 class ProfileChange(Body):
     """What to change; what is left out stays."""
 
-    nickname = Nickname(profiles.MAX_NICKNAME)
+    nickname = Nickname()
     avatar_url = AvatarUrl(profiles.MAX_AVATAR_URL, description="https")
     gender = Integer(validate=validate.OneOf([1, 2], error="malformed"))
 

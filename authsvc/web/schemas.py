@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from authsvc.services import invitecodes, profiles
+from authsvc.services import invitecodes, nicknames, profiles
 
 # key: (zh, en)
 REASONS: dict[str, tuple[str, str]] = {
@@ -23,6 +23,9 @@ REASONS: dict[str, tuple[str, str]] = {
     "base64": ("不是有效的 base64", "is not valid base64"),
     "length": ("长度错误", "has the wrong length"),
     "together": ("必须成对提供", "must come as a pair"),
+    "characters": ("含有控制字符或文字方向控制符", "has control or text-direction characters"),
+    "empty": ("不能为空白", "must not be blank"),
+    "placeholder": ("是微信的占位昵称", "is WeChat's placeholder"),
 }
 
 _MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {
@@ -131,14 +134,26 @@ class Boolean(fields.Boolean):
         return value
 
 
-class Nickname(Text):
-    """What people call themselves; WeChat's placeholder is nobody's name."""
+class Nickname(fields.String):
+    """What people call themselves: kept as typed, or refused with the reason."""
+
+    def __init__(self) -> None:
+        metadata = {"maxLength": nicknames.MAX_CHARACTERS, "description": "kept as typed; limits count code points"}
+        super().__init__(error_messages=_MESSAGES, metadata=metadata)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
-        nickname = profiles.nickname(super()._deserialize(value, attr, data, **options))
-        if nickname is None:
-            raise ValidationError("malformed")
-        return nickname
+        text: str = super()._deserialize(value, attr, data, **options)
+        if (reason := nicknames.fault(text)) is not None:
+            raise ValidationError(reason)
+        return text
+
+
+class ClaimedNickname(fields.String):
+    """A name that comes with a login: any text passes, and ``nicknames.usable`` says what is kept of it."""
+
+    def __init__(self) -> None:
+        metadata = {"description": "what does harm is left out, the rest cut at 64 code points"}
+        super().__init__(allow_none=True, error_messages=_MESSAGES, metadata=metadata)
 
 
 class AvatarUrl(Text):

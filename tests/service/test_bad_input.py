@@ -451,6 +451,20 @@ LANGUAGES = {
     "en;q=0.9, zh;q=0.1": "en",
     "fr, en;q=0.5": "en",
     "garbage;;q=x,,": "zh",
+    # As phones in Hong Kong and Taiwan ask.
+    "zh-HK,en-US;q=0.9,en;q=0.8": "zh",
+    "zh-TW,en;q=0.8": "zh",
+    "zh-Hant-HK, en": "zh",
+    "yue, en;q=0.9": "zh",
+    "en-US,zh;q=0.5": "en",
+    "en;q=0.5, zh-TW;q=0.7": "zh",
+    "en-US;q=0.5, en-GB;q=0.9, zh;q=0.7": "en",
+    "en, zh": "en",
+    "zh, en": "zh",
+    "fr, *;q=0.5, en;q=0.4": "zh",
+    "zh;q=0, en;q=0.1": "en",
+    "zh;q=0, *": "en",
+    "en;q=0": "zh",
 }
 SENTENCES = {
     400: {"zh": "请求参数有误", "en": "The request is not valid"},

@@ -132,6 +132,16 @@ def test_a_profile_is_seen_and_changed_field_by_field(simulator: Simulator, hous
 GOOD: list[dict[str, Any]] = [
     {"nickname": "n" * 64},
     {"nickname": "𠮷" * 64},
+    *(
+        {"nickname": name}
+        for name in (
+            "🩷",
+            "小美🩷",
+            "　小美　",
+            "\U00031350\U0002ebf0",
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        )
+    ),
     {"avatar_url": f"https://example.com/{'x' * 492}"},
     {"gender": 1},
 ]

@@ -213,9 +213,9 @@ def test_a_name_is_kept_character_for_character(house: House, nickname: str) -> 
 
 PROFILE_VALUES: list[tuple[str, Any, Any]] = [
     ("nickName", "Lan", "Lan"),
-    ("nickName", "  Lan \n", "Lan"),
+    ("nickName", "  Lan \n", "  Lan "),
     ("nickName", "La\0n\x1b[31m", "Lan[31m"),
-    ("nickName", "\u202eLan\u200b", "Lan"),
+    ("nickName", "\u202eLan\u200b", "Lan\u200b"),
     ("nickName", "\u200d", None),
     ("nickName", "x" * 65, "x" * 64),
     ("nickName", "微信用户", None),

@@ -7,10 +7,10 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from authsvc.errors import WeChatError
-from authsvc.services import profiles
+from authsvc.services import nicknames, profiles
 from authsvc.types import Caller, LoginResult, Profile, TokenPolicy, User
 from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
-from authsvc.web.schemas import Body, CodeField, InviteField, Text
+from authsvc.web.schemas import Body, ClaimedNickname, CodeField, InviteField, Text
 
 _POLICY = TokenPolicy("code_message_data", lifetime=7 * DAY, idle=30 * DAY, extra_claims=("openid", "nickname"))
 
@@ -19,7 +19,7 @@ class WxLoginFields(Body):
     """The code, and what the person filled in."""
 
     code = CodeField(required=True)
-    nickName = Text(256, allow_none=True)
+    nickName = ClaimedNickname()
     avatarUrl = Text(1024, allow_none=True)
     invite_code = InviteField()
 
@@ -93,7 +93,7 @@ def _iso(moment: datetime) -> str:
 
 
 def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
-    filled_in = Profile(profiles.nickname(data.get("nickName")), profiles.https_url(data.get("avatarUrl")))
+    filled_in = Profile(nicknames.usable(data.get("nickName")), profiles.https_url(data.get("avatarUrl")))
     return {"code": data["code"], "claimed": filled_in}
 
 
