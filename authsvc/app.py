@@ -158,7 +158,7 @@ def _services(
 ) -> Services:
     secret_keys = settings.secret_keys
     native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
-    apps = Apps(settings.apps)
+    apps = Apps(settings.apps, settings.wx_tourist_app)
     transport = Transport(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
     wechat = WeChatClient(transport, settings.wx_token_api)
     avatars = Avatars(_pictures(settings, "avatars"), f"{settings.public_base_url}/avatars")

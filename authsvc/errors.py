@@ -129,6 +129,20 @@ class UnknownApp(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class TouristAppId(UnknownApp):
+    """The developer tools have no AppID to send (``touristappid``), and no app of ours stands in for it."""
+
+    error = "tourist_appid"
+    zh = (
+        "开发者工具未填写 AppID（touristappid）：请在 project.config.json 的 appid 中填写小程序的 AppID；"
+        "只对接模拟器时，可在服务端设置 WX_TOURIST_APP"
+    )
+    en = (
+        "The developer tools sent touristappid, which is no AppID: put the mini program's own into appid of "
+        "project.config.json; against the simulator, set WX_TOURIST_APP on the server"
+    )
+
+
 # --- who is asking ------------------------------------------------------------------------------------------
 
 
@@ -352,6 +366,18 @@ class LoginCodeIsPhoneCode(LoginCodeInvalid):
     error = "wx_code_is_phone_code"
     zh = "这是手机号按钮返回的 code，请传 wx.login 返回的 code"
     en = "This is the code of the phone button; send the one from wx.login"
+    action: ClassVar[Action] = "fix_request"
+
+
+class LoginCodeIsMock(LoginCodeInvalid):
+    """What came as login code is the sentence that ``wx.login`` gives in developer tools without an AppID."""
+
+    error = "wx_code_is_mock"
+    zh = "这是开发者工具未填写 AppID 时返回的模拟 code：请在 project.config.json 的 appid 中填写小程序的 AppID"
+    en = (
+        "This is what wx.login gives in developer tools without an AppID: put the mini program's own into appid of "
+        "project.config.json"
+    )
     action: ClassVar[Action] = "fix_request"
 
 

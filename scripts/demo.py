@@ -259,6 +259,8 @@ class Demo:
             "WX_APPID": APPID,
             "WX_SECRET": APP_SECRET,
             "WX_API_BASE": self.wechat,
+            # miniprogram/ opens in the developer tools without an AppID.
+            "WX_TOURIST_APP": APPID,
             "PUBLIC_BASE_URL": self.service,
             "SCAN_SIGN_IN_PAGE": "pages/scan/scan",
             # Each run's simulator scans what it has drawn itself: another width is another picture.

@@ -61,6 +61,8 @@ class Settings:
     jwt_extra_claims: tuple[ExtraClaim, ...] = ()
     access_token_lifetime: int = 900
     wx_api_base: str = WECHAT_API
+    # The appid that developer tools without one work on.
+    wx_tourist_app: str | None = None
     wx_proxy: str | None = field(default=None, repr=False)
     wx_max_in_flight: int = 12
     trusted_proxies: int = 0
@@ -144,6 +146,7 @@ def _read(source: Source) -> Settings | None:
         "jwt_extra_claims": _extra_claims(source),
         "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, 86400),
         "wx_api_base": _api_base(source),
+        "wx_tourist_app": apps.tourist(source, mini_programs),
         "wx_proxy": source.text("WX_PROXY"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
         "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),

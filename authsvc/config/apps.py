@@ -40,6 +40,14 @@ def read(source: Source) -> tuple[MiniProgram, ...]:
     return tuple(apps)
 
 
+def tourist(source: Source, apps: tuple[MiniProgram, ...]) -> str | None:
+    """Return the appid that developer tools without one work on."""
+    appid = source.text("WX_TOURIST_APP")
+    if appid is not None and appid not in {app.appid for app in apps}:
+        source.problems.append("WX_TOURIST_APP is not the AppID of one of the mini programs set here")
+    return appid
+
+
 def _from_file(source: Source, path: str) -> list[MiniProgram]:
     try:
         entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("app", [])

@@ -37,8 +37,9 @@ _MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {
 }
 _SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
 # wx.login codes are 32 alphanumerics, phone codes 64 hex digits; observed, not promised.
-CODE = re.compile(r"[0-9A-Za-z_-]{1,128}\Z")
-APPID = re.compile(r"wx[0-9a-f]{16}\Z")
+# The sentence and the word are the developer tools', without an AppID: told by what they are, further in.
+CODE = re.compile(r"(?:[0-9A-Za-z_-]{1,128}|the code is a mock one)\Z")
+APPID = re.compile(r"(?:wx[0-9a-f]{16}|touristappid)\Z")
 # An access_token as WeChat makes them, with room: visible ASCII.
 TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
 SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")

@@ -7,6 +7,7 @@ from typing import Any
 
 from authsvc.errors import (
     LoginCodeInvalid,
+    LoginCodeIsMock,
     LoginCodeIsPhoneCode,
     PhoneCodeInvalid,
     PhoneCodeIsLoginCode,
@@ -23,6 +24,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 # Codes as observed, not promised: judged by only after WeChat has refused them.
 _LOGIN_CODE = re.compile(r"[0-9A-Za-z]{32}\Z")
 _PHONE_CODE = re.compile(r"[0-9a-f]{64}\Z")
+# What wx.login gives in developer tools without an AppID (observed).
+_MOCK_CODE = "the code is a mock one"
 # "Reserve at least 512 characters" (getStableAccessToken page).
 _ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
 # WeChat gives 7200; a longer promise is not believed.
@@ -50,6 +53,8 @@ class WeChatClient:
         except LoginCodeInvalid as error:
             if _PHONE_CODE.match(code):
                 raise LoginCodeIsPhoneCode(str(error), error.errcode, error.errmsg) from None
+            if code == _MOCK_CODE:
+                raise LoginCodeIsMock(str(error), error.errcode, error.errmsg) from None
             raise
         return _wechat_session("/sns/jscode2session", answer)
 

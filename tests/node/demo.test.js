@@ -58,6 +58,20 @@ test("silent login; logout stays out after a restart; logging in again", async (
   assert.equal(again.shown().data.user.id, id);
 });
 
+test("opened in the developer tools as it is, without an AppID, it signs in: tourists are the setting's business", async () => {
+  const { appid } = JSON.parse(readFileSync(`${ROOT}../project.config.json`, "utf8"));
+  const tools = stage.phone("tools", { appid });
+  // What the tools give in that case, without asking anybody.
+  tools.wx.login = ({ success }) => setImmediate(success, { code: "the code is a mock one", errMsg: "login:ok" });
+  const program = await demo(tools);
+  const { id } = program.shown().data.user;
+  assert.match(id, /^\d+$/);
+  await program.shown().logOut();
+  await program.shown().logIn();
+  assert.equal(program.shown().data.user.id, id, "one person, as often as the code comes");
+  assert.ok(tools.journal.requests.every(({ headers }) => headers.referer.includes("/touristappid/")));
+});
+
 test("the burst: twenty requests with a dead token, one refresh, one wx.login; who is signed in stays so", async () => {
   const phone = stage.phone("burst");
   const program = await demo(phone);

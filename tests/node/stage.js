@@ -50,10 +50,10 @@ export async function openStage(name) {
     ...given,
     url: (path) => given.service + path,
 
-    /** A phone of somebody new to this script's service. */
-    phone(who) {
+    /** A phone of somebody new to this script's service; `more` as createPhone takes it. */
+    phone(who, more) {
       const user = `${name}-${who}`;
-      const phone = createPhone({ ...given, user, onAnswer: (answer) => answers.push(answer) });
+      const phone = createPhone({ ...given, user, onAnswer: (answer) => answers.push(answer), ...more });
       phone.user = user;
       phone.wx.onError((_, error) => crash(error));
       phones.push(phone);

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import APPID
 from tests.harness import node
 from tests.harness.node import Stage
 from tests.harness.service import Service
@@ -21,7 +22,7 @@ KIT = PACKAGE / "demo" / "authsvc"
 @pytest.fixture(scope="module")
 def stage(run_folder: Path, shared_simulator: Simulator, start_service: Callable[..., Service]) -> Stage:
     """A service whose clock the scripts move."""
-    settings = {"SCAN_SIGN_IN_PAGE": "pages/scan/scan"}
+    settings = {"SCAN_SIGN_IN_PAGE": "pages/scan/scan", "WX_TOURIST_APP": APPID}
     return node.set_stage("kit", run_folder, shared_simulator, start_service, settings=settings)
 
 

@@ -1,6 +1,6 @@
 """The table of errors: every contract, every kind of failure, the exact status and the exact body."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -341,19 +341,59 @@ def test_a_surprise_tells_nothing_about_us(simulator: Simulator, service: Servic
         assert word not in answer.text + str(answer.headers)
 
 
-def test_an_unknown_mini_program_is_400_in_each_shape(simulator: Simulator, service: Service) -> None:
-    referer = {"Referer": "https://servicewechat.com/wx51a051a0deadbeef/1/page-frame.html"}
+MOCK_CODE = "the code is a mock one"
+TOURIST = {
+    "zh": "开发者工具未填写 AppID（touristappid）：请在 project.config.json 的 appid 中填写小程序的 AppID；"
+    "只对接模拟器时，可在服务端设置 WX_TOURIST_APP",
+    "en": "The developer tools sent touristappid, which is no AppID: put the mini program's own into appid of "
+    "project.config.json; against the simulator, set WX_TOURIST_APP on the server",
+}
+
+
+def from_app(
+    simulator: Simulator, service: Service, appid: str, code: str, language: str = "zh"
+) -> Iterator[tuple[str, requests.Response]]:
+    """Log in by every contract as the developer tools or a phone do for an AppID."""
     attempt = Attempt(simulator, service, "bearer")
+    attempt.code()
+    sealed = attempt.sealed()
+    headers = {"Referer": f"https://servicewechat.com/{appid}/devtools/page-frame.html", "Accept-Language": language}
     for contract, method, path, body in (
-        ("bearer", "POST", "/auth/mp_login", {"json": {"code": attempt.code(), **attempt.sealed()}}),
-        ("detail", "GET", "/wx/login", {"params": {"code": "x"}}),
-        ("code_message_data", "POST", "/api/v1/auth/wx-login", {"json": {"code": "x"}}),
-        ("code_msg_data", "POST", "/user/wxlogin", {"json": {"platCode": "x"}}),
-        ("success_data", "GET", "/login/wechatLogin", {"params": {"code": "x", **attempt.sealed()}}),
-        ("native", "POST", "/api/v1/auth/login", {"json": {"code": "x"}}),
+        ("bearer", "POST", "/auth/mp_login", {"json": {"code": code, **sealed}}),
+        ("detail", "GET", "/wx/login", {"params": {"code": code}}),
+        ("code_message_data", "POST", "/api/v1/auth/wx-login", {"json": {"code": code}}),
+        ("code_msg_data", "POST", "/user/wxlogin", {"json": {"platCode": code}}),
+        ("success_data", "GET", "/login/wechatLogin", {"params": {"code": code, **sealed}}),
+        ("native", "POST", "/api/v1/auth/login", {"json": {"code": code}}),
     ):
-        answer = service.call(method, path, headers=referer, **body)
+        yield contract, service.call(method, path, headers=headers, **body)
+
+
+def test_an_unknown_mini_program_is_400_in_each_shape(simulator: Simulator, service: Service) -> None:
+    for contract, answer in from_app(simulator, service, "wx51a051a0deadbeef", "x"):
         assert_refused(contract, answer, 400, "未知的小程序")
+
+
+@pytest.mark.parametrize("language", TOURIST)
+def test_developer_tools_without_an_appid_are_told_so_in_each_shape(
+    simulator: Simulator, service: Service, language: str
+) -> None:
+    simulator.clear()
+    for contract, answer in from_app(simulator, service, "touristappid", MOCK_CODE, language):
+        assert_refused(contract, answer, 400, TOURIST[language])
+    phone = {"Referer": "https://servicewechat.com/touristappid/devtools/page-frame.html", "Accept-Language": language}
+    looked_up = service.call("GET", "/wx/phone", params={"code": "0" * 64}, headers=phone)
+    assert_refused("detail", looked_up, 400, TOURIST[language])
+    named = service.login(MOCK_CODE, json={"appid": "touristappid"}, headers={"Accept-Language": language})
+    assert (named.json()["error"], named.json()["msg"]) == ("tourist_appid", TOURIST[language])
+    assert simulator.journal() == []
+
+
+def test_a_mock_code_that_wechat_refuses_is_told_by_what_it_is(simulator: Simulator, service: Service) -> None:
+    simulator.fault({"kind": "errcode", "errcode": 40029}, code=MOCK_CODE)
+    answer = service.login(MOCK_CODE)
+    assert (answer.status_code, answer.json()["error"]) == (401, "wx_code_is_mock")
+    assert "project.config.json" in answer.json()["msg"] and answer.json()["action"] == "fix_request"
 
 
 ADDRESSES = {

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.harness.chromium import PHONE, Window, chromium, window
@@ -146,6 +147,14 @@ def logout_everywhere(shown: Window, lan: Phone) -> None:
     second.tap("Reload profile")
     second.says("Sign in to continue")
     second.is_signed_in(False)
+
+
+def test_the_mini_program_of_the_checkout_signs_in_as_it_is_without_an_appid(demo: Demo) -> None:
+    """What the developer tools send for miniprogram/, whose project says touristappid."""
+    headers = {"Referer": "https://servicewechat.com/touristappid/devtools/page-frame.html"}
+    body = {"code": "the code is a mock one"}
+    answer = requests.post(f"{demo.service}/api/v1/auth/login", json=body, headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["data"]["user"]["id"].isdigit()) == (200, True)
 
 
 def test_it_speaks_chinese_fits_a_phone_and_goes_by_keyboard(browser: Browser, demo: Demo) -> None:

@@ -125,9 +125,8 @@ def test_the_app_is_the_named_one_else_that_of_wechats_referer_else_the_default(
         ({"appid": "wx51a051a0000000ff"}, {}),
         ({}, {"Referer": _referer("wx51a051a0000000ff")}),
         ({"appid": "wx51a051a0000000ff"}, {"Referer": _referer(SHOP)}),
-        ({}, {"Referer": "https://servicewechat.com/touristappid/0/page-frame.html"}),
     ],
-    ids=["appid", "Referer", "appid over a good Referer", "developer tools without an AppID"],
+    ids=["appid", "Referer", "appid over a good Referer"],
 )
 def test_an_unknown_app_is_refused_and_wechat_not_asked(
     simulator: Simulator, house: Service, body: dict[str, str], headers: dict[str, str]

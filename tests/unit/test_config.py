@@ -60,6 +60,10 @@ def test_scan_to_sign_in_is_off_until_a_page_is_named() -> None:
     )
 
 
+def test_tourists_are_nobodys_until_an_app_of_ours_is_named_for_them() -> None:
+    assert (settings().wx_tourist_app, settings(WX_TOURIST_APP=APPID).wx_tourist_app) == (None, APPID)
+
+
 def test_everything_that_is_missing_is_said_at_once() -> None:
     said = problems({})
     assert [line.split()[0] for line in said] == ["WX_APPID", "WX_SECRET", "PUBLIC_BASE_URL", "SECRET_KEYS"]
@@ -161,6 +165,7 @@ WRONG = {
         "s3://bucket/a b",
         "s3://bucket?x",
     ],
+    "WX_TOURIST_APP": ["touristappid", OTHER_APPID, "1"],
     "LOG_LEVEL": ["debug", "TRACE", "10"],
     "LOG_FORMAT": ["JSON", "xml"],
     "JWT_AUDIENCE": ["with blank", "é", "x" * 201],

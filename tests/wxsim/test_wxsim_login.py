@@ -34,6 +34,12 @@ def test_a_user_has_one_openid_per_app_and_one_unionid_per_open_platform_account
     assert list(answers[sim.bound]) == ["session_key", "openid", "unionid"]
 
 
+def test_the_code_of_developer_tools_without_an_appid_is_one_person_as_often_as_it_comes(sim):
+    answers = [sim.exchange("the code is a mock one").json() for _ in range(3)]
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["openid"] == sim.exchange(sim.login(user="tourist")).json()["openid"]
+
+
 @pytest.mark.parametrize(
     ("changes", "errcode", "text"),
     [
