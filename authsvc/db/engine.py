@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
@@ -29,6 +29,8 @@ _WAL_RESET_MENDED = (3, 51, 3)
 WAIT_SECONDS = 4.5
 # How long MySQL waits for one row; then the transaction runs again, as long as the request may wait.
 _ROW_LOCK_SECONDS = 2
+# How long one statement of a migration may take, over a large table.
+LONG_SECONDS = 3600
 # Execution option that marks a connection as one that will write.
 WRITES = "authsvc_writes"
 _BEGIN = Statement("BEGIN")
@@ -65,6 +67,16 @@ def _mysql_connect_args(database_url: str) -> dict[str, Any]:
     if url.drivername == "mysql+pymysql" and url.host in _LOOPBACK_HOSTS and not asks_for_tls:
         args["ssl_disabled"] = True
     return args
+
+
+def for_long_work(engine: Engine) -> Engine:
+    """Return an engine for the same database whose transactions all write and whose statements may take an hour."""
+    url = engine.url.render_as_string(hide_password=False)
+    unlike = ("pool_size", "max_overflow", "pool_timeout", "pool_pre_ping", "pool_recycle")
+    kept = {name: value for name, value in options(url, 1).items() if name not in unlike}
+    patient = create_engine(url, poolclass=NullPool, execution_options={WRITES: True}, **kept)
+    listen(patient)
+    return patient
 
 
 def prepare_sqlite_file(database_url: str) -> None:

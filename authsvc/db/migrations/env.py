@@ -1,12 +1,24 @@
-"""How migrations run: on the app's own engine, over our own tables only."""
+"""How migrations run: one process at a time, over our own tables only, and again where one was killed."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from authsvc.db import engine, repeatable
 from authsvc.db.models import VERSION_TABLE, Base
 
+logger = logging.getLogger("authsvc.db.migrations")
+
+# How long a migration waits for its turn, in seconds.
+_TURN_SECONDS = 600
+_TURN = "CONCAT('authsvc migrations ', MD5(DATABASE()))"
 _OURS = set(Base.metadata.tables)
 
 
@@ -16,8 +28,7 @@ def _is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compa
 
 
 def _run() -> None:
-    engine = current_app.extensions["migrate"].db.engine
-    with engine.begin() as connection:
+    with _alone() as connection:
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -28,6 +39,36 @@ def _run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+
+
+@contextmanager
+def _alone() -> Iterator[Connection]:
+    """A connection while nobody else migrates. On SQLite all of it is one transaction; MySQL commits each change."""
+    patient = engine.for_long_work(current_app.extensions["migrate"].db.engine)
+    repeatable.install()
+    with engine.patience(engine.LONG_SECONDS):
+        if patient.dialect.name == "sqlite":
+            with patient.begin() as connection:
+                yield connection
+        else:
+            with patient.connect() as connection:
+                _wait_for_turn(connection)
+                yield connection
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Take a lock of the server's by name, which goes with the connection."""
+    try:
+        is_ours = connection.scalar(text(f"SELECT GET_LOCK({_TURN}, {_TURN_SECONDS})"))
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        logger.warning("this server knows no GET_LOCK: let only one process migrate at a time")
+        is_ours = True
+    finally:
+        connection.rollback()
+    if not is_ours:
+        raise CommandError(f"another process has been migrating this database for {_TURN_SECONDS} seconds")
 
 
 def _print() -> None:
