@@ -15,7 +15,7 @@ from authsvc.db.models import db
 from authsvc.picturestore.bucket import PictureBucket
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.picturestore.store import PictureStore
-from authsvc.sealing import KeyedHash, Sealer
+from authsvc.sealing import KeyedHash, LastingHash, Sealer
 from authsvc.services import Services
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
@@ -23,6 +23,7 @@ from authsvc.services.administration import Administration
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
 from authsvc.services.avatars import Avatars
+from authsvc.services.bans import Bans
 from authsvc.services.campaigns import Campaigns
 from authsvc.services.closing import AccountClosing
 from authsvc.services.codebatches import CodeBatches
@@ -31,6 +32,7 @@ from authsvc.services.consents import Consents
 from authsvc.services.exports import Exports
 from authsvc.services.health import HealthService
 from authsvc.services.introspection import Introspection
+from authsvc.services.invitememory import InviteMemory
 from authsvc.services.inviterules import InviteRules
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
@@ -167,7 +169,9 @@ def _services(
     tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
     session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
     audit = AuditLog(KeyedHash(secret_keys, "audit"))
-    accounts = AccountRules(settings.phone_account, InviteRules(settings.registration), audit)
+    bans = Bans(LastingHash(secret_keys, "bans"), settings.ban_memory)
+    invite_memory = InviteMemory(LastingHash(secret_keys, "counted invites"), settings.invite_memory)
+    accounts = AccountRules(settings.phone_account, InviteRules(settings.registration, invite_memory), bans, audit)
     access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
     invites = InviteService(database, settings.invites, clock)
     qrcodes = QrCodes(
@@ -184,7 +188,9 @@ def _services(
         clock=clock,
     )
     batch_width = min(_AT_ONCE, settings.wx_max_in_flight)
-    closing = AccountClosing(database, avatars, qrcodes, audit, clock, settings.account_cooling_off)
+    closing = AccountClosing(
+        database, avatars, qrcodes, bans, invite_memory, audit, clock, settings.account_cooling_off
+    )
     sealed_data = SealedData(KeyedHash(secret_keys, "decrypt failures"), clock, settings.watermark_max_age)
     phone_codes = PhoneCodes(
         wechat=wechat,
@@ -203,6 +209,7 @@ def _services(
         sealed_data=sealed_data,
         codes=phone_codes,
         tokens=tokens,
+        bans=bans,
         audit=audit,
         policy=native,
         clock=clock,
@@ -231,6 +238,8 @@ def _services(
         accounts=accounts,
         session_keys=session_keys,
         avatars=avatars,
+        bans=bans,
+        invite_memory=invite_memory,
         audit=audit,
         clock=clock,
     )
@@ -261,7 +270,7 @@ def _services(
         conflicts=Conflicts(database),
         consents=Consents(database, clock),
         exports=Exports(database, audit, clock),
-        administration=Administration(database, audit, clock),
+        administration=Administration(database, apps, bans, audit, clock),
         retention=RetentionService(database, clock, settings.audit_retention),
         invites=invites,
         health=HealthService(database, keys.current().signing_kid),

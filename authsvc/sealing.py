@@ -45,6 +45,21 @@ class KeyedHash:
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
 
+class LastingHash:
+    """A KeyedHash that a change of SECRET_KEYS does not blind: the first key names, every key recognises."""
+
+    def __init__(self, secret_keys: tuple[bytes, ...], purpose: str) -> None:
+        self._hashes = [KeyedHash((key,), purpose) for key in secret_keys]
+
+    def of(self, *parts: str) -> str:
+        """Return 64 hex digits under the first key, as ``KeyedHash.of`` does."""
+        return self._hashes[0].of(*parts)
+
+    def any_of(self, *parts: str) -> list[str]:
+        """Return the hash under each key, the first key's first."""
+        return [hashes.of(*parts) for hashes in self._hashes]
+
+
 def _is_canonical(sealed: str) -> bool:
     """Fernet's decoder skips foreign characters and what follows the padding; a sealed text has one spelling only."""
     try:

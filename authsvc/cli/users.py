@@ -114,20 +114,36 @@ def _identity(row: dict[str, Any], full: bool) -> str:
 @_user
 @with_appcontext
 def disable(user_id: int) -> None:
-    """Lock a user out: refused from the next request on, all sessions ended."""
+    """Lock a user out: refused from the next request on, all sessions ended, no way back by closing or leaving.
+
+    Also one who has closed the account. Should the account be erased, its owner cannot register for BAN_MEMORY_DAYS.
+    """
     with told():
         _services().administration.disable(user_id)
     click.echo(f"disabled  {user_id}")
 
 
 @users.command()
-@_user
+@click.argument("user_id", type=int, required=False)
+@click.option("--openid", help="Of somebody whose account was erased while disabled.")
+@click.option("--phone", help="The same, by a number that they had; +8613800138000 or 13800138000.")
 @with_appcontext
-def enable(user_id: int) -> None:
-    """Let a disabled user in again. Sessions from before stay ended."""
+def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
+    """Let a disabled user in again. Sessions from before stay ended.
+
+    By id while there is a user. After an erasure by openid or phone: whoever has it may register again.
+    """
+    if sum(option is not None for option in (user_id, openid, phone)) != 1:
+        raise click.UsageError("give one of USER_ID, --openid and --phone")
+    administration = _services().administration
     with told():
-        _services().administration.enable(user_id)
-    click.echo(f"enabled  {user_id}")
+        if user_id is not None:
+            administration.enable(user_id)
+            click.echo(f"enabled  {user_id}")
+        elif openid is not None:
+            click.echo(f"lifted  {administration.lift_ban_of_openid(openid)} marks")
+        else:
+            click.echo(f"lifted  {administration.lift_ban_of_phone(phone or '')} marks")
 
 
 @users.command()

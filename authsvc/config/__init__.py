@@ -75,6 +75,8 @@ class Settings:
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * 86400
     audit_retention: int = 365 * 86400
+    ban_memory: int = 365 * 86400
+    invite_memory: int = 180 * 86400
     rate_limits: Mapping[LimitedKind, Mapping[Asker, Rate]] = field(default_factory=dict)
     workers: int = 1
     registration: Registration = "open"
@@ -162,6 +164,8 @@ def _read(source: Source) -> Settings | None:
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
         "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * 86400,
+        "ban_memory": source.number("BAN_MEMORY_DAYS", 365, 0, 36500) * 86400,
+        "invite_memory": source.number("INVITE_MEMORY_DAYS", 180, 0, 36500) * 86400,
         "registration": choice(source, "REGISTRATION", "open", get_args(Registration)),
         "invites": _invites(source),
         "wxa_code": pictures.wxa_code(source),

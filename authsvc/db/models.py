@@ -34,6 +34,8 @@ EXACT_COLUMNS = {
     "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
     "audit_events": ("subject",),
     "consents": ("version",),
+    "ban_marks": ("mark", "ban"),
+    "invite_marks": ("mark",),
 }
 
 # Not Alembic's usual name: another program's migrations may live in the same schema.
@@ -292,6 +294,39 @@ class InviteUseRow(Base):
     invite_code_id: Mapped[int] = mapped_column(ForeignKey("invite_codes.id", name="fk_invite_uses_invite_code_id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_uses_user_id"))
     used_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class BanMarkRow(Base):
+    """A keyed hash of what a person was known by here and is no longer: openid in a mini program, unionid, or number.
+
+    It counts while its user is disabled, or when it has none: then a disabled person was erased, and ``ban`` joins the
+    marks of one person. Without a foreign key: it outlives the row.
+    """
+
+    __tablename__ = "ban_marks"
+    __table_args__ = (
+        UniqueConstraint("mark", "user_id", name="uq_ban_marks_mark_user_id"),
+        Index("ix_ban_marks_user_id", "user_id"),
+        Index("ix_ban_marks_ban", "ban"),
+        Index("ix_ban_marks_expires_at", "expires_at"),
+        TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
+    mark: Mapped[str] = mapped_column(exact(64))
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    ban: Mapped[str | None] = mapped_column(exact(32))
+    expires_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class InviteMarkRow(Base):
+    """A keyed hash of what somebody was known by whom an invite has counted, and who has left it since."""
+
+    __tablename__ = "invite_marks"
+    __table_args__ = (Index("ix_invite_marks_expires_at", "expires_at"), TABLE)
+
+    mark: Mapped[str] = mapped_column(exact(64), primary_key=True)
+    expires_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class PushReceiptRow(Base):

@@ -20,6 +20,7 @@ WITHHELD = {
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
     "code_pictures": ("claimed_until",),
+    "ban_marks": ("id", "mark", "user_id", "ban", "expires_at"),  # hashes of what they have given up
 }
 # table: (column that says whose a row is, what is exported)
 EXPORTED = {
@@ -56,6 +57,8 @@ _ERASE = (
     # Where a browser asked from that the person signed in by a scan: kept for an hour otherwise.
     Statement("DELETE FROM scan_sign_ins WHERE session_id IN (SELECT id FROM sessions WHERE user_id = :user_id)"),
     Statement("DELETE FROM sessions WHERE user_id = :user_id"),
+    # Those of somebody disabled have no user any more by now.
+    Statement("DELETE FROM ban_marks WHERE user_id = :user_id"),
     Statement("DELETE FROM unionids WHERE user_id = :user_id"),
     Statement("DELETE FROM identities WHERE user_id = :user_id"),
     Statement("DELETE FROM users WHERE id = :user_id"),

@@ -111,6 +111,23 @@ class Statement:
         return list(map(self._row, cursor.fetchall()))
 
 
+class ListStatement:
+    """A statement over a list of texts, ``{listed}`` in its SQL: made once for each length that occurs."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        self._made: dict[int, Statement] = {}
+
+    def run(self, connection: Connection, listed: Sequence[str], **values: Any) -> Rows:
+        """Execute with these texts, of which there must be one at least."""
+        names = [f"listed{number}" for number in range(len(listed))]
+        made = self._made.get(len(listed))
+        if made is None:
+            sql = self._sql.format(listed=", ".join(f":{name}" for name in names))
+            made = self._made[len(listed)] = Statement(sql)
+        return made.run(connection, **values, **dict(zip(names, listed, strict=True)))
+
+
 def _is_taken(error: IntegrityError) -> bool:
     """A unique key, and not a foreign key or a missing value: MySQL's 1062, and SQLite's sentence."""
     said: tuple[object, ...] = getattr(error.orig, "args", ())

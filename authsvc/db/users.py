@@ -60,23 +60,30 @@ _REOPEN = Statement(
     "UPDATE users SET status = 'active', closed_at = NULL, updated_at = :now"
     " WHERE id = :id AND status = 'closed' AND closed_at > :since"
 )
+# Of whom has closed the account, ``closed_at`` stays: they are erased as they asked, and reopen nothing.
 _DISABLE = Statement(
     "UPDATE users SET status = 'disabled', updated_at = :now, token_version = token_version + 1"
-    " WHERE id = :id AND status = 'active'"
+    " WHERE id = :id AND status IN ('active', 'closed') AND merged_into_id IS NULL"
 )
-_ENABLE = Statement("UPDATE users SET status = 'active', updated_at = :now WHERE id = :id AND status = 'disabled'")
+_ENABLE = Statement(
+    "UPDATE users SET status = CASE WHEN closed_at IS NULL THEN 'active' ELSE 'closed' END, updated_at = :now"
+    " WHERE id = :id AND status = 'disabled'"
+)
 _FORGET_PHONE = Statement(
     "UPDATE users SET country_code = NULL, phone = NULL, claimed_phone = NULL, updated_at = :now"
     " WHERE id = :id AND (phone IS NOT NULL OR claimed_phone IS NOT NULL)"
 )
-_DUE = Statement("SELECT id FROM users WHERE status = 'closed' AND closed_at <= :before ORDER BY id LIMIT 500")
-# No later than any closing: it cannot be undone, and a purge finds it if we do not come to the end.
+_DUE = Statement(
+    "SELECT id FROM users WHERE closed_at <= :before AND status IN ('closed', 'disabled') ORDER BY id LIMIT 500"
+)
+# No later than any closing: it cannot be undone, and a purge finds it if we do not come to the end. The disabled stay
+# so until then: a ban outlives the account.
 _CONDEMN_SQL = (
-    "UPDATE users SET status = 'closed', closed_at = 0, updated_at = :now, token_version = token_version + 1"
-    " WHERE id = :id AND merged_into_id IS NULL"
+    "UPDATE users SET status = CASE WHEN status = 'disabled' THEN status ELSE 'closed' END, closed_at = 0,"
+    " updated_at = :now, token_version = token_version + 1 WHERE id = :id AND merged_into_id IS NULL"
 )
 _CONDEMN = Statement(_CONDEMN_SQL)
-_CONDEMN_DUE = Statement(f"{_CONDEMN_SQL} AND status = 'closed' AND closed_at <= :before")
+_CONDEMN_DUE = Statement(f"{_CONDEMN_SQL} AND closed_at <= :before AND status IN ('closed', 'disabled')")
 _SAME_PERSON = Statement("SELECT id, avatar_url FROM users WHERE id = :id OR merged_into_id = :id ORDER BY id")
 _SUMMARY = (
     "SELECT id, status, nickname, country_code, phone, claimed_phone, created_at, last_login_at, closed_at,"
@@ -251,12 +258,12 @@ def reopen(connection: Connection, user_id: int, *, since: int, now: int) -> boo
 
 
 def disable(connection: Connection, user_id: int, now: int) -> bool:
-    """Lock an active user out, whose tokens are worthless from now on; False for any other."""
+    """Lock a user out, whose tokens are worthless from now on; False for one who is so, or was merged into another."""
     return _is_out(connection, _DISABLE.run(connection, id=user_id, now=now), user_id, now)
 
 
 def enable(connection: Connection, user_id: int, now: int) -> bool:
-    """Let a disabled user in again; False for any other."""
+    """Undo that; False for a user who is not disabled. Who had closed the account before is as they were then."""
     return _ENABLE.run(connection, id=user_id, now=now).rowcount == 1
 
 

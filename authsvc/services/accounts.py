@@ -17,7 +17,9 @@ from authsvc.db.database import Restart
 from authsvc.db.identities import Identity
 from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
 from authsvc.services.audit import AuditLog
+from authsvc.services.bans import Bans
 from authsvc.services.inviterules import InviteRules
+from authsvc.services.knownby import KnownBy
 from authsvc.services.merging import is_bare, merge
 from authsvc.types import InviteStatus, MiniProgram, PhoneNumber, PhonePolicy, Profile, User
 
@@ -33,6 +35,15 @@ class Arrival:
     profile: Profile
     phone: PhoneNumber | None = None
     invite_code: str | None = None
+
+    @property
+    def known_by(self) -> KnownBy:
+        """What WeChat vouches for, by which they can be recognised."""
+        return KnownBy(
+            ((self.app.appid, self.openid),),
+            (self.unionid,) if self.unionid else (),
+            (self.phone,) if self.phone else (),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +72,10 @@ def refuse_inactive(user: User) -> None:
 class AccountRules:
     """Applies the rules; ``phone_policy`` says what a verified phone of somebody else means."""
 
-    def __init__(self, phone_policy: PhonePolicy, invites: InviteRules, audit: AuditLog) -> None:
+    def __init__(self, phone_policy: PhonePolicy, invites: InviteRules, bans: Bans, audit: AuditLog) -> None:
         self._phone_policy = phone_policy
         self._invites = invites
+        self._bans = bans
         self._audit = audit
 
     def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
@@ -79,7 +91,7 @@ class AccountRules:
         if arrival.phone is not None:
             user = self.bind_phone(connection, user, arrival.phone, now)
         users.record_login(connection, user.id, arrival.profile, now)
-        invite = self._invites.apply(connection, user, arrival.invite_code, now)
+        invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         return _admitted(user, arrival.profile, known.id, invite, is_new=False)
 
     def admit(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
@@ -88,20 +100,25 @@ class AccountRules:
         Raises AccountDisabled, PhoneTaken when the phone is another user's and may not link, and RegistrationClosed or
         InviteRequired where a new user may not be made.
         """
+        self.refuse_banned(connection, arrival, now)
+        return self.let_in(connection, arrival, now)
+
+    def let_in(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
+        """Do as ``admit`` for somebody of whom ``refuse_banned`` has said in this transaction that they may enter."""
         owner = self.find_owner(connection, arrival, now)
         if owner is None:
             return self._register(connection, arrival, now)
         # Before the identity is added: an owner is bare or not by what they had until now.
         user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
         users.record_login(connection, user.id, arrival.profile, now)
-        invite = self._invites.apply(connection, user, arrival.invite_code, now)
+        invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
         return _admitted(user, arrival.profile, identity_id, invite, is_new=False)
 
     def _register(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
         self.refuse_newcomers()
         user = users.insert(connection, arrival.profile, now)
-        invite = self._invites.welcome(connection, user, arrival.invite_code, now)
+        invite = self._invites.welcome(connection, user, arrival.known_by, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
         self._audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
         if arrival.phone is not None:
@@ -111,6 +128,13 @@ class AccountRules:
     def refuse_newcomers(self) -> None:
         """Raise RegistrationClosed where no new user may be made, whatever they bring."""
         self._invites.refuse_newcomers()
+
+    def refuse_banned(self, connection: Connection, arrival: Arrival, now: int) -> None:
+        """Raise AccountDisabled for somebody who was disabled here under an account that is theirs no longer.
+
+        To be asked before an identity is added to anybody; one that is known says by its user what holds.
+        """
+        self._bans.refuse(connection, arrival.known_by, now)
 
     def find_owner(self, connection: Connection, arrival: Arrival, now: int) -> User | None:
         """Return the user that an unknown identity belongs to already, by unionid or verified phone."""
@@ -142,12 +166,13 @@ class AccountRules:
         """Make a number that WeChat has verified the user's; return whose user it is afterwards.
 
         The same number changes nothing, a free one replaces an older one. One that another user has merges the two
-        when policy and a bare user allow it, else raises PhoneTaken.
+        when policy and a bare user allow it, else raises PhoneTaken. A disabled person's raises AccountDisabled.
         """
         if user.phone == phone:
             return user
         owner = users.find_by_phone(connection, phone)
         if owner is None:
+            self._bans.refuse(connection, KnownBy(phones=(phone,)), now)
             return self._take_phone(connection, user, phone, now)
         if self._phone_policy == "reject" or not is_bare(connection, user):
             raise PhoneTaken(f"user {user.id} asked for the phone of user {owner.id}")
@@ -158,6 +183,8 @@ class AccountRules:
     def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, now: int) -> User:
         if not users.set_phone(connection, user.id, phone, now):
             raise Restart
+        if user.phone is not None:
+            self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
         self._audit.record(connection, "phone_bound", user.id, now)
         return replace(user, phone=phone, claimed_phone=None)
 

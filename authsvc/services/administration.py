@@ -6,9 +6,12 @@ from authsvc.clock import SystemClock
 from authsvc.db import sessions, users
 from authsvc.db.database import Database
 from authsvc.services import phonenumbers
+from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
+from authsvc.services.bans import Bans
+from authsvc.services.knownby import KnownBy
 from authsvc.services.merging import merge
-from authsvc.types import AuditEvent, Session, UserSummary
+from authsvc.types import AuditEvent, PhoneNumber, Session, UserSummary
 
 _BY = "by the operator"
 
@@ -20,8 +23,10 @@ class Refused(Exception):
 class Administration:
     """Finds, disables, signs out and merges users. Every change has an audit event."""
 
-    def __init__(self, database: Database, audit: AuditLog, clock: SystemClock) -> None:
+    def __init__(self, database: Database, apps: Apps, bans: Bans, audit: AuditLog, clock: SystemClock) -> None:
         self._database = database
+        self._apps = apps
+        self._bans = bans
         self._audit = audit
         self._clock = clock
 
@@ -34,9 +39,7 @@ class Administration:
 
     def with_phone(self, number: str) -> list[UserSummary]:
         """Return who has this number: with + and country code, or a mainland one. Raises Refused for no number."""
-        phone = phonenumbers.typed(number)
-        if phone is None:
-            raise Refused("that is no phone number: write +86 and the number")
+        phone = _phone(number)
         return self._database.read(lambda connection: users.with_phone(connection, phone))
 
     def with_openid(self, openid: str) -> list[UserSummary]:
@@ -48,19 +51,28 @@ class Administration:
         return self._database.read(lambda connection: users.named(connection, prefix))
 
     def disable(self, user_id: int) -> None:
-        """Lock an active user out at once, and end every session. Raises Refused for any other user."""
+        """Lock a user out at once, and end every session; one who has closed the account opens it no more.
+
+        Whoever is erased as a disabled user does not come back for as long as bans are kept. Raises Refused for a user
+        who is disabled already, or was merged into another.
+        """
         now = self._now()
+        self.get(user_id)
 
         def work(connection: Connection) -> None:
             if not users.disable(connection, user_id, now):
-                raise Refused(f"user {user_id} is not active")
+                raise Refused(_why_not(users.summary(connection, user_id)))
+            self._bans.begin(connection, user_id, now)
             sessions.end_all(connection, user_id, "disabled", now)
             self._audit.record(connection, "disable", user_id, now, _BY)
 
         self._database.run(work)
 
     def enable(self, user_id: int) -> None:
-        """Let a disabled user in again. Raises Refused for any other user."""
+        """Let a disabled user in again; one who had closed the account before has that closed account again.
+
+        Raises Refused for any other user.
+        """
         now = self._now()
 
         def work(connection: Connection) -> None:
@@ -69,6 +81,33 @@ class Administration:
             self._audit.record(connection, "enable", user_id, now, _BY)
 
         self._database.run(work)
+
+    def lift_ban_of_openid(self, openid: str) -> int:
+        """Let somebody register again who was erased while disabled; return how many marks went. Raises Refused."""
+        known_by = KnownBy(tuple((appid, openid) for appid in self._apps.ids()))
+        return self._lift(known_by, self.with_openid(openid), openid)
+
+    def lift_ban_of_phone(self, number: str) -> int:
+        """Do the same by a number that they had, written as for ``with_phone``. Raises Refused."""
+        phone = _phone(number)
+        owners = [user for user in self.with_phone(number) if user.phone == phone.e164]
+        return self._lift(KnownBy(phones=(phone,)), owners)
+
+    def _lift(self, known_by: KnownBy, owners: list[UserSummary], openid: str | None = None) -> int:
+        """Raises Refused when nothing is kept, or for a user who still has it: they are enabled by id."""
+        now = self._now()
+        for owner in owners:
+            if owner.status == "disabled":
+                raise Refused(f"that is user {owner.id}, who is disabled: enable {owner.id}")
+
+        def work(connection: Connection) -> int:
+            lifted = self._bans.lift(connection, known_by)
+            if not lifted:
+                raise Refused("no ban is kept for that")
+            self._audit.record(connection, "enable", None, now, f"{_BY}, after an erasure", openid=openid)
+            return lifted
+
+        return self._database.run(work)
 
     def sessions(self, user_id: int) -> list[Session]:
         """Return the user's live sessions, the last used first; raises Refused when there is no such user."""
@@ -111,6 +150,8 @@ class Administration:
             if winner.phone is None and loser.phone is not None:
                 users.set_phone(connection, winner.id, loser.phone, now)
                 self._audit.record(connection, "phone_bound", winner.id, now, f"of user {loser.id}")
+            elif loser.phone is not None:
+                self._bans.note(connection, winner, KnownBy(phones=(loser.phone,)), now)
 
         self._database.run(work)
 
@@ -126,3 +167,19 @@ class Administration:
 
     def _now(self) -> int:
         return int(self._clock.now())
+
+
+def _phone(number: str) -> PhoneNumber:
+    phone = phonenumbers.typed(number)
+    if phone is None:
+        raise Refused("that is no phone number: write +86 and the number")
+    return phone
+
+
+def _why_not(user: UserSummary | None) -> str:
+    """Why this user cannot be disabled."""
+    if user is None:
+        return "there is no such user any more"
+    if user.merged_into_id is not None:
+        return f"user {user.id} was merged into user {user.merged_into_id}: disable that one"
+    return f"user {user.id} is disabled already"

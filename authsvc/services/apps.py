@@ -43,3 +43,7 @@ class Apps:
     def get(self, appid: str) -> MiniProgram:
         """Return the app with this appid, which must be one of ours."""
         return self._apps[appid]
+
+    def ids(self) -> list[str]:
+        """Return the appids of all of them."""
+        return list(self._apps)

@@ -21,12 +21,21 @@ class AuditLog:
     def __init__(self, hashes: KeyedHash) -> None:
         self._hashes = hashes
 
-    def record(self, connection: Connection, event: str, user_id: int | None, now: int, detail: str = "") -> None:
+    def record(
+        self,
+        connection: Connection,
+        event: str,
+        user_id: int | None,
+        now: int,
+        detail: str = "",
+        openid: str | None = None,
+    ) -> None:
         """Store an event in the transaction of the change it tells of, and log it.
 
-        ``user_id`` is whom it is about, if anybody: recorded while the identities of the user are still theirs.
+        ``user_id`` is whom it is about, if anybody: recorded while the identities of the user are still theirs. Of
+        somebody who has no user any more it is the ``openid``, where that is known.
         """
-        openid = None if user_id is None else identities.first_openid(connection, user_id)
+        openid = openid if user_id is None else identities.first_openid(connection, user_id)
         subject = "" if openid is None else self._subject(openid)
         auditevents.insert(
             connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now

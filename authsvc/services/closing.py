@@ -11,6 +11,9 @@ from authsvc.db.identities import Identity
 from authsvc.errors import AccountDisabled
 from authsvc.services.audit import AuditLog
 from authsvc.services.avatars import Avatars
+from authsvc.services.bans import Bans
+from authsvc.services.invitememory import InviteMemory
+from authsvc.services.knownby import KnownBy
 from authsvc.services.qrcodes import QrCodes
 from authsvc.types import Caller
 
@@ -23,6 +26,8 @@ class AccountClosing:
         database: Database,
         avatars: Avatars,
         qrcodes: QrCodes,
+        bans: Bans,
+        invite_memory: InviteMemory,
         audit: AuditLog,
         clock: SystemClock,
         cooling_off: int,
@@ -30,6 +35,8 @@ class AccountClosing:
         self._database = database
         self._avatars = avatars
         self._qrcodes = qrcodes
+        self._bans = bans
+        self._invite_memory = invite_memory
         self._audit = audit
         self._clock = clock
         self._cooling_off = cooling_off
@@ -65,6 +72,7 @@ class AccountClosing:
     def erase(self, user_id: int, reason: str) -> bool:
         """Erase an account at once, whatever its status; False when there is none, or it was merged into another.
 
+        Keyed marks stay of somebody disabled, so that they do not come back, and of whom an invite has counted.
         ``reason`` goes into the audit event. On SQLite, ``scrub`` takes care of what its file may still hold.
         """
         return self._erase(user_id, reason)
@@ -74,11 +82,14 @@ class AccountClosing:
         now = self._now()
 
         def work(connection: Connection) -> bool:
-            forgotten = users.forget_phone(connection, user_id, now)
-            if forgotten:
-                remnants.note(connection)
-                self._audit.record(connection, "phone_forgotten", user_id, now, reason)
-            return forgotten
+            user = users.lock(connection, user_id)
+            if not users.forget_phone(connection, user_id, now):
+                return False
+            if user.phone is not None:
+                self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
+            remnants.note(connection)
+            self._audit.record(connection, "phone_forgotten", user_id, now, reason)
+            return True
 
         forgotten = self._database.run(work)
         self._database.empty_log()
@@ -107,6 +118,10 @@ class AccountClosing:
             if not users.condemn(connection, user_id, now):
                 return False
             self._audit.record(connection, "erase", user_id, now, reason)
+            user = users.get(connection, user_id)
+            self._invite_memory.outlive(connection, user, now)
+            if user.status == "disabled":
+                self._bans.outlive(connection, user, now)
             for same_id, _ in users.same_person(connection, user_id):
                 personaldata.erase(connection, same_id, now)
             remnants.note(connection)

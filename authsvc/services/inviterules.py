@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from authsvc.db import invites
+from authsvc.db import identities, invites
 from authsvc.db.database import Restart
 from authsvc.errors import (
     InviteDisabled,
@@ -20,7 +20,9 @@ from authsvc.errors import (
     RegistrationClosed,
 )
 from authsvc.services import invitecodes
-from authsvc.types import InviteStatus, Registration, User
+from authsvc.services.invitememory import InviteMemory
+from authsvc.services.knownby import KnownBy
+from authsvc.types import InviteCode, InviteStatus, Registration, User
 
 _REFUSALS: Mapping[InviteStatus | None, type[InviteRequired]] = {
     None: InviteRequired,
@@ -34,47 +36,83 @@ _REFUSALS: Mapping[InviteStatus | None, type[InviteRequired]] = {
 class InviteRules:
     """Applies invite codes under a ``registration`` mode."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, memory: InviteMemory) -> None:
         self._registration = registration
+        self._memory = memory
 
     def refuse_newcomers(self) -> None:
         """Raise RegistrationClosed when nobody may register, whatever they bring."""
         if self._registration == "closed":
             raise RegistrationClosed
 
-    def welcome(self, connection: Connection, newcomer: User, code: str | None, now: int) -> InviteStatus | None:
+    def refuse_uninvited(self, connection: Connection, code: str | None, now: int) -> None:
+        """Raise InviteRequired or one of its kinds where it takes a good code to register, and this is none."""
+        if self._registration == "invite_only":
+            status = None if code is None else _fault(_find(connection, code), now)
+            if code is None or status is not None:
+                raise _REFUSALS[status]
+
+    def welcome(
+        self, connection: Connection, newcomer: User, known_by: KnownBy, code: str | None, now: int
+    ) -> InviteStatus | None:
         """Apply the code that a user made just now came with, if any, and say what became of it.
 
-        Raises InviteRequired or one of its kinds where only a good code lets people register.
+        Whoever has left and is back within the time that is remembered is let in by a good code, which does not count
+        them again. Raises InviteRequired or one of its kinds where only a good code lets people register.
         """
-        status = self._apply(connection, newcomer, code, now, is_new=True)
-        if self._registration == "invite_only" and status != "accepted":
+        status = self._apply(connection, newcomer, known_by, code, now, is_new=True)
+        if self._registration == "invite_only" and status not in ("accepted", "already_invited"):
             raise _REFUSALS[status]
         return status
 
-    def apply(self, connection: Connection, user: User, code: str | None, now: int) -> InviteStatus | None:
+    def apply(
+        self, connection: Connection, user: User, known_by: KnownBy, code: str | None, now: int
+    ) -> InviteStatus | None:
         """Apply the code that a known user came with, if any, and say what became of it."""
-        return self._apply(connection, user, code, now, is_new=False)
+        return self._apply(connection, user, known_by, code, now, is_new=False)
 
     def _apply(
-        self, connection: Connection, user: User, code: str | None, now: int, *, is_new: bool
+        self, connection: Connection, user: User, known_by: KnownBy, code: str | None, now: int, *, is_new: bool
     ) -> InviteStatus | None:
         if code is None:
             return None
-        found = invites.find(connection, code) if invitecodes.PATTERN.match(code) else None
+        found = _find(connection, code)
         if found is None:
             return "unknown"
+        if obstacle := self._obstacle(connection, user, known_by, found, now, is_new=is_new):
+            return obstacle
+        if not invites.use(connection, found, user.id, now):
+            raise Restart
+        return "accepted"
+
+    def _obstacle(
+        self, connection: Connection, user: User, known_by: KnownBy, found: InviteCode, now: int, *, is_new: bool
+    ) -> InviteStatus | None:
+        """Return why this user does not count as one who came with this code, if there is a reason."""
         if found.owner_id == user.id:
             return "own_code"
         if not is_new and invites.invited_at(connection, user.id) is not None:
             return "already_invited"
         if fault := found.fault(now):
             return fault
-        if not is_new and _came_through(connection, found.owner_id, user.id):
-            return "loop"
-        if not invites.use(connection, found, user.id, now):
-            raise Restart
-        return "accepted"
+        if self._has_counted(connection, user, known_by, now):
+            return "already_invited"
+        return "loop" if not is_new and _came_through(connection, found.owner_id, user.id) else None
+
+    def _has_counted(self, connection: Connection, user: User, known_by: KnownBy, now: int) -> bool:
+        """True for somebody whom an invite has counted before, by what they come with now or by what else they have."""
+        if self._memory.has_counted(connection, known_by, now):
+            return True
+        theirs = KnownBy.of_user(user, identities.all_of_user(connection, user.id))
+        return self._memory.has_counted(connection, theirs, now)
+
+
+def _find(connection: Connection, code: str) -> InviteCode | None:
+    return invites.find(connection, code) if invitecodes.PATTERN.match(code) else None
+
+
+def _fault(found: InviteCode | None, now: int) -> InviteStatus | None:
+    return "unknown" if found is None else found.fault(now)
 
 
 def hand_over(connection: Connection, loser_id: int, winner_id: int) -> None:

@@ -196,6 +196,7 @@ class LoginService:
                 known = self._closing.reopen(connection, known, now)
             return self._accounts.recognise(connection, known, arrival, now)
         if not command.registers and self._accounts.find_owner(connection, arrival, now) is None:
+            self._accounts.refuse_banned(connection, arrival, now)
             self._accounts.refuse_newcomers()
             return None
         return self._accounts.admit(connection, arrival, now)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from authsvc.db import codepictures, identities, invites, sessions, users
+from authsvc.db import banmarks, codepictures, identities, invites, sessions, users
 from authsvc.services.audit import AuditLog
 from authsvc.services.inviterules import hand_over
 from authsvc.types import User
@@ -20,6 +20,7 @@ def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, no
     identities.move_all(connection, loser.id, into=winner.id)
     hand_over(connection, loser.id, winner.id)
     codepictures.move_all(connection, loser.id, into=winner.id)
+    banmarks.move_all(connection, loser.id, into=winner.id)
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)
     audit.record(connection, "merge", winner.id, now, f"merged user {loser.id}")

@@ -12,6 +12,9 @@ from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
 from authsvc.services.avatars import Avatars
+from authsvc.services.bans import Bans
+from authsvc.services.invitememory import InviteMemory
+from authsvc.services.knownby import KnownBy
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.types import Caller, IdentityLink, Profile, User, WeChatSession
 from authsvc.wechat.client import WeChatClient
@@ -29,6 +32,8 @@ class PeopleService:
         accounts: AccountRules,
         session_keys: SessionKeys,
         avatars: Avatars,
+        bans: Bans,
+        invite_memory: InviteMemory,
         audit: AuditLog,
         clock: SystemClock,
     ) -> None:
@@ -38,6 +43,8 @@ class PeopleService:
         self._accounts = accounts
         self._session_keys = session_keys
         self._avatars = avatars
+        self._bans = bans
+        self._invite_memory = invite_memory
         self._audit = audit
         self._clock = clock
 
@@ -142,6 +149,7 @@ class PeopleService:
             owner = identities.find_unionid_owner(connection, exchanged.unionid) if exchanged.unionid else None
             if owner is not None and owner.id != user_id:
                 raise IdentityTaken("unionid of another user")
+            self._accounts.refuse_banned(connection, arrival, now)
             self._accounts.add_identity(connection, arrival, user_id, now)
             self._audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
             return
@@ -163,7 +171,7 @@ class PeopleService:
 
         def work(connection: Connection) -> list[IdentityLink]:
             # Two removals at once would each see the other's identity still there.
-            users.lock(connection, user_id)
+            user = users.lock(connection, user_id)
             links = identities.links(connection, user_id)
             gone = [link for link in links if link.id == link_id]
             if not gone:
@@ -171,6 +179,7 @@ class PeopleService:
             left = [link for link in links if link.id != link_id]
             if not left:
                 raise LastIdentity(f"user {user_id}")
+            self._note_given_up(connection, user, link_id, now)
             if not identities.delete(connection, link_id, user_id):
                 raise Restart
             sessions.end_of_identity(connection, user_id, link_id, "unlinked", now)
@@ -178,6 +187,14 @@ class PeopleService:
             return left
 
         return self._database.run(work)
+
+    def _note_given_up(self, connection: Connection, user: User, link_id: int, now: int) -> None:
+        """Unlinking shakes off neither a ban that comes later nor that an invite has counted this person."""
+        identity = identities.find_by_id(connection, link_id)
+        if identity is not None:
+            given_up = KnownBy.of_user(replace(user, phone=None), [identity])
+            self._bans.note(connection, user, given_up, now)
+            self._invite_memory.note(connection, user.id, given_up, now)
 
     def _now(self) -> int:
         return int(self._clock.now())

@@ -12,6 +12,8 @@ from authsvc.services import phonenumbers
 from authsvc.services.accounts import AccountRules, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
+from authsvc.services.bans import Bans
+from authsvc.services.knownby import KnownBy
 from authsvc.services.opening import SealedData
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
@@ -41,6 +43,7 @@ class PhoneService:
         sealed_data: SealedData,
         codes: PhoneCodes,
         tokens: SessionTokens,
+        bans: Bans,
         audit: AuditLog,
         policy: TokenPolicy,
         clock: SystemClock,
@@ -52,6 +55,7 @@ class PhoneService:
         self._sealed_data = sealed_data
         self._codes = codes
         self._tokens = tokens
+        self._bans = bans
         self._audit = audit
         self._policy = policy
         self._clock = clock
@@ -84,8 +88,10 @@ class PhoneService:
         now, user_id = self._now(), caller.user.id
 
         def work(connection: Connection) -> User:
-            if not users.clear_phone(connection, user_id, now):
+            user = users.lock(connection, user_id)
+            if user.phone is None or not users.clear_phone(connection, user_id, now):
                 raise NotFound("no verified phone")
+            self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
             self._audit.record(connection, "phone_unbound", user_id, now)
             return users.get(connection, user_id)
 

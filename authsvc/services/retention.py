@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from authsvc.clock import SystemClock
 from authsvc.db import (
     auditevents,
+    banmarks,
     decryptfailures,
+    invitemarks,
     loginattempts,
     pushreceipts,
     revocations,
@@ -47,6 +49,8 @@ class RetentionService:
             "used tickets": self._delete(tickets.delete_expired, now),
             "ended sessions": self._delete(sessions.delete_ended, now - _SESSION_SECONDS),
             "marks of users": self._delete(revocations.delete_old_marks, now - _SESSION_SECONDS),
+            "marks of bans": self._delete(banmarks.delete_expired, now),
+            "marks of invites": self._delete(invitemarks.delete_expired, now),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
             "scan sign-ins": self._delete(scansignins.delete_expired, now - _SCAN_SECONDS),
             "receipts of pushes": self._delete(pushreceipts.delete_received, now - RECEIPT_SECONDS),

@@ -9,7 +9,7 @@ from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.inviterules import InviteRules
 from authsvc.services.invites import InviteService
 from authsvc.types import InvitePolicy, MiniProgram, PhoneNumber, Profile, Registration
-from tests.harness.inprocess import AUDIT, Clock, counts, rows
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 
@@ -47,7 +47,7 @@ class Fair:
     ) -> Admitted:
         """Sign in, with an invite code or without. ``then`` runs when everything is done but not committed."""
         arrival = Arrival(SHOP, f"o{name:0<27}", unionid, "sealed", Profile(), phone, code)
-        rules = AccountRules("link", InviteRules(self.registration), AUDIT)
+        rules = AccountRules("link", InviteRules(self.registration, INVITE_MEMORY), BANS, AUDIT)
 
         def work(connection: Any) -> Admitted:
             known = identities.find(connection, SHOP.appid, arrival.openid)

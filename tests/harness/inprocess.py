@@ -12,11 +12,19 @@ from authsvc.config import Settings
 from authsvc.db import engine
 from authsvc.db.database import Database
 from authsvc.db.models import Base, db
-from authsvc.sealing import KeyedHash
+from authsvc.sealing import KeyedHash, LastingHash
+from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
+from authsvc.services.bans import Bans
+from authsvc.services.invitememory import InviteMemory
+from authsvc.types import MiniProgram
 from tests.harness.service import Service
 
-AUDIT = AuditLog(KeyedHash((bytes(range(32)),), "audit"))
+SECRET = bytes(range(32))
+AUDIT = AuditLog(KeyedHash((SECRET,), "audit"))
+BANS = Bans(LastingHash((SECRET,), "bans"), 365 * 86400)
+INVITE_MEMORY = InviteMemory(LastingHash((SECRET,), "counted invites"), 180 * 86400)
+APPS = Apps((MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop"),))
 
 
 class Clock(SystemClock):

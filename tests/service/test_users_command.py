@@ -97,12 +97,33 @@ def test_whoever_is_disabled_is_out_at_once_and_whoever_is_enabled_signs_in_agai
     run("users", "disable", user_id)
     assert status(each_service, token) in (401, 403)
     assert each_service.login(simulator.code("shell-disabled")).json()["error"] == "account_disabled"
-    assert "not active" in run("users", "disable", user_id, code=1).stderr
+    assert "disabled already" in run("users", "disable", user_id, code=1).stderr
+    assert "there is no user" in run("users", "disable", 10**9, code=1).stderr
     run("users", "enable", user_id)
     assert "not disabled" in run("users", "enable", user_id, code=1).stderr
     assert status(each_service, token) == 401
     assert status(each_service, mei("disabled")[1]) == 200
     assert [event["event"] for event in events(run, "--user", user_id)] == ["register", "disable", "enable"]
+
+
+def test_who_was_erased_while_disabled_registers_again_when_the_ban_is_lifted_by_openid(
+    run: Run, mei: Callable[..., tuple[int, str]], each_service: Service, simulator: Simulator
+) -> None:
+    user_id, _ = mei("banned")
+    openid = simulator.account("shell-banned")["openid"]
+    run("users", "disable", user_id)
+    assert f"enable {user_id}" in run("users", "enable", "--openid", openid, code=1).stderr
+    run("users", "erase", user_id, "--yes")
+    assert each_service.login(simulator.code("shell-banned")).json()["error"] == "account_disabled"
+    assert "not disabled" in run("users", "enable", user_id, code=1).stderr
+    assert "no ban" in run("users", "enable", "--phone", "+8613000000000", code=1).stderr
+    assert "no phone number" in run("users", "enable", "--phone", "12", code=1).stderr
+    for usage in ((), (user_id, "--openid", openid)):
+        run("users", "enable", *usage, code=2)
+    assert run("users", "enable", "--openid", openid).stdout == "lifted  1 marks\n"
+    assert mei("banned")[0] > user_id
+    lifted = events(run, "--openid", openid, "--event", "enable")
+    assert [(event["user_id"], event["detail"]) for event in lifted] == [(None, "by the operator, after an erasure")]
 
 
 def test_sessions_are_listed_and_ended(run: Run, each_service: Service, simulator: Simulator) -> None:

@@ -16,7 +16,7 @@ from authsvc.services.conflicts import Conflicts
 from authsvc.services.inviterules import InviteRules
 from authsvc.services.sessions import open_session
 from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, TokenPolicy, User
-from tests.harness.inprocess import AUDIT, Clock, counts, rows
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
@@ -50,7 +50,7 @@ class House:
     ) -> Admitted:
         """Sign in. ``then`` runs when everything is done but not committed."""
         arrival = Arrival(app, openid, unionid, "sealed", Profile(), phone)
-        rules = AccountRules(self.policy, InviteRules("open"), AUDIT)
+        rules = AccountRules(self.policy, InviteRules("open", INVITE_MEMORY), BANS, AUDIT)
 
         def work(connection: Any) -> Admitted:
             known = identities.find(connection, app.appid, openid)

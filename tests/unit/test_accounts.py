@@ -13,7 +13,7 @@ from authsvc.services import profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.inviterules import InviteRules
 from authsvc.types import MiniProgram, Profile
-from tests.harness.inprocess import AUDIT, Clock, counts, rows
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
@@ -40,7 +40,7 @@ class House:
         self, openid: str, app: MiniProgram = SHOP, unionid: str | None = None, profile: Profile = NOTHING
     ) -> Admitted:
         arrival, now = Arrival(app, openid, unionid, "sealed", profile), int(self.clock.now())
-        rules = AccountRules("link", InviteRules("open"), AUDIT)
+        rules = AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT)
 
         def work(connection) -> Admitted:
             known = identities.find(connection, app.appid, openid)

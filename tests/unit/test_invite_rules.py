@@ -26,7 +26,7 @@ from authsvc.services.closing import AccountClosing
 from authsvc.services.merging import merge
 from authsvc.types import PhoneNumber
 from tests.harness.fair import Fair
-from tests.harness.inprocess import AUDIT, Clock
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock
 
 PHONE = PhoneNumber("86", "13800138001")
 UNION = "oUNI00000000000000000000000a"
@@ -283,7 +283,7 @@ def test_merging_along_a_line_of_inviters_makes_no_ring(fair: Fair, stays: str) 
 def closing(fair: Fair) -> AccountClosing:
     """Nobody here has pictures."""
     no_pictures: Any = SimpleNamespace(delete=lambda _: None, delete_of_user=lambda _: None)
-    return AccountClosing(fair.database, no_pictures, no_pictures, AUDIT, fair.clock, 86400)
+    return AccountClosing(fair.database, no_pictures, no_pictures, BANS, INVITE_MEMORY, AUDIT, fair.clock, 86400)
 
 
 def test_of_somebody_who_is_erased_only_the_numbers_stay(fair: Fair) -> None:

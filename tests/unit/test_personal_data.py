@@ -17,7 +17,7 @@ from authsvc.services.closing import AccountClosing
 from authsvc.services.exports import Exports
 from authsvc.types import PhoneNumber
 from tests.harness.fair import Fair
-from tests.harness.inprocess import AUDIT, Clock, counts, rows
+from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 FILL = (
     "INSERT INTO users (id, nickname, avatar_url, country_code, phone, status, created_at, updated_at, last_login_at)"
@@ -92,7 +92,7 @@ def pictures() -> Pictures:
 
 @pytest.fixture
 def closing(each_database: Database, clock: Clock, pictures: Pictures) -> AccountClosing:
-    return AccountClosing(each_database, pictures, pictures, AUDIT, clock, 15 * 86400)
+    return AccountClosing(each_database, pictures, pictures, BANS, INVITE_MEMORY, AUDIT, clock, 15 * 86400)
 
 
 def everything(database: Database) -> str:
@@ -103,7 +103,7 @@ def test_an_export_holds_the_rows_of_the_person_and_of_whom_they_were_before_and
     fill: Callable[..., None], each_database: Database, clock: Clock
 ) -> None:
     fill(1, 2, 3)
-    Administration(each_database, AUDIT, clock).merge(2, 1)
+    Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
     found = Exports(each_database, AUDIT, clock).own(1)
     for text in ("n1", "n2", "o1", "o2", "u1", "s1", "s2", "d2", "v1", "v2", "c1", "c2", "13800000001", "merge"):
         assert text in str(found)
@@ -118,7 +118,7 @@ def test_an_erasure_leaves_nothing_but_audit_events_and_numbers(
     fill: Callable[..., None], each_database: Database, clock: Clock, closing: AccountClosing, pictures: Pictures
 ) -> None:
     fill(1, 2, 3)
-    Administration(each_database, AUDIT, clock).merge(2, 1)
+    Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
     assert closing.erase(1, "by the operator")
     assert pictures.deleted == ["p1", 1, "p2", 2]
     left = everything(each_database)
@@ -146,7 +146,7 @@ def test_nobody_is_erased_twice_or_by_the_id_they_had_before_a_merge(
     fill: Callable[..., None], each_database: Database, clock: Clock, closing: AccountClosing
 ) -> None:
     fill(1, 2)
-    Administration(each_database, AUDIT, clock).merge(2, 1)
+    Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
     assert not closing.erase(2, "x")
     assert not closing.erase(9, "x")
     assert closing.erase(1, "x")

@@ -35,6 +35,14 @@ def receipt(name: str, received_at: int) -> str:
     return f"INSERT INTO push_receipts (receipt, received_at) VALUES ('{name}', {received_at})"
 
 
+def ban(name: str, expires_at: int) -> str:
+    return f"INSERT INTO ban_marks (mark, ban, expires_at) VALUES ('{name}', 'x', {expires_at})"
+
+
+def counted(name: str, expires_at: int) -> str:
+    return f"INSERT INTO invite_marks (mark, expires_at) VALUES ('{name}', {expires_at})"
+
+
 def event(name: str, at: int) -> str:
     return f"INSERT INTO audit_events (event, at) VALUES ('{name}', {at})"
 
@@ -74,6 +82,7 @@ def test_each_kind_goes_when_its_time_is_over(
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
         *(receipt("kept", now - 600), receipt("gone", now - 601)),
+        *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
@@ -83,6 +92,8 @@ def test_each_kind_goes_when_its_time_is_over(
         "used tickets": 1,
         "ended sessions": 3,
         "marks of users": 1,
+        "marks of bans": 1,
+        "marks of invites": 1,
         "decrypt failures": 1,
         "scan sign-ins": 1,
         "receipts of pushes": 1,
@@ -93,9 +104,10 @@ def test_each_kind_goes_when_its_time_is_over(
         "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
         " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT receipt FROM push_receipts"
+        " UNION ALL SELECT mark FROM ban_marks UNION ALL SELECT mark FROM invite_marks"
         " UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 6, "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 8, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 

@@ -1,0 +1,77 @@
+"""Queries on ban marks: keyed hashes of what people were known by here and are no longer.
+
+A mark of somebody who has a row (``user_id``) keeps others out while that user is disabled. A mark of a disabled person
+who was erased has no user; ``ban`` joins those of one person, and says nothing else.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from authsvc.db.deletion import Deletion
+from authsvc.db.statements import ListStatement, Statement
+
+_BANS = ListStatement(
+    "SELECT 1 FROM ban_marks m LEFT JOIN users u ON u.id = m.user_id WHERE m.mark IN ({listed})"
+    " AND m.expires_at > :now AND (m.user_id IS NULL OR u.status = 'disabled') LIMIT 1"
+)
+_VALUES = "INSERT INTO ban_marks (mark, user_id, ban, expires_at) VALUES (:mark, :user_id, :ban, :expires_at)"
+_ADD = Statement(
+    f"{_VALUES} ON CONFLICT (mark, user_id) DO UPDATE SET expires_at = excluded.expires_at",
+    mysql=f"{_VALUES} ON DUPLICATE KEY UPDATE expires_at = VALUES(expires_at)",
+)
+_KEEP = Statement("UPDATE ban_marks SET expires_at = :expires_at WHERE user_id = :user_id AND expires_at > :now")
+_MOVE = Statement(
+    "UPDATE OR IGNORE ban_marks SET user_id = :into WHERE user_id = :user_id",
+    mysql="UPDATE IGNORE ban_marks SET user_id = :into WHERE user_id = :user_id",
+)
+_DELETE_OF_USER = Statement("DELETE FROM ban_marks WHERE user_id = :user_id")
+_OUTLIVE = Statement(
+    "UPDATE ban_marks SET user_id = NULL, ban = :ban, expires_at = :expires_at"
+    " WHERE user_id = :user_id AND expires_at > :now"
+)
+_BANS_OF = ListStatement("SELECT DISTINCT ban FROM ban_marks WHERE mark IN ({listed}) AND ban IS NOT NULL")
+_LIFT = ListStatement("DELETE FROM ban_marks WHERE mark IN ({listed})")
+_LIFT_BANS = ListStatement("DELETE FROM ban_marks WHERE ban IN ({listed})")
+_DELETE_OLD = Deletion("ban_marks", "expires_at <= :before")
+
+
+def keeps_out(connection: Connection, marks: Sequence[str], now: int) -> bool:
+    """True when one of these is a disabled person's. One lookup by the marks."""
+    return bool(marks) and _BANS.run(connection, marks, now=now).first() is not None
+
+
+def add(connection: Connection, marks: Sequence[str], *, user_id: int, expires_at: int) -> None:
+    """Note that this user was known by these until now."""
+    for mark in marks:
+        _ADD.run(connection, mark=mark, user_id=user_id, ban=None, expires_at=expires_at)
+
+
+def keep(connection: Connection, user_id: int, *, expires_at: int, now: int) -> None:
+    """Let the marks of this user that have not expired last until then."""
+    _KEEP.run(connection, user_id=user_id, expires_at=expires_at, now=now)
+
+
+def move_all(connection: Connection, user_id: int, into: int) -> None:
+    """Make the marks of one user another's."""
+    _MOVE.run(connection, user_id=user_id, into=into)
+    _DELETE_OF_USER.run(connection, user_id=user_id)
+
+
+def outlive(connection: Connection, marks: Sequence[str], *, user_id: int, ban: str, expires_at: int, now: int) -> None:
+    """Make these marks, and those of a user whose row goes now, marks of a ``ban`` without a user."""
+    _OUTLIVE.run(connection, user_id=user_id, ban=ban, expires_at=expires_at, now=now)
+    for mark in marks:
+        _ADD.run(connection, mark=mark, user_id=None, ban=ban, expires_at=expires_at)
+
+
+def lift(connection: Connection, marks: Sequence[str]) -> int:
+    """Delete these marks, and all marks of the erased people whose they are; return how many went."""
+    bans = [row.ban for row in _BANS_OF.run(connection, marks)]
+    deleted = _LIFT.run(connection, marks).rowcount
+    return deleted + (_LIFT_BANS.run(connection, bans).rowcount if bans else 0)
+
+
+def delete_expired(connection: Connection, before: int) -> int:
+    """Delete some marks that expired until then; return how many, 0 when none is left."""
+    return _DELETE_OLD.run(connection, before)

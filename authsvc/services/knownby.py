@@ -1,0 +1,42 @@
+"""What WeChat has vouched for of a person, and the keyed marks that stand for it where it must not be stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from authsvc.db.identities import Identity
+from authsvc.sealing import LastingHash
+from authsvc.types import PhoneNumber, User
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBy:
+    """Identities as (appid, openid), unionids, and verified phone numbers. What is merely claimed is nobody's."""
+
+    identities: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    unionids: tuple[str, ...] = field(default=(), repr=False)
+    phones: tuple[PhoneNumber, ...] = ()
+
+    @classmethod
+    def of_user(cls, user: User, found: Sequence[Identity]) -> Self:
+        """Return what a user with these identities is known by."""
+        return cls(
+            tuple((identity.appid, identity.openid) for identity in found),
+            tuple(sorted({identity.unionid for identity in found if identity.unionid})),
+            () if user.phone is None else (user.phone,),
+        )
+
+    def marks(self, hashes: LastingHash) -> list[str]:
+        """Return one mark for each, to be stored."""
+        return [hashes.of(*parts) for parts in self._parts()]
+
+    def any_marks(self, hashes: LastingHash) -> list[str]:
+        """Return every mark that may be stored for them, whichever of SECRET_KEYS was the first then."""
+        return [mark for parts in self._parts() for mark in hashes.any_of(*parts)]
+
+    def _parts(self) -> list[tuple[str, ...]]:
+        return [
+            *(("identity", appid, openid) for appid, openid in self.identities),
+            *(("unionid", unionid) for unionid in self.unionids),
+            *(("phone", phone.country_code, phone.national) for phone in self.phones),
+        ]
