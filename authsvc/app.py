@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
     app.extensions["authsvc"] = _services(settings, database, keys, checker, clock)
     app.extensions[ratelimits.EXTENSION] = RateLimits(
-        settings.rate_limits, redis_url=settings.redis_url, workers=settings.workers
+        settings.rate_limits, folder=settings.instance_path, redis_url=settings.redis_url, workers=settings.workers
     )
 
     access.install(app, settings.trusted_proxies)

@@ -12,8 +12,10 @@ ExtraClaim = Literal["openid", "nickname"]
 PhonePolicy = Literal["link", "reject"]
 TokenApi = Literal["stable_token", "token"]
 ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode", "revoke"]
-LimitedKind = Literal["login", "refresh", "phone", "invite", "qrcode", "signin"]
-Asker = Literal["address", "app", "user"]
+LimitedKind = Literal[
+    "login", "refresh", "phone", "invite", "qrcode", "signin", "export", "request", "gateway", "read", "push", "health"
+]
+Asker = Literal["address", "app", "user", "service"]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
 # What became of the code that somebody came with.

@@ -7,16 +7,23 @@ from typing import cast
 from authsvc.config.source import Source
 from authsvc.types import Asker, LimitedKind, Rate
 
-# How often one address (IPv6: its /64), mini program or user may ask. Addresses of carriers hold many people.
+# How often one address (IPv6: its /64), mini program, user or service may ask. Addresses of carriers hold many people.
+# What reaches WeChat with a code is "login", whoever sends it; "request" is every route that names nothing else.
 _DEFAULTS: dict[LimitedKind, str] = {
-    "login": "address 600/minute",
-    "refresh": "address 1200/minute",
+    "login": "address 600/minute, user 30/minute",
+    "refresh": "address 1200/minute, user 120/minute",
     "phone": "address 300/minute, user 60/minute",
     "invite": "address 60/minute",
     "qrcode": "address 300/minute, user 120/minute",
     "signin": "address 60/minute",
+    "export": "address 600/minute, user 6/hour",
+    "request": "address 6000/minute, user 1200/minute, service 60000/minute",
+    "gateway": "address 60000/minute, user 6000/minute",
+    "read": "address 12000/minute",
+    "push": "address 6000/minute",
+    "health": "address 1200/minute",
 }
-_RATE = re.compile(r"(address|app|user) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
+_RATE = re.compile(r"(address|app|user|service) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 

@@ -53,6 +53,7 @@ def _register(route: Route) -> View:
 def _renew(route: Route) -> View:
     def renew() -> Mapping[str, Any]:
         claims = guards.claims(allow_expired=True)
+        ratelimits.by_user("refresh", claims.user_id)
         return route.render(services().sessions.renew(claims, _policy(route)))
 
     return renew
@@ -104,7 +105,7 @@ def _add(contract: Contract, route: Route) -> None:
         bearer=route.use == "renew",
         retryable=route.use == "login",
         status=route.status,
-        limited=_LIMITED.get(route.use),
+        limited=_LIMITED.get(route.use, "request"),
     )
     add(auth, route.method, route.rule, operation, _VIEWS[route.use](route))
 

@@ -8,7 +8,8 @@ from flask import current_app, request
 
 from authsvc.errors import NoSuchRoute, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
-from authsvc.types import Caller, ServiceScope, VerifiedClaims
+from authsvc.types import Caller, LimitedKind, ServiceScope, VerifiedClaims
+from authsvc.web import ratelimits
 from authsvc.web.access import services
 
 # The scheme is case-insensitive (RFC 9110 §11.1), and some front ends write it in lower case.
@@ -16,12 +17,15 @@ _BEARER = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/=]+) *\Z", re.IGNORECASE)
 
 
-def caller() -> Caller:
-    """Return the signed-in user of this request.
+def caller(kind: LimitedKind = "request") -> Caller:
+    """Return the signed-in user of this request, which counts as one of this kind.
 
-    Raises Unauthenticated without a good token, SessionEnded after logout, AccountDisabled.
+    Raises Unauthenticated without a good token, SessionEnded after logout, AccountDisabled, TooManyRequests.
     """
-    return services().sessions.authenticate(claims())
+    with ratelimits.counting_strangers(kind):
+        found = services().sessions.authenticate(claims())
+    ratelimits.by_user(kind, found.user.id)
+    return found
 
 
 def claims(*, allow_expired: bool = False) -> VerifiedClaims:
@@ -33,19 +37,23 @@ def claims(*, allow_expired: bool = False) -> VerifiedClaims:
     return checker.check(match[1], allow_expired=allow_expired)
 
 
-def service(scope: ServiceScope) -> str:
-    """Return the name of the service that calls, and that may do ``scope``.
+def service(scope: ServiceScope, kind: LimitedKind = "request") -> str:
+    """Return the name of the service that calls, and that may do ``scope``; the request counts as one of this kind.
 
     Its credential ``name.secret`` comes as a bearer token, or as HTTP Basic with the name as user and the secret as
-    password. Raises NoSuchRoute while no credential exists, Unauthenticated, NotPermitted.
+    password. Raises NoSuchRoute while no credential exists, Unauthenticated, NotPermitted, TooManyRequests.
     """
-    return services().service_credentials.check(_credential(request.headers.get("Authorization", "")), scope)
+    with ratelimits.counting_strangers(kind):
+        credential = _credential(request.headers.get("Authorization", ""))
+        name = services().service_credentials.check(credential, scope)
+    ratelimits.by_service(kind, name)
+    return name
 
 
-def client(scope: ServiceScope) -> str:
+def client(scope: ServiceScope, kind: LimitedKind = "request") -> str:
     """Return the name of the service that calls, as ``service`` does, where the address always exists."""
     try:
-        return service(scope)
+        return service(scope, kind)
     except NoSuchRoute as nobody:
         raise Unauthenticated(str(nobody)) from None
 

@@ -87,7 +87,7 @@ def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
 
 def _refusals(path: str, operation: Operation) -> list[str]:
     """The statuses that a route may refuse with, as far as its declaration tells."""
-    found = {"500"}
+    found = {"429", "500"}
     if operation.fields is not None:
         found |= set(_REFUSALS) - {"404", "422"}
     if operation.guarded or operation.bearer or operation.scope:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 from marshmallow import Schema
@@ -14,7 +14,7 @@ from authsvc.web import bodies, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
 
 View = Callable[..., Mapping[str, Any]]
-PlainView = TypeVar("PlainView", bound=Callable[..., Response])
+PlainView = Callable[..., Response]
 _ATTRIBUTE = "authsvc_operation"
 
 
@@ -26,7 +26,7 @@ class Operation:
     for other services that have it, and get the name as ``service``. Fields come in the query of a GET (or where
     ``in_query`` says so), in a form where ``form`` says so, and in the JSON body otherwise. ``also`` holds further
     statuses that come with the same answer; no answer is an empty body. ``limited`` names the rate limits that hold
-    (``web/ratelimits.py``).
+    (``web/ratelimits.py``); no route is without.
     """
 
     contract: Contract
@@ -43,15 +43,28 @@ class Operation:
     tag: str = "auth"
     also: tuple[int, ...] = ()
     media: str = "application/json"
-    limited: LimitedKind | None = None
+    limited: LimitedKind = "request"
+
+    @property
+    def knows_callers(self) -> bool:
+        """True where a credential says who calls."""
+        return self.guarded or self.bearer or self.scope is not None
 
 
 def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
-    """Declare a view that makes its own response: no envelope around it, nothing read for it."""
+    """Declare a view that makes its own response: no envelope around it, nothing read for it.
+
+    Where callers are known by a credential, the view asks ``web/guards.py``, which counts them.
+    """
 
     def note(view: PlainView) -> PlainView:
-        setattr(view, _ATTRIBUTE, operation)
-        return view
+        @wraps(view)
+        def endpoint(**arguments: Any) -> Response:
+            ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
+            return view(**arguments)
+
+        setattr(endpoint, _ATTRIBUTE, operation)
+        return endpoint
 
     return note
 
@@ -65,12 +78,11 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
     def endpoint(**arguments: Any) -> Response:
         if operation.retryable and request.method != method:
             raise MethodNotAllowed("a HEAD would spend the code", allow=method)
-        ratelimits.by_address(operation.limited)
+        ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
         if operation.guarded:
-            arguments["caller"] = guards.caller()
-            ratelimits.by_user(operation.limited, arguments["caller"].user.id)
+            arguments["caller"] = guards.caller(operation.limited)
         if operation.scope is not None:
-            arguments["service"] = guards.client(operation.scope)
+            arguments["service"] = guards.client(operation.scope, operation.limited)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
         return bodies.write(view(**arguments), operation.status)

@@ -26,14 +26,16 @@ class Readiness(Schema):
 
 
 @ops.get("/healthz")
-@describe(Operation(NATIVE, "Whether the process answers", Health(), tag="ops"))
+@describe(Operation(NATIVE, "Whether the process answers", Health(), tag="ops", limited="health"))
 def healthz() -> Response:
     """200 while the process answers. Does no I/O."""
     return bodies.write({"status": "ok"})
 
 
 @ops.get("/readyz")
-@describe(Operation(NATIVE, "Whether this instance can do its work", Readiness(), tag="ops", also=(503,)))
+@describe(
+    Operation(NATIVE, "Whether this instance can do its work", Readiness(), tag="ops", also=(503,), limited="health")
+)
 def readyz() -> Response:
     """200 when this instance can do its work, else 503; either way with every check by name."""
     checks = services().health.checks()

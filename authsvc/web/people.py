@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 from authsvc.errors import PictureRejected
 from authsvc.services import profiles
 from authsvc.types import Caller, Consent, IdentityLink, Profile
+from authsvc.web import ratelimits
 from authsvc.web.access import UPLOAD_BYTES, services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.operations import Operation, View, add, describe
@@ -85,6 +86,7 @@ def _links(caller: Caller) -> Mapping[str, Any]:
 
 
 def _link(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    ratelimits.by_app("login", services().apps.choose(body["appid"], None).appid)
     return envelope(_links_view(services().people.link(caller, body["code"], body["appid"])))
 
 
@@ -117,7 +119,7 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
 
 
 @people.get("/avatars/<name>")
-@describe(Operation(NATIVE, "An uploaded picture", _JPEG, tag="people", media="image/jpeg"))
+@describe(Operation(NATIVE, "An uploaded picture", _JPEG, tag="people", media="image/jpeg", limited="read"))
 def picture(name: str) -> Response:
     """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
     return picture_response(name, services().people.picture(name))
@@ -131,9 +133,16 @@ _add("GET", "/api/v1/me", _see, "The caller's profile", _USER_ANSWER)
 _add("PUT", "/api/v1/me", _change, "Change the caller's profile", _USER_ANSWER, fields=ProfileChange())
 _add("POST", "/api/v1/me/avatar", _upload, "Upload a picture (multipart, part `file`)", _USER_ANSWER)
 _add("GET", "/api/v1/me/identities", _links, "The caller's mini-program identities", _LINKS_ANSWER)
-_add("POST", "/api/v1/me/identities", _link, "Add an identity", _LINKS_ANSWER, fields=NewLink())
+_add("POST", "/api/v1/me/identities", _link, "Add an identity", _LINKS_ANSWER, fields=NewLink(), limited="login")
 _add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER)
 _add("GET", "/api/v1/me/consents", _consents, "Which privacy terms the caller has agreed to", _CONSENTS_ANSWER)
 _add("POST", "/api/v1/me/consents", _consent, "Agree to privacy terms", _CONSENTS_ANSWER, fields=NewConsent())
-_add("GET", "/api/v1/me/export", _export, "All that is stored about the caller, by table", _EXPORT_ANSWER)
+_add(
+    "GET",
+    "/api/v1/me/export",
+    _export,
+    "All that is stored about the caller, by table",
+    _EXPORT_ANSWER,
+    limited="export",
+)
 _add("POST", "/api/v1/me/close", _close, "Close the account: erased after a cooling-off period", _CLOSED_ANSWER)

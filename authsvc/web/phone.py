@@ -100,6 +100,7 @@ add(
         enveloped("NativeUnbindAnswer", fields.Nested(NativeUser(), required=True)),
         guarded=True,
         tag="phone",
+        limited="phone",
     ),
     _unbind,
 )

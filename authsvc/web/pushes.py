@@ -10,8 +10,10 @@ from authsvc.web.operations import Operation, describe
 pushes = Blueprint("pushes", __name__)
 
 _TEXT = {"type": "string"}
-_TRIAL = Operation(NATIVE, "WeChat tries out the address of its message push", _TEXT, tag="wechat", media="text/plain")
-_DELIVERY = Operation(NATIVE, "WeChat pushes an event", _TEXT, tag="wechat", media="text/plain")
+_TRIAL = Operation(
+    NATIVE, "WeChat tries out the address of its message push", _TEXT, tag="wechat", media="text/plain", limited="push"
+)
+_DELIVERY = Operation(NATIVE, "WeChat pushes an event", _TEXT, tag="wechat", media="text/plain", limited="push")
 
 
 @pushes.get("/wechat/push")

@@ -68,7 +68,9 @@ for _route in BEARER_CODE.routes:
 
 # A doubled slash is no picture either: no redirect to where one might be.
 @qrcode.get("/qrcodes/<name>", merge_slashes=False)
-@describe(Operation(BEARER, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg"))
+@describe(
+    Operation(BEARER, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg", limited="read")
+)
 def picture(name: str) -> Response:
     """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""
     return picture_response(name, services().qrcodes.read(name))

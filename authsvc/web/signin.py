@@ -69,7 +69,11 @@ def _only_while_on() -> None:
 
 
 @signin.get("")
-@describe(Operation(NATIVE, "Sign in by a scan", _HTML, fields=_OPENER, tag="scan to sign in", media="text/html"))
+@describe(
+    Operation(
+        NATIVE, "Sign in by a scan", _HTML, fields=_OPENER, tag="scan to sign in", media="text/html", limited="read"
+    )
+)
 def page() -> Response:
     """The page, in Chinese unless the browser prefers English. Never stored, never framed."""
     origin = bodies.read_query(_OPENER).get("origin")
@@ -85,7 +89,9 @@ def page() -> Response:
 
 
 @signin.get("/<name>")
-@describe(Operation(NATIVE, "Style and script of the page", _FILE, tag="scan to sign in", media="text/*"))
+@describe(
+    Operation(NATIVE, "Style and script of the page", _FILE, tag="scan to sign in", media="text/*", limited="read")
+)
 def part(name: str) -> Response:
     """Style or script of the page; asked again each time whether it has changed."""
     return send_from_directory(_STATIC, name)

@@ -62,7 +62,7 @@ class Document(Schema):
 
 
 @wellknown.get("/.well-known/jwks.json")
-@describe(Operation(NATIVE, "The keys that verify our tokens", JwkSet(), tag="discovery"))
+@describe(Operation(NATIVE, "The keys that verify our tokens", JwkSet(), tag="discovery", limited="read"))
 def jwks() -> Response:
     """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
     keys = services().signing_keys
@@ -70,14 +70,14 @@ def jwks() -> Response:
 
 
 @wellknown.get("/.well-known/openid-configuration")
-@describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery"))
+@describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery", limited="read"))
 def configuration() -> Response:
     """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
     return _cacheable(current_app.extensions["authsvc-metadata"])
 
 
 @wellknown.get("/openapi.json")
-@describe(Operation(NATIVE, "This document", Document(), tag="discovery"))
+@describe(Operation(NATIVE, "This document", Document(), tag="discovery", limited="read"))
 def openapi() -> Response:
     """The description of this API, made from the routes themselves."""
     return _cacheable(document())
