@@ -25,7 +25,7 @@ _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_SENT = ("Authorization", "Content-Type", "Accept-Language", "Idempotency-Key")
+_SENT = ("Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "Step-Up-Code")
 _ANSWERED = ("Content-Type", "Retry-After")
 # What authsvc tells people about a session of such a phone: "WeChat · iPhone".
 _USER_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.50"

@@ -1,70 +1,11 @@
 // The client kit on a shim of `wx`, against the real service and simulator. Each demand of its users is a test here.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { launch, plain, rejection, until } from "./miniprogram.js";
-import { openStage } from "./stage.js";
+import { test } from "node:test";
+import { LOGIN, LOGOUT, REFRESH, change, count, hold, many, me, openKit, paths } from "./kit.js";
+import { plain, rejection, until } from "./miniprogram.js";
 
-const ROOT = new URL("../../miniprogram/demo/", import.meta.url).pathname;
 const MINUTE = 60_000;
-const stage = await openStage("kit");
-const programs = [];
-let people = 0;
-
-after(async () => {
-  for (const program of programs) assert.deepEqual(program.logged, [], "the kit writes nothing to the console");
-  console.log(JSON.stringify(await stage.close()));
-});
-
-/** Start the mini program on a phone; one of somebody new unless told whose. */
-function start({ phone = stage.phone(`p${(people += 1)}`), ahead, ...options } = {}) {
-  const program = launch(ROOT, phone, { ahead, twin: stage.twin });
-  programs.push(program);
-  const { createAuth } = program.require("authsvc/index");
-  const given = { baseUrl: stage.service, ...options };
-  return { phone, program, create: (more) => createAuth({ ...given, ...more }), auth: createAuth(given) };
-}
-
-/** A native session that the server thinks expired while the phone does not. */
-async function expired(options) {
-  const started = start(options);
-  await started.auth.ready();
-  await stage.later(16 * 60);
-  started.phone.journal.requests.length = 0;
-  return started;
-}
-
-const paths = (phone) => phone.journal.requests.map(({ method, url }) => `${method} ${new URL(url).pathname}`);
-const count = (phone, path) => paths(phone).filter((one) => one.endsWith(path)).length;
-const me = { url: "/api/v1/me" };
-const change = { url: "/api/v1/me", method: "PUT", data: { nickname: "小兰" } };
-const LOGIN = "/api/v1/auth/login";
-const REFRESH = "/api/v1/sessions/refresh";
-const LOGOUT = "/api/v1/sessions/logout";
-const many = (number, work) => Promise.all(Array.from({ length: number }, work));
-
-/** Keep the next answer of an address back: `asked` resolves when it is asked for, `release` lets the answer through. */
-function hold(phone, path) {
-  const { request } = phone.wx;
-  const held = {};
-  const released = new Promise((resolve) => (held.release = resolve));
-  held.asked = new Promise((resolve) => {
-    phone.wx.request = (options) => {
-      if (!options.url.endsWith(path)) return request(options);
-      phone.wx.request = request;
-      resolve();
-      return request({ ...options, success: (answer) => released.then(() => options.success(answer)) });
-    };
-  });
-  return held;
-}
-
-async function during(work) {
-  try {
-    await work();
-  } finally {
-    await stage.now();
-  }
-}
+const { stage, somebody, start, expired, during } = await openKit("kit");
 
 // --- one flight ----------------------------------------------------------------------------------------------
 
@@ -182,7 +123,7 @@ test("in manual mode nobody is signed in unasked", async () => {
 test("broken storage counts as empty, and storage that throws does not stop a login", async () => {
   const odd = { session: { token: "x", renewAt: 1e15, contract: "of another version" } };
   for (const broken of ["text", 5, odd, { session: "x" }, { session: { token: 5 } }, { session: {}, isOut: "yes" }, []]) {
-    const phone = stage.phone(`broken-${(people += 1)}`);
+    const phone = somebody();
     phone.wx.setStorageSync("authsvc", broken);
     assert.equal((await start({ phone }).auth.request(me)).statusCode, 200);
   }
@@ -591,7 +532,7 @@ test("what a login was asked to carry is carried, also when a silent one is unde
 });
 
 test("the clock of another server is not believed", async () => {
-  const { auth, phone } = start();
+  const { auth, phone } = start({ hosts: ["https://api.example.com"] });
   await auth.ready();
   phone.wx.request = ({ success }) => success({ statusCode: 200, data: {}, header: { Date: "Thu, 01 Jan 1970 00:00:00 GMT" } });
   await auth.request({ url: "https://api.example.com/orders" });

@@ -11,6 +11,7 @@
 // - the answer is parsed as JSON whatever its content-type, and stays text when it is none;
 // - header names come as the server spelt them; Referer is WeChat's own and cannot be set;
 // - callbacks come later, never during the call; an error in one does not reach the caller (wx.onError hears of it);
+// - redirects are followed with every header, unless `redirect: "manual"` was asked for;
 // - ten requests at once, the others wait; no PATCH;
 // - storage holds copies, and nothing is ''.
 //
@@ -44,6 +45,20 @@ export function exchange(method, url, { headers = {}, body, timeout = TIMEOUT, a
     onRequest?.(request);
     request.end(body);
   });
+}
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const MOST_REDIRECTS = 5;
+
+/** As `exchange`; follows redirects as a phone does, to wherever they lead, with every header. */
+async function exchangeAll(method, url, options) {
+  const answer = await exchange(method, url, options);
+  const at = answer.rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "location");
+  const left = options.redirects ?? MOST_REDIRECTS;
+  if (!REDIRECTS.has(answer.status) || at < 0 || left === 0) return answer;
+  const keeps = answer.status >= 307 || method === "GET" || method === "HEAD";
+  const further = { ...options, redirects: left - 1, body: keeps ? options.body : undefined };
+  return exchangeAll(keeps ? method : "GET", new URL(answer.rawHeaders[at + 1], url).href, further);
 }
 
 /** The text that an object becomes in a query or a form. */
@@ -124,10 +139,10 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
   }
 
   /** Exchange with a server, unless there is no network, or none any more when the answer comes. */
-  async function send(method, url, options) {
+  async function send(method, url, { follows = true, ...options }) {
     checkNetwork();
     journal.requests.push({ method, url, ...options });
-    const answer = await exchange(method, url, { agent, ...options });
+    const answer = await (follows ? exchangeAll : exchange)(method, url, { agent, ...options });
     if (phone.losing > 0) {
       phone.losing -= 1;
       throw new Error("net::ERR_CONNECTION_RESET");
@@ -221,7 +236,8 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
         try {
           if (aborted) throw new Error("abort");
           const onRequest = (made) => (running = made);
-          const answer = await send(method, url, { headers, body, timeout: options.timeout, onRequest });
+          const follows = options.redirect !== "manual";
+          const answer = await send(method, url, { headers, body, timeout: options.timeout, onRequest, follows });
           const header = headerOf(answer);
           const data = parsed(answer, options);
           settle(options, "success", { data, statusCode: answer.status, header, cookies: [], errMsg: "request:ok" });

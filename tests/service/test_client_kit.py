@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from authsvc import errors
 from tests.conftest import APPID
 from tests.harness import node
 from tests.harness.node import Stage
@@ -30,6 +31,36 @@ def stage(run_folder: Path, shared_simulator: Simulator, start_service: Callable
 def test_the_kit_keeps_its_promises(stage: Stage) -> None:
     result = stage.play("kit.test.js")
     assert len(result["users"]) > 30
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_token_goes_to_listed_hosts_alone(stage: Stage) -> None:
+    stage.play("hosts.test.js")
+
+
+STEP_UP = pytest.mark.skipif(not hasattr(errors, "StepUpRequired"), reason="skipped: a server without step-up")
+
+
+@STEP_UP
+@pytest.mark.usefixtures("simulator")
+def test_step_up_needs_no_line_of_the_mini_program(stage: Stage) -> None:
+    stage.play("stepup.test.js")
+
+
+@STEP_UP
+@pytest.mark.usefixtures("simulator")
+def test_a_kit_that_sends_the_code_after_a_logout_fails(stage: Stage) -> None:
+    text = "if (generation !== life.generation) throw loggedOut();\n          return work"
+    twin = {"file": "auth.js", "text": text, "by": "return work"}
+    with pytest.raises(AssertionError, match="✖ a logout during it wins"):
+        stage.play("stepup.test.js", only="a logout during it wins", twin=twin)
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_kit_that_lets_the_phone_follow_redirects_fails(stage: Stage) -> None:
+    twin = {"file": "calls.js", "text": 'if (token) sent.redirect = "manual"', "by": 'sent.redirect = "follow"'}
+    with pytest.raises(AssertionError, match="✖ a redirect is not followed"):
+        stage.play("hosts.test.js", only="a redirect is not followed", twin=twin)
 
 
 @pytest.mark.usefixtures("simulator")

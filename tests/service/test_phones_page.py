@@ -144,6 +144,8 @@ def logout_everywhere(shown: Window, lan: Phone) -> None:
     second.is_signed_in(True)
     lan.tap("Sign out everywhere")
     lan.is_signed_in(False)
+    # The kit brings the code of step-up along by itself.
+    expect(arrows(shown, "POST /api/v1/sessions/logout?scope=global + Step-Up-Code")).to_have_count(1)
     second.tap("Reload profile")
     second.says("Sign in to continue")
     second.is_signed_in(False)

@@ -30,7 +30,9 @@ export function createWx({ appid, user, storage, note }) {
   async function send({ url, method = "GET", data, header = {}, timeout = 60000 }) {
     const headers = { ...JSON_TYPE, "Accept-Language": document.documentElement.lang, ...header };
     const path = url.replace(/^.*\/ui\/authsvc/, "");
-    await note("phone", "authsvc", `${method} ${path}`, data);
+    const code = header["Step-Up-Code"];
+    if (code) await note("phone", "authsvc", `${method} ${path} + Step-Up-Code`, { "Step-Up-Code": code, ...data });
+    else await note("phone", "authsvc", `${method} ${path}`, data);
     checkNetwork();
     const token = headers.Authorization;
     if (token) faults.tokens.add(token);

@@ -1,9 +1,10 @@
 "use strict";
 // The login manager. A request takes the session that there is; one that is due or refused is renewed; where that is
 // refused too, wx.login makes a new one; where that is not enough, the person is asked. index.d.ts documents it.
-var createCalls = require("./calls").createCalls;
+var calling = require("./calls");
 var contracts = require("./contracts");
 var errors = require("./errors");
+var createHosts = require("./hosts").createHosts;
 var inviteIn = require("./invites").inviteIn;
 var lives = require("./life");
 var loginPage = require("./loginpage");
@@ -28,7 +29,8 @@ function createAuth(options) {
   if (!contract) throw new Error("unknown contract: " + contractName);
   var life = lives.lifeOf(host, options.namespace || "authsvc");
   var record = life.record;
-  var calls = createCalls(host, options, life);
+  var hosts = createHosts(options);
+  var calls = calling.createCalls(host, options, life);
   var exchange = calls.exchange;
   var paced = calls.paced;
   var now = calls.now;
@@ -248,6 +250,17 @@ function createAuth(options) {
     life.timer = setTimeout(preparePhone, CODE_LIFE);
   }
 
+  /**
+   * A code for step-up. wx.login may change the key that a phone button encrypts under: an open page with one gets a
+   * code from after that.
+   */
+  function stepUpCode() {
+    return freshCode().then(function (code) {
+      if (life.timer !== undefined) preparePhone();
+      return code;
+    });
+  }
+
   function leavePhone() {
     if (life.timer !== undefined) clearTimeout(life.timer);
     life.timer = undefined;
@@ -323,7 +336,12 @@ function createAuth(options) {
   function bindPhone(tapped) {
     var generation = life.generation;
     var data = tapped.phoneCode ? { code: tapped.phoneCode } : tapped;
-    return request({ url: "/api/v1/me/phone", method: "POST", data: data }).then(function (/** @type {any} */ answer) {
+    /** @type {import("./index").RequestOptions} */
+    var call = { url: "/api/v1/me/phone", method: "POST", data: data };
+    var codeOfTheTap = function () {
+      return takeCode(tapped);
+    };
+    return requested(call, codeOfTheTap).then(function (/** @type {any} */ answer) {
       var bound = answer.data.data;
       // The number showed that this is somebody known before: authsvc signed them in as that user.
       var tokens = bound.tokens;
@@ -375,22 +393,57 @@ function createAuth(options) {
   // --- requests -----------------------------------------------------------------------------------------------
 
   /**
-   * Do work that needs a token; once more, with another token, if the server refuses the first.
+   * Do work that needs a token; once more, with another token, if the server refuses the first; once more, with a code
+   * of wx.login, if authsvc wants to know that it is the person (step-up). Each time with a code of its own.
    * @template T
-   * @param {(token: string) => Promise<T>} work
+   * @param {string} url
+   * @param {(token: string, code?: string) => Promise<T>} work
+   * @param {() => Promise<string>} [firstCode] of work that is known to take one: where it comes from
    * @returns {Promise<T>}
    */
-  function authorized(work) {
-    return withPerson(current()).then(function (session) {
+  function authorized(url, work, firstCode) {
+    var refusal = hosts.refusal(url);
+    if (refusal) return Promise.reject(refusal);
+    return withPerson(current()).then(function (first) {
       var generation = life.generation;
-      return work(session.token).then(null, function (error) {
-        if (error.kind !== "unauthorized") throw error;
-        if (generation !== life.generation) throw loggedOut();
-        return withPerson(renew(session)).then(function (fresh) {
-          return work(fresh.token);
+      var mayRenew = true;
+
+      /**
+       * @param {import("./index").Session} session
+       * @param {() => Promise<string>} [takesCode]
+       * @returns {Promise<T>}
+       */
+      function attempt(session, takesCode) {
+        /** @param {string} [code] */
+        var carryOut = function (code) {
+          if (generation !== life.generation) throw loggedOut();
+          return work(session.token, code);
+        };
+        return (takesCode ? takesCode().then(carryOut) : carryOut()).then(null, function (error) {
+          var wantsCode = !takesCode && error.error === "step_up_required" && hosts.isOwn(url);
+          if (!wantsCode && !(mayRenew && isTokenRefused(error))) throw error;
+          if (generation !== life.generation) throw loggedOut();
+          if (wantsCode) return attempt(session, stepUpCode);
+          mayRenew = false;
+          return withPerson(renew(session)).then(function (fresh) {
+            return attempt(fresh, takesCode && stepUpCode);
+          });
         });
-      });
+      }
+
+      return attempt(first, firstCode);
     });
+  }
+
+  /**
+   * @param {import("./index").RequestOptions} call
+   * @param {() => Promise<string>} [firstCode]
+   */
+  function requested(call, firstCode) {
+    var send = function (/** @type {string} */ token, /** @type {string | undefined} */ code) {
+      return exchange(call, token, code);
+    };
+    return authorized(call.url, send, firstCode);
   }
 
   /**
@@ -416,24 +469,17 @@ function createAuth(options) {
     ["success", "fail", "complete", "auth"].forEach(function (name) {
       delete call[name];
     });
-    return calledBack(
-      options,
-      options.auth === false
-        ? exchange(call)
-        : authorized(function (token) {
-            return exchange(call, token);
-          })
-    );
+    return calledBack(options, options.auth === false ? exchange(merged({ redirect: "follow" }, call)) : requested(call));
   }
 
   /** @param {import("./index").UploadOptions} upload */
   function uploadFile(upload) {
-    return authorized(function (token) {
-      var header = merged(upload.header, { Authorization: "Bearer " + token });
-      var url = /^https?:/.test(upload.url) ? upload.url : options.baseUrl + upload.url;
+    return authorized(upload.url, function (token, code) {
+      var header = merged(upload.header, calling.secrets(token, code));
+      var url = /^https?:/i.test(upload.url) ? upload.url : options.baseUrl + upload.url;
       return ask(host, "uploadFile", merged(upload, { url: url, header: header })).then(function (answer) {
         var parsed = merged(answer, { data: parse(answer.data) });
-        if (answer.statusCode >= 400) throw errors.fromAnswer(parsed);
+        if (answer.statusCode >= 300) throw errors.fromAnswer(parsed);
         return parsed;
       });
     });
@@ -442,23 +488,40 @@ function createAuth(options) {
   // --- leaving ------------------------------------------------------------------------------------------------
 
   /**
-   * End a session on the server. Its token may be over while the session is not.
+   * End a session on the server, or with step-up all of them. Its token may be over while the session is not.
    * @param {import("./index").Session} session
    * @param {"local" | "global"} scope
    */
   function farewell(session, scope) {
     /** @type {import("./index").RequestOptions} */
     var call = { url: "/api/v1/sessions/logout?scope=" + scope, method: "POST" };
-    return exchange(call, session.token)
+    var send = function (/** @type {string} */ token) {
+      if (scope === "local") return exchange(call, token);
+      return stepUpCode().then(function (code) {
+        return exchange(call, token, code);
+      });
+    };
+    return send(session.token)
       .then(null, function (error) {
-        if (error.kind !== "unauthorized" || !contracts[session.contract].refresh) throw error;
+        if (!isTokenRefused(error) || !contracts[session.contract].refresh) throw error;
         return refreshed(session).then(function (fresh) {
-          return exchange(call, fresh.token);
+          return send(fresh.token);
         });
       })
       .then(noop, function (error) {
-        if (error.kind !== "unauthorized") throw error; // it has ended already
+        if (!isTokenRefused(error)) throw error; // it has ended already
       });
+  }
+
+  /** @param {import("./index").Session} session */
+  function farewellEverywhere(session) {
+    return farewell(session, "global").then(null, function (error) {
+      // At least what takes no code; the promise still says that not everything was done.
+      var fail = function () {
+        throw error;
+      };
+      return farewell(session, "local").then(fail, fail);
+    });
   }
 
   /** @param {{everywhere?: boolean}} [how] */
@@ -467,7 +530,8 @@ function createAuth(options) {
     life.generation += 1;
     record.isOut = true;
     keep(null);
-    return session ? farewell(session, how && how.everywhere ? "global" : "local") : Promise.resolve();
+    if (!session) return Promise.resolve();
+    return how && how.everywhere ? farewellEverywhere(session) : farewell(session, "local");
   }
 
   return {
@@ -533,6 +597,14 @@ function userOf(promise) {
 /** @param {import("./index").LoginReason} reason */
 function loginRequired(reason) {
   return errors.error("unauthorized", "请先登录", { error: "login_required", action: "relogin", reason: reason });
+}
+
+/**
+ * Whether an answer says that the token, and not a code beside it, is no good.
+ * @param {import("./index").AuthError} error
+ */
+function isTokenRefused(error) {
+  return error.kind === "unauthorized" && !/^wx_/.test(error.error || "");
 }
 
 function loggedOut() {

@@ -27,15 +27,20 @@ function createCalls(host, options, life) {
   }
 
   /**
-   * Send a call; resolves with an answer below 400, rejects with an AuthError.
+   * Send a call; resolves with an answer below 400, rejects with an AuthError. What carries a secret follows no
+   * redirect: that could lead anywhere.
    * @param {import("./index").RequestOptions} call
    * @param {string} [token]
+   * @param {string} [code] for step-up
    */
-  function exchange(call, token) {
-    var header = merged(call.header, token ? { Authorization: "Bearer " + token } : {});
-    return send(merged(call, { header: header })).then(function (answer) {
+  function exchange(call, token, code) {
+    var sent = merged(merged({ redirect: "manual" }, call), { header: merged(call.header, secrets(token, code)) });
+    if (token) sent.redirect = "manual";
+    return send(sent).then(function (answer) {
       if (call.url.charAt(0) === "/") learnTime(answer); // of other servers only they know what their clock says
-      if (answer.statusCode >= 400) throw errors.fromAnswer(answer);
+      var status = answer.statusCode;
+      var isRedirect = status >= 300 && status < 400 && status !== 304 && sent.redirect === "manual";
+      if (status >= 400 || isRedirect) throw errors.fromAnswer(answer);
       return answer;
     });
   }
@@ -57,4 +62,13 @@ function createCalls(host, options, life) {
   return { exchange: exchange, now: now, paced: paced };
 }
 
-module.exports = { createCalls: createCalls };
+/**
+ * The headers of somebody who is signed in.
+ * @param {string} [token]
+ * @param {string} [code] for step-up
+ */
+function secrets(token, code) {
+  return { Authorization: token && "Bearer " + token, "Step-Up-Code": code };
+}
+
+module.exports = { createCalls: createCalls, secrets: secrets };

@@ -6,6 +6,8 @@ export type ContractName = "native" | "bearer" | "detail" | "code_message_data" 
 export interface Options {
   /** Address of authsvc, without a slash at the end. Calls by cloudContainer and cloudFunction do without. */
   baseUrl?: string;
+  /** Origins of your other services, such as `https://api.example.com`. The token goes to these and to baseUrl's alone. */
+  hosts?: string[];
   /** Which of authsvc's shapes to speak; default `native`. */
   contract?: ContractName;
   /** Storage key. All instances of one namespace share one session. Default `authsvc`. */
@@ -53,11 +55,13 @@ export interface Auth<User = any> {
   closeLoginPage(): void;
 
   /**
-   * As wx.request, with the token: a promise of the answer, or callbacks. An address that begins with `/` is authsvc's.
-   * A 401 is followed by one renewal and one repeat. `auth: false` sends no token.
+   * As wx.request, with the token: a promise of the answer, or callbacks. An address that begins with `/` is authsvc's;
+   * of others those in `hosts`, else the promise is rejected with `host_not_listed`. No redirect is followed.
+   * A 401 is followed by one renewal and one repeat, a 403 `step_up_required` of authsvc by one wx.login and one repeat
+   * with its code. `auth: false` sends no token, anywhere.
    */
   request<T = any>(options: RequestOptions & Callbacks): Promise<Answer<T>>;
-  /** As wx.uploadFile, with the token; the answer's JSON is parsed. */
+  /** As wx.uploadFile, with the token, under the same rules; the answer's JSON is parsed. */
   uploadFile<T = any>(options: UploadOptions): Promise<Answer<T>>;
   /** A token that is good now, for sockets and web-views. */
   token(): Promise<string>;
@@ -65,8 +69,8 @@ export interface Auth<User = any> {
   refresh(): Promise<User>;
 
   /**
-   * Sign out here, or `everywhere`, and stay out until `login()`, also after a restart. Here it holds at once; the
-   * promise rejects when the server could not be told.
+   * Sign out here, or `everywhere` (which takes a code of wx.login), and stay out until `login()`, also after a restart.
+   * Here it holds at once; the promise rejects when the server could not be told.
    */
   logout(how?: { everywhere?: boolean }): Promise<void>;
 
@@ -135,7 +139,7 @@ export class AuthError extends Error {
   message: string;
   /** HTTP status, if there was an answer. */
   status?: number;
-  /** authsvc's stable name (docs/errors.md), `login_required`, or `phone_quota` (errno 1400001). */
+  /** authsvc's stable name (docs/errors.md), `login_required`, `host_not_listed`, or `phone_quota` (errno 1400001). */
   error?: string;
   /** What helps. Named by the server in the native contract, else guessed from the status. */
   action?: Action;

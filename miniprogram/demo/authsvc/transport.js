@@ -28,7 +28,12 @@ function ask(owner, name, options) {
     var fail = function (/** @type {any} */ reason) {
       reject(errors.fromFailure(reason));
     };
-    owner[name](merged(options, { success: resolve, fail: fail }));
+    // A redirect that is not followed ends a request; whether that is its success is written nowhere.
+    var complete = function (/** @type {any} */ outcome) {
+      if (outcome && outcome.statusCode) resolve(outcome);
+      else fail(outcome);
+    };
+    owner[name](merged({ complete: complete }, merged(options, { success: resolve, fail: fail })));
   });
 }
 
@@ -63,11 +68,12 @@ function createTransport(wx, options) {
   var cloudFunction = options.cloudFunction;
   return function (call) {
     var timed = merged({ timeout: options.timeout || 10000 }, call);
-    if (/^https?:/.test(call.url)) return ask(wx, "request", timed);
+    if (/^https?:/i.test(call.url)) return ask(wx, "request", timed);
     if (container) {
       var header = merged({ "X-WX-SERVICE": container.service, "content-type": "application/json" }, call.header);
       var config = container.env ? { env: container.env } : undefined;
       var sent = withQuery(timed);
+      delete sent.redirect; // wx.request knows it alone
       return ask(wx.cloud, "callContainer", merged(sent, { path: sent.url, header: header, config: config }));
     }
     if (cloudFunction) {
