@@ -11,14 +11,14 @@ from authsvc.types import Asker, LimitedKind, Rate
 # What reaches WeChat with a code is "login", whoever sends it; "request" is every route that names nothing else.
 _DEFAULTS: dict[LimitedKind, str] = {
     "login": "address 600/minute, user 30/minute",
-    "refresh": "address 1200/minute, user 120/minute",
+    "refresh": "address 1200/minute, user 600/minute",
     "phone": "address 300/minute, user 60/minute",
     "invite": "address 60/minute",
     "qrcode": "address 300/minute, user 120/minute",
     "signin": "address 60/minute",
     "export": "address 600/minute, user 6/hour",
-    "request": "address 6000/minute, user 1200/minute, service 60000/minute",
-    "gateway": "address 60000/minute, user 6000/minute",
+    "request": "address 6000/minute, user 6000/minute, service 60000/minute",
+    "gateway": "address 60000/minute, user 12000/minute",
     "read": "address 12000/minute",
     "push": "address 6000/minute",
     "health": "address 1200/minute",
