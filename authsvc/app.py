@@ -53,6 +53,7 @@ from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import SessionService
 from authsvc.services.sessiontokens import NATIVE, SessionTokens
 from authsvc.services.signingkeys import SigningKeys
+from authsvc.services.stepup import StepUp
 from authsvc.services.tickets import RegistrationTickets
 from authsvc.services.wechatsessions import WeChatSessions
 from authsvc.signing.keyring import KeyRing, key_source
@@ -264,6 +265,7 @@ def _services(
         login=login,
         registration=RegistrationService(apps, database, accounts, tickets, tokens, clock),
         sessions=sessions,
+        step_up=StepUp(apps, wechat, database, session_keys, clock),
         introspection=Introspection(checker, sessions, settings.public_base_url),
         people=people,
         closing=closing,

@@ -176,6 +176,33 @@ class AccountClosed(AccountDisabled):
     en = "This account was closed"
 
 
+class StepUpRequired(AuthSvcError):
+    """A token alone is not enough here: a fresh code of ``wx.login`` must come along, from the phone."""
+
+    error = "step_up_required"
+    zh = "请在手机上的小程序中进行此操作"
+    en = "Do this in the mini program on your phone: it takes a fresh code of wx.login"
+    action: ClassVar[Action] = "relogin"
+
+
+class StepUpMismatch(AuthSvcError):
+    """The code that came along is not of the WeChat account, in the mini program, that this session signed in with."""
+
+    error = "step_up_mismatch"
+    zh = "当前微信与登录时的微信不一致，请重新登录"
+    en = "This is not the WeChat account that signed in; sign in again"
+    action: ClassVar[Action] = "relogin"
+
+
+class OtherMiniProgram(AuthSvcError):
+    """This session is of one mini program, and what was asked for concerns another: it is for that one to do."""
+
+    error = "other_mini_program"
+    zh = "请在相应的小程序中进行此操作"
+    en = "This concerns another mini program; do it there"
+    action: ClassVar[Action] = "fix_request"
+
+
 class TicketInvalid(AuthSvcError):
     """A registration ticket that is forged, expired, for another purpose, or used."""
 

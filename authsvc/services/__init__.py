@@ -27,6 +27,7 @@ from authsvc.services.scansignins import ScanSignIns
 from authsvc.services.servicecredentials import ServiceCredentials
 from authsvc.services.sessions import SessionService
 from authsvc.services.signingkeys import SigningKeys
+from authsvc.services.stepup import StepUp
 from authsvc.services.wechatsessions import WeChatSessions
 
 
@@ -38,6 +39,7 @@ class Services:
     login: LoginService
     registration: RegistrationService
     sessions: SessionService
+    step_up: StepUp
     people: PeopleService
     closing: AccountClosing
     conflicts: Conflicts

@@ -155,8 +155,7 @@ class PeopleService:
             return
         if known.user.id != user_id:
             raise IdentityTaken(f"identity of user {known.user.id}")
-        if exchanged.session_key not in self._session_keys.held(known, now)[:1]:
-            self._session_keys.replace(connection, known, exchanged.session_key, now)
+        self._session_keys.renew(connection, known, exchanged.session_key, now)
 
     def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
         """Remove one identity and end the sessions that it began; return what is left.

@@ -31,6 +31,11 @@ class SessionKeys:
         """Return the stored key, if there is one that opens."""
         return self._sealer.open(identity.session_key) if identity.session_key else None
 
+    def renew(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
+        """Make what WeChat has just answered the stored key, unless it is that already."""
+        if self.current(identity) != session_key:
+            self.replace(connection, identity, session_key, now)
+
     def replace(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
         """Make this the stored key and keep the one before."""
         identities.replace_session_key(

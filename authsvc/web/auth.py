@@ -186,6 +186,14 @@ def _session_view(session: Session, caller: Caller) -> dict[str, Any]:
     }
 
 
+def _ends_others(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments["body"]["scope"] != "local")
+
+
+def _is_another(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments["session_id"] != arguments["caller"].session.id)
+
+
 add(
     auth,
     "POST",
@@ -210,6 +218,7 @@ add(
         fields=_Scope(),
         in_query=True,
         guarded=True,
+        step_up=_ends_others,
     ),
     _native_log_out,
 )
@@ -229,6 +238,12 @@ add(
     auth,
     "DELETE",
     "/api/v1/sessions/<session_id>",
-    Operation(NATIVE, "End one of the caller's sessions", enveloped("NativeEndAnswer", _NOTHING), guarded=True),
+    Operation(
+        NATIVE,
+        "End one of the caller's sessions",
+        enveloped("NativeEndAnswer", _NOTHING),
+        guarded=True,
+        step_up=_is_another,
+    ),
     _end,
 )

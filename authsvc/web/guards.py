@@ -6,12 +6,14 @@ import re
 
 from flask import current_app, request
 
-from authsvc.errors import NoSuchRoute, Unauthenticated
+from authsvc.errors import InvalidRequest, NoSuchRoute, StepUpRequired, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
 from authsvc.types import Caller, LimitedKind, ServiceScope, VerifiedClaims
 from authsvc.web import ratelimits
 from authsvc.web.access import services
+from authsvc.web.schemas import CODE
 
+STEP_UP_HEADER = "Step-Up-Code"
 # The scheme is case-insensitive (RFC 9110 §11.1), and some front ends write it in lower case.
 _BEARER = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/=]+) *\Z", re.IGNORECASE)
@@ -35,6 +37,22 @@ def claims(*, allow_expired: bool = False) -> VerifiedClaims:
         raise Unauthenticated("no bearer token")
     checker: TokenChecker = current_app.extensions["authsvc-tokens"]
     return checker.check(match[1], allow_expired=allow_expired)
+
+
+def step_up(caller: Caller) -> None:
+    """Make sure that it is the person who asks, and not somebody who holds a token of theirs.
+
+    The header ``Step-Up-Code`` holds a fresh code of ``wx.login``, which counts like that of a login. Raises
+    StepUpRequired without one, InvalidRequest, TooManyRequests, StepUpMismatch, or a WeChatError.
+    """
+    code = request.headers.get(STEP_UP_HEADER)
+    if code is None:
+        raise StepUpRequired("no code of wx.login")
+    if not CODE.match(code):
+        raise InvalidRequest("header", fields={STEP_UP_HEADER: ["malformed"]})
+    ratelimits.by_user("login", caller.user.id)
+    ratelimits.by_app("login", caller.session.appid)
+    services().step_up.prove(caller, code)
 
 
 def service(scope: ServiceScope, kind: LimitedKind = "request") -> str:

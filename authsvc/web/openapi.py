@@ -8,6 +8,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import current_app
 
 from authsvc import __version__
+from authsvc.web.guards import STEP_UP_HEADER
 from authsvc.web.operations import Operation, operation_of
 
 _KEY = "authsvc-openapi"
@@ -16,6 +17,12 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{8,64}$"},
     "description": "The same code with the same key within the retry window gives the same session.",
+}
+_STEP_UP = {
+    "in": "header",
+    "name": STEP_UP_HEADER,
+    "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,128}$"},
+    "description": "A fresh code of wx.login, of the WeChat account and mini program that this session began with.",
 }
 _REFUSALS = {
     "400": "A field, the code or the data is not right",
@@ -92,6 +99,8 @@ def _refusals(path: str, operation: Operation) -> list[str]:
         found |= set(_REFUSALS) - {"404", "422"}
     if operation.guarded or operation.bearer or operation.scope:
         found |= {"401", "403", "503"}
+    if operation.step_up:
+        found |= {"400", "429", "502"}
     if "{" in path:
         found.add("404")
     if operation.fields is not None and 422 in operation.contract.statuses.values():
@@ -105,6 +114,8 @@ def _parameters(path: str, method: str, operation: Operation) -> list[Any]:
         parameters.append({"in": "query", "schema": operation.fields})
     if operation.retryable:
         parameters.append(_IDEMPOTENCY_KEY)
+    if operation.step_up:
+        parameters.append({**_STEP_UP, "required": operation.step_up is True})
     return parameters
 
 

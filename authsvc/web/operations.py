@@ -14,6 +14,8 @@ from authsvc.web import bodies, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
 
 View = Callable[..., Mapping[str, Any]]
+# Whether a request, by the arguments of its view, wants step-up.
+StepUp = bool | Callable[[Mapping[str, Any]], bool]
 PlainView = Callable[..., Response]
 _ATTRIBUTE = "authsvc_operation"
 
@@ -26,7 +28,8 @@ class Operation:
     for other services that have it, and get the name as ``service``. Fields come in the query of a GET (or where
     ``in_query`` says so), in a form where ``form`` says so, and in the JSON body otherwise. ``also`` holds further
     statuses that come with the same answer; no answer is an empty body. ``limited`` names the rate limits that hold
-    (``web/ratelimits.py``); no route is without.
+    (``web/ratelimits.py``); no route is without. ``step_up`` ones want a fresh code of ``wx.login`` beside the token:
+    always, or where it says so of the view's arguments.
     """
 
     contract: Contract
@@ -44,11 +47,16 @@ class Operation:
     also: tuple[int, ...] = ()
     media: str = "application/json"
     limited: LimitedKind = "request"
+    step_up: StepUp = False
 
     @property
     def knows_callers(self) -> bool:
         """True where a credential says who calls."""
         return self.guarded or self.bearer or self.scope is not None
+
+    def wants_step_up(self, arguments: Mapping[str, Any]) -> bool:
+        """Tell whether the request with these arguments of the view needs more than a token."""
+        return self.step_up(arguments) if callable(self.step_up) else self.step_up
 
 
 def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
@@ -76,7 +84,7 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
-        if operation.retryable and request.method != method:
+        if (operation.retryable or operation.step_up) and request.method != method:
             raise MethodNotAllowed("a HEAD would spend the code", allow=method)
         ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
         if operation.guarded:
@@ -85,6 +93,9 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
             arguments["service"] = guards.client(operation.scope, operation.limited)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
+        # Last of all: whatever else is wrong with a request costs no code.
+        if operation.wants_step_up(arguments):
+            guards.step_up(arguments["caller"])
         return bodies.write(view(**arguments), operation.status)
 
     setattr(endpoint, _ATTRIBUTE, operation)

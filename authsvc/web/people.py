@@ -133,8 +133,17 @@ _add("GET", "/api/v1/me", _see, "The caller's profile", _USER_ANSWER)
 _add("PUT", "/api/v1/me", _change, "Change the caller's profile", _USER_ANSWER, fields=ProfileChange())
 _add("POST", "/api/v1/me/avatar", _upload, "Upload a picture (multipart, part `file`)", _USER_ANSWER)
 _add("GET", "/api/v1/me/identities", _links, "The caller's mini-program identities", _LINKS_ANSWER)
-_add("POST", "/api/v1/me/identities", _link, "Add an identity", _LINKS_ANSWER, fields=NewLink(), limited="login")
-_add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER)
+_add(
+    "POST",
+    "/api/v1/me/identities",
+    _link,
+    "Add an identity",
+    _LINKS_ANSWER,
+    fields=NewLink(),
+    limited="login",
+    step_up=True,
+)
+_add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER, step_up=True)
 _add("GET", "/api/v1/me/consents", _consents, "Which privacy terms the caller has agreed to", _CONSENTS_ANSWER)
 _add("POST", "/api/v1/me/consents", _consent, "Agree to privacy terms", _CONSENTS_ANSWER, fields=NewConsent())
 _add(
@@ -144,5 +153,13 @@ _add(
     "All that is stored about the caller, by table",
     _EXPORT_ANSWER,
     limited="export",
+    step_up=True,
 )
-_add("POST", "/api/v1/me/close", _close, "Close the account: erased after a cooling-off period", _CLOSED_ANSWER)
+_add(
+    "POST",
+    "/api/v1/me/close",
+    _close,
+    "Close the account: erased after a cooling-off period",
+    _CLOSED_ANSWER,
+    step_up=True,
+)

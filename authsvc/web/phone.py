@@ -87,6 +87,7 @@ add(
         guarded=True,
         tag="phone",
         limited="phone",
+        step_up=True,
     ),
     _bind,
 )
@@ -101,6 +102,7 @@ add(
         guarded=True,
         tag="phone",
         limited="phone",
+        step_up=True,
     ),
     _unbind,
 )

@@ -174,5 +174,5 @@ def _add(rule: str, view: View, summary: str, answer: Any, asked: Body, **option
 _add("/start", _start, "A mini-program code for this browser", _STARTED, ScanStart(), limited="signin")
 _add("/poll", _poll, "How far it is; once approved, the tokens, once", _PROGRESS, ScanPoll())
 _add("/scan", _scan, "What the caller is asked to agree to", _CONSENT, ScanTicket(), guarded=True)
-_add("/approve", _decide("approved"), "Sign that browser in", _DECIDED, ScanTicket(), guarded=True)
+_add("/approve", _decide("approved"), "Sign that browser in", _DECIDED, ScanTicket(), guarded=True, step_up=True)
 _add("/refuse", _decide("refused"), "Do not sign that browser in", _DECIDED, ScanTicket(), guarded=True)

@@ -123,6 +123,16 @@ def put_user(name: str) -> Answer:
     return _show_user(world, user)
 
 
+@blueprint.get("/accounts")
+def find_user() -> Answer:
+    """Show the user who has this `openid` in this `appid`. 404 when nobody has."""
+    world = simulator().world
+    account = world.find_account(request.args.get("appid", ""), request.args.get("openid", ""))
+    if account is None:
+        abort(404, "nobody has this openid in this app")
+    return _show_user(world, account.user)
+
+
 @blueprint.get("/faults")
 def list_faults() -> Answer:
     """List the faults still queued."""

@@ -67,7 +67,8 @@ def phone(service: Service, what: str, ticket: str, token: str, **headers: str) 
 
 def phone_request(service: Service, what: str, ticket: str, token: str) -> Request:
     """The same, for a crowd to send."""
-    return post(f"{service.url}{ROUTE}/{what}", {"ticket": ticket}, Authorization=f"Bearer {token}")
+    url, step_up = f"{service.url}{ROUTE}/{what}", service.step_up(token) if what == "approve" else {}
+    return post(url, {"ticket": ticket}, **step_up, Authorization=f"Bearer {token}")
 
 
 def scene_of(picture: bytes) -> str:

@@ -488,14 +488,16 @@ def test_two_removals_at_once_leave_one_identity(simulator: Simulator, house: Se
         person.link()
         # From either app, as the session of a removed identity ends.
         there = sign_in(simulator, house, f"people-pair-{turn}", OTHER_APP)
-        asked = [(person.token, link["id"]) for link in person.links()]
-        asked[0] = (there.token, asked[0][1])
+        callers = (there.token, person.token)
+        asked = [
+            (link["id"], {"Authorization": f"Bearer {token}", **house.step_up(token)})
+            for token, link in zip(callers, person.links(), strict=True)
+        ]
 
-        def remove(request: tuple[str, int]) -> int:
-            headers = {"Authorization": f"Bearer {request[0]}"}
-            return requests.delete(
-                f"{house.url}/api/v1/me/identities/{request[1]}", headers=headers, timeout=30
-            ).status_code
+        def remove(request: tuple[int, dict[str, str]]) -> int:
+            link_id, headers = request
+            url = f"{house.url}/api/v1/me/identities/{link_id}"
+            return requests.delete(url, headers=headers, timeout=30).status_code
 
         with ThreadPoolExecutor(2) as pool:
             statuses = sorted(pool.map(remove, asked))
