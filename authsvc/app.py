@@ -64,7 +64,7 @@ from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.types import TokenPolicy
-from authsvc.web import access, bodies, metering, ratelimits
+from authsvc.web import access, bodies, contracts, metering, ratelimits
 from authsvc.web import errors as web_errors
 from authsvc.web.auth import auth
 from authsvc.web.contracts import longest_token_seconds, token_lifetimes
@@ -109,6 +109,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     checker = TokenChecker(keys, settings.public_base_url, settings.apps)
     checker.install(app)
     app.extensions["authsvc-tokens"] = checker
+    app.extensions[contracts.EXTENSION] = frozenset(settings.contracts)
     app.extensions["authsvc-metadata"] = _metadata(settings)
     app.extensions["authsvc-sign-in-origins"] = settings.scan_sign_in_origins
     app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
@@ -209,6 +210,7 @@ def _services(
         session_keys=session_keys,
         sealed_data=sealed_data,
         codes=phone_codes,
+        tickets=tickets,
         tokens=tokens,
         bans=bans,
         audit=audit,

@@ -443,6 +443,10 @@ class PhoneCallsStopped(PhoneBudgetExhausted):
     alarm = True
 
 
+class LookUpsStopped(PhoneCallsStopped):
+    """The share of callers who name nobody is used up: people who have signed in still get numbers."""
+
+
 class SessionKeyStale(WeChatError):
     """WeChat no longer knows the session_key that we hold."""
 

@@ -10,3 +10,12 @@ def subscriber(address: str) -> str:
     except ValueError:
         return address
     return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def site(address: str) -> str:
+    """Return what one line of a household or company may hold: an IPv4 address, or a /56 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 56), strict=False))

@@ -16,6 +16,8 @@ LimitedKind = Literal[
     "login", "refresh", "phone", "invite", "qrcode", "signin", "export", "request", "gateway", "read", "push", "health"
 ]
 Asker = Literal["address", "app", "user", "service"]
+# The shapes that a deployment serves; native is always one of them.
+ContractName = Literal["native", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
 # What became of the code that somebody came with.
@@ -121,11 +123,17 @@ class WeChatPhone:
 
 @dataclass(frozen=True, slots=True)
 class PhoneBudgets:
-    """How many numbers WeChat may be asked for in a day; 0 is no limit. ``per_app`` stops everybody."""
+    """How many numbers WeChat may be asked for in a day; 0 is no limit. ``per_app`` stops everybody.
+
+    ``unattributed`` is the share of ``per_app`` for calls that name nobody, ``unattributed_per_address`` what one
+    address (of IPv6, a /56) may take of it.
+    """
 
     per_user: int = 5
     per_address: int = 300
     per_app: int = 10_000
+    unattributed: int = 5_000
+    unattributed_per_address: int = 100
 
 
 @dataclass(frozen=True, slots=True)

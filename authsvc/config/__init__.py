@@ -18,6 +18,7 @@ from authsvc.config.source import Source, choice, variables
 from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
 from authsvc.types import (
     Asker,
+    ContractName,
     ExtraClaim,
     InviteCodeSource,
     InvitePolicy,
@@ -69,6 +70,7 @@ class Settings:
     wx_token_api: TokenApi = "stable_token"  # noqa: S105 (an endpoint's name)
     redis_url: str | None = field(default=None, repr=False)
     phone_budgets: PhoneBudgets = field(default_factory=PhoneBudgets)
+    contracts: tuple[ContractName, ...] = get_args(ContractName)
     watermark_max_age: int = 300
     login_retry_window: int = 60
     refresh_grace: int = 30
@@ -154,11 +156,8 @@ def _read(source: Source) -> Settings | None:
         "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),
         "wx_token_api": choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
         "redis_url": _redis_url(source),
-        "phone_budgets": PhoneBudgets(
-            per_user=source.number("PHONE_DAILY_PER_USER", 5, 0, 10**6),
-            per_address=source.number("PHONE_DAILY_PER_ADDRESS", 300, 0, 10**9),
-            per_app=source.number("PHONE_DAILY_TOTAL", 10_000, 0, 10**9),
-        ),
+        "phone_budgets": _phone_budgets(source),
+        "contracts": _contracts(source),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
@@ -184,6 +183,29 @@ def _read(source: Source) -> Settings | None:
         return None
     aliases = tuple(source.aliases_used.items())
     return Settings(apps=mini_programs, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+
+
+def _phone_budgets(source: Source) -> PhoneBudgets:
+    total = source.number("PHONE_DAILY_TOTAL", 10_000, 0, 10**9)
+    unattributed = source.number("PHONE_DAILY_UNATTRIBUTED", -(-total // 2), 0, 10**9)
+    if total and not 0 < unattributed < total and source.text("PHONE_DAILY_UNATTRIBUTED") is not None:
+        source.problems.append("PHONE_DAILY_UNATTRIBUTED must be a part of PHONE_DAILY_TOTAL: from 1 to one less")
+    return PhoneBudgets(
+        per_user=source.number("PHONE_DAILY_PER_USER", 5, 0, 10**6),
+        per_address=source.number("PHONE_DAILY_PER_ADDRESS", 300, 0, 10**9),
+        per_app=total,
+        unattributed=unattributed,
+        unattributed_per_address=source.number("PHONE_DAILY_UNATTRIBUTED_PER_ADDRESS", 100, 0, 10**9),
+    )
+
+
+def _contracts(source: Source) -> tuple[ContractName, ...]:
+    """The contracts that are served, the native one always among them; all of them when none is named."""
+    known: tuple[ContractName, ...] = get_args(ContractName)
+    named = {name.strip() for name in (source.text("CONTRACTS") or ",".join(known)).split(",")} - {""}
+    if named - set(known):
+        source.problems.append(f"CONTRACTS must be a list of {', '.join(known)}, separated by commas")
+    return tuple(name for name in known if name in named or name == "native")
 
 
 def _invites(source: Source) -> InvitePolicy:

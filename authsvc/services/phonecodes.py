@@ -1,8 +1,9 @@
 """Turning the code of the phone button into a number, without a bill that nobody expected.
 
 WeChat charges for numbers, so budgets are taken before it is asked: per person, per address, and per mini program
-for everybody together. They are counted in the database, for all workers and machines, per calendar day in China,
-where WeChat's own quotas turn over.
+for everybody together. Calls that name nobody share a part of the last: strangers cannot use up what signed-in people
+live on. Counted in the database, for all workers and machines, per calendar day in China, where WeChat's own quotas
+turn over.
 """
 
 import logging
@@ -16,6 +17,7 @@ from authsvc.db import phonecalls
 from authsvc.db.database import Database
 from authsvc.errors import (
     AuthSvcError,
+    LookUpsStopped,
     PhoneBudgetExhausted,
     PhoneCallsStopped,
     PhoneCodeInvalid,
@@ -30,7 +32,7 @@ from authsvc.errors import (
     WeChatRateLimited,
     WeChatUnreachable,
 )
-from authsvc.networks import subscriber
+from authsvc.networks import site, subscriber
 from authsvc.sealing import KeyedHash
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.types import MiniProgram, PhoneBudgets, WeChatPhone
@@ -47,21 +49,24 @@ _SWEEP_SECONDS = 600.0
 _FUTURE_SECONDS = 60
 # Codes that WeChat refused cost nothing, but are not a way to ask it without end.
 _REFUSALS_PER_USER = 20
+_REFUSALS_PER_SITE = 100
 # WeChat did not look at the code: it may come again.
 _UNSPENT = (WeChatUnreachable, WeChatMisconfigured, WeChatQuotaExhausted, WeChatRateLimited)
+# What an exhausted budget means to more than one person, by the first four letters of its subject.
+_EXHAUSTED: dict[str, type[PhoneBudgetExhausted]] = {"app:": PhoneCallsStopped, "anon": LookUpsStopped}
 
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """What one call reserves: a code, by its hash, and one call of each budget (subject, limit) on a day.
 
-    A limit of 0 is none. ``refused`` is where refusals of this user are counted.
+    A limit of 0 is none. ``refused`` is where refusals are counted (subject, limit): of the user, else of the address.
     """
 
     code_hash: str
     day: int
     budgets: tuple[tuple[str, int], ...]
-    refused: str | None
+    refused: tuple[str, int] | None
 
 
 class PhoneCodes:
@@ -91,6 +96,7 @@ class PhoneCodes:
     def number(self, app: MiniProgram, code: str, openid: str | None = None, address: str | None = None) -> WeChatPhone:
         """Return the number behind ``code``; ``openid`` and the client's IP ``address`` wherever they are known.
 
+        Without an openid the call is nobody's, and takes from what is left to such calls too.
         Raises PhoneCodeInvalid (also for a code seen before, which is not sent again), PhoneBudgetExhausted,
         PhoneUnanswered (a new tap is needed), or a WeChatError after which the same code may be tried again.
         """
@@ -125,14 +131,25 @@ class PhoneCodes:
 
     def _claim(self, app: MiniProgram, code: str, openid: str | None, address: str | None) -> _Claim:
         """Take the code and one call of each budget. The app's comes last: everybody waits for its row."""
-        user = None if openid is None else self._hashes.of("user", app.appid, openid)
-        budgets = [(_everybody(app), self._budgets.per_app)]
-        if address is not None and self._budgets.per_address:
-            budgets.insert(0, (f"addr:{self._hashes.of('address', subscriber(address))}", self._budgets.per_address))
-        if user is not None and self._budgets.per_user:
-            budgets.insert(0, (f"user:{user}", self._budgets.per_user))
-        code_hash = self._hashes.of("code", app.appid, code)
-        claim = _Claim(code_hash, self._today(), tuple(budgets), None if user is None else f"refused:{user}")
+        budgets = self._budgets
+        subjects: list[tuple[str, int]] = []
+        refused = None
+        if openid is not None:
+            user = self._hashes.of("user", app.appid, openid)
+            subjects.append((f"user:{user}", budgets.per_user))
+            refused = (f"refused:{user}", _REFUSALS_PER_USER)
+        if address is not None:
+            subjects.append((f"addr:{self._hashes.of('address', subscriber(address))}", budgets.per_address))
+        if openid is None:
+            if address is not None:
+                whose = self._hashes.of("site", site(address))
+                subjects.append((f"site:{whose}", budgets.unattributed_per_address))
+                refused = (f"refused:{whose}", _REFUSALS_PER_SITE)
+            subjects.append((f"anon:{app.appid}", budgets.unattributed))
+        # The app's is counted without a limit too: the operator looks at it.
+        limited = [(subject, limit) for subject, limit in subjects if limit]
+        limited.append((_everybody(app), budgets.per_app))
+        claim = _Claim(self._hashes.of("code", app.appid, code), self._today(), tuple(limited), refused)
         self._database.run(lambda connection: self._reserve(connection, claim))
         return claim
 
@@ -140,11 +157,13 @@ class PhoneCodes:
         """Reserve everything of a claim; whatever is raised undoes all of it."""
         if not phonecalls.claim_code(connection, claim.code_hash, int(self._clock.now())):
             raise PhoneCodeInvalid("this code was sent before")
-        if claim.refused and phonecalls.count(connection, claim.refused, claim.day) >= _REFUSALS_PER_USER:
-            raise PhoneBudgetExhausted("too many refused codes of one user")
+        if claim.refused is not None:
+            subject, limit = claim.refused
+            if phonecalls.count(connection, subject, claim.day) >= limit:
+                raise PhoneBudgetExhausted("too many refused codes of one user or address")
         for subject, limit in claim.budgets:
             if phonecalls.add(connection, subject, claim.day) > limit > 0:
-                kind = PhoneCallsStopped if subject.startswith("app:") else PhoneBudgetExhausted
+                kind = _EXHAUSTED.get(subject[:4], PhoneBudgetExhausted)
                 raise kind(f"the {subject[:4]} budget of {limit} a day is used up")
 
     def _give_back(self, claim: _Claim, *, is_refused: bool) -> None:
@@ -156,7 +175,7 @@ class PhoneCodes:
             if not is_refused:
                 phonecalls.release_code(connection, claim.code_hash)
             elif claim.refused is not None:
-                phonecalls.add(connection, claim.refused, claim.day)
+                phonecalls.add(connection, claim.refused[0], claim.day)
 
         try:
             self._database.run(undo)

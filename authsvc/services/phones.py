@@ -19,6 +19,7 @@ from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
+from authsvc.services.tickets import RegistrationTickets
 from authsvc.types import Caller, EncryptedData, LoginResult, PhoneNumber, Session, TokenPolicy, User
 
 
@@ -42,6 +43,7 @@ class PhoneService:
         session_keys: SessionKeys,
         sealed_data: SealedData,
         codes: PhoneCodes,
+        tickets: RegistrationTickets,
         tokens: SessionTokens,
         bans: Bans,
         audit: AuditLog,
@@ -54,18 +56,35 @@ class PhoneService:
         self._session_keys = session_keys
         self._sealed_data = sealed_data
         self._codes = codes
+        self._tickets = tickets
         self._tokens = tokens
         self._bans = bans
         self._audit = audit
         self._policy = policy
         self._clock = clock
 
-    def look_up(self, code: str, referer: str | None, address: str | None) -> PhoneNumber:
+    def look_up(
+        self,
+        code: str,
+        referer: str | None,
+        address: str | None,
+        *,
+        caller: Caller | None = None,
+        ticket_text: str | None = None,
+    ) -> PhoneNumber:
         """Return the number behind a code of the phone button, for a front end that has nobody signed in yet.
 
-        Nothing is stored. Raises UnknownApp, PhoneCodeInvalid, PhoneBudgetExhausted or another WeChatError.
+        A ``caller`` or a registration ticket, where there is one, makes the call that person's: it takes from their
+        budget, and WeChat refuses another's code. Nothing is stored, and the ticket is not used up. Raises UnknownApp,
+        TicketInvalid, PhoneCodeInvalid, PhoneBudgetExhausted or another WeChatError.
         """
-        return phonenumbers.canonical(self._codes.number(self._apps.choose(None, referer), code, None, address))
+        app, openid = self._apps.choose(None, referer), None
+        if caller is not None:
+            app, openid = self._apps.get(caller.session.appid), caller.openid or None
+        elif ticket_text is not None:
+            ticket = self._tickets.open(ticket_text)
+            app, openid = self._apps.get(ticket.appid), ticket.openid
+        return phonenumbers.canonical(self._codes.number(app, code, openid, address))
 
     def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
         """Make the number behind a code of the phone button the caller's. Raises PhoneTaken, and as ``look_up``."""

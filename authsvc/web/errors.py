@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from authsvc import errors as e
@@ -97,7 +97,7 @@ def status_of(error: e.AuthSvcError, contract: Contract) -> int:
 
 def _contract() -> Contract:
     operation = operation_of(request.endpoint)
-    return operation.contract if operation else for_path(request.path)
+    return operation.contract if operation else for_path(request.path, current_app)
 
 
 def _unforeseen(error: Exception) -> Response:

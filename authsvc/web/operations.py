@@ -6,11 +6,12 @@ from functools import wraps
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
+from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 
 from authsvc.errors import MethodNotAllowed
 from authsvc.types import LimitedKind, ServiceScope
-from authsvc.web import bodies, guards, ratelimits
+from authsvc.web import bodies, contracts, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
 
 View = Callable[..., Mapping[str, Any]]
@@ -78,7 +79,10 @@ def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
 
 
 def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:
-    """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer."""
+    """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer.
+
+    An app that does not serve the contract has no such address.
+    """
     in_query = method == "GET" or operation.in_query
     read = bodies.read_query if in_query else bodies.read_form if operation.form else bodies.read
 
@@ -100,7 +104,12 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
 
     setattr(endpoint, _ATTRIBUTE, operation)
     name = f"{operation.contract.name}:{method}:{rule}".replace(".", "_")
-    blueprint.add_url_rule(rule, name, endpoint, methods=[method])
+
+    def register(state: BlueprintSetupState) -> None:
+        if contracts.is_on(operation.contract, state.app):
+            state.add_url_rule(rule, name, endpoint, methods=[method])
+
+    blueprint.record(register)
 
 
 def operation_of(endpoint: str | None) -> Operation | None:

@@ -6,8 +6,10 @@ from typing import Any
 from flask import Blueprint, request
 from marshmallow import ValidationError, fields, validates_schema
 
+from authsvc.errors import Unauthenticated
 from authsvc.services.phones import Binding
 from authsvc.types import Caller, EncryptedData
+from authsvc.web import guards
 from authsvc.web.access import client_address, services
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE, NativeTokens, NativeUser, envelope, enveloped, tokens_view, user_view
@@ -58,9 +60,26 @@ def _binding_view(binding: Binding) -> dict[str, Any]:
     return envelope({**user_view(binding.user), "tokens": tokens})
 
 
+def _known_caller() -> Caller | None:
+    """Return who asks, if a good token came along. One that does not hold is no reason to refuse whoever needs none."""
+    if "Authorization" not in request.headers:
+        return None
+    try:
+        return guards.caller()
+    except Unauthenticated:
+        return None
+
+
 def _look_up(route: Route) -> View:
     def look_up(body: dict[str, Any]) -> Mapping[str, Any]:
-        return route.render(services().phones.look_up(body["code"], request.headers.get("Referer"), client_address()))
+        found = services().phones.look_up(
+            body["code"],
+            request.headers.get("Referer"),
+            client_address(),
+            caller=_known_caller(),
+            ticket_text=body.get("openid") or None,
+        )
+        return route.render(found)
 
     return look_up
 

@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 from authsvc.pictures import COLOR, LEAST_WIDTH, MOST_WIDTH, CodePicture
 from authsvc.types import Caller
 from authsvc.web.access import services
-from authsvc.web.contracts.bearer import BEARER, BEARER_CODE
+from authsvc.web.contracts.bearer import BEARER_CODE
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
 from authsvc.web.contracts.shape import Contract, Route
 from authsvc.web.operations import Operation, View, add, describe
@@ -69,7 +69,7 @@ for _route in BEARER_CODE.routes:
 # A doubled slash is no picture either: no redirect to where one might be.
 @qrcode.get("/qrcodes/<name>", merge_slashes=False)
 @describe(
-    Operation(BEARER, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg", limited="read")
+    Operation(NATIVE, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg", limited="read")
 )
 def picture(name: str) -> Response:
     """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""

@@ -213,6 +213,47 @@ def test_the_budget_of_everybody_stops_everybody_and_tells_the_operator(
     assert verdicts(1, lambda: codes.number(OTHER_APP, code(), "o-lan")) == ["ok"]
 
 
+def test_calls_that_name_nobody_share_a_part_and_leave_the_rest(new: Callable[..., PhoneCodes], wechat: WeChat) -> None:
+    codes = new(per_app=12, unattributed=7, unattributed_per_address=0, per_address=0)
+    told = verdicts(40, lambda: codes.number(APP, code(), None, f"192.0.2.{next(_numbers) % 200}"))
+    assert (told.count("ok"), told.count("LookUpsStopped"), len(wechat.calls)) == (7, 33, 7)
+    assert e.LookUpsStopped.alarm and e.LookUpsStopped.error == "phone_calls_stopped"
+    told = verdicts(40, lambda: codes.number(APP, code(), f"o-{code()}", "192.0.2.1"))
+    assert (told.count("ok"), told.count("PhoneCallsStopped")) == (5, 35)
+    assert verdicts(1, lambda: codes.number(OTHER_APP, code())) == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "allowed"),
+    [
+        (["192.0.2.1"] * 6, 3),
+        ([f"192.0.2.{n}" for n in range(6)], 6),
+        ([f"2001:db8:0:{n}::1" for n in range(6)], 3),  # one /56
+        ([f"2001:db8:0:{n}00::1" for n in range(6)], 6),
+        ([None] * 6, 6),
+    ],
+)
+def test_of_that_part_an_address_has_a_share_and_ipv6_counts_by_line(
+    new: Callable[..., PhoneCodes], addresses: list[str | None], allowed: int
+) -> None:
+    codes = new(unattributed_per_address=3)
+    assert [verdicts(1, lambda a=a: codes.number(APP, code(), None, a))[0] for a in addresses].count("ok") == allowed
+    assert verdicts(1, lambda: codes.number(APP, code(), "o-lan", addresses[0])) == ["ok"]
+
+
+def test_refused_codes_of_an_address_that_names_nobody_end_after_a_hundred(
+    new: Callable[..., PhoneCodes], wechat: WeChat
+) -> None:
+    codes = new()
+    wechat.fails_with = e.PhoneCodeInvalid("40029", 40029)
+    for _ in range(103):
+        verdicts(1, lambda: codes.number(APP, code(), None, "192.0.2.1"))
+    assert (len(wechat.calls), codes.calls_today(APP)) == (100, 0)
+    wechat.fails_with = None
+    told = [verdicts(1, lambda a=a: codes.number(APP, code(), None, a))[0] for a in ("192.0.2.1", "192.0.2.2")]
+    assert told == ["PhoneBudgetExhausted", "ok"]
+
+
 def test_zero_is_no_limit_but_is_counted(new: Callable[..., PhoneCodes]) -> None:
     codes = new(per_user=0, per_address=0, per_app=0)
     assert verdicts(30, lambda: codes.number(APP, code(), "o-lan", "192.0.2.1")) == ["ok"] * 30

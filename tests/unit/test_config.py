@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from authsvc.config import WECHAT_API, BadSettings, Settings
 from authsvc.config.source import ALIASES
+from authsvc.types import ContractName
+from authsvc.web.contracts import CONTRACTS
 from tests.harness.service import ROOT
 
 APPID, OTHER_APPID = "wx4f4bc4dec97d474b", "wx51a051a000000001"
@@ -44,6 +47,36 @@ def test_four_settings_are_enough() -> None:
     assert read.instance_path == Path("instance").absolute()
     assert read.database_url == f"sqlite:///{read.instance_path}/authsvc.db"
     assert (read.access_token_lifetime, read.watermark_max_age, read.login_retry_window) == (900, 300, 60)
+
+
+def test_the_contracts_that_are_served_are_named_and_the_native_one_always_is() -> None:
+    every = ("native", "bearer", "detail", "code_message_data", "code_msg_data", "success_data")
+    assert get_args(ContractName) == every
+    assert {contract.name for contract in CONTRACTS} == {*every, "oauth"}
+    assert settings().contracts == every
+    for text, served in (
+        ("native", ("native",)),
+        (" detail, bearer,", ("native", "bearer", "detail")),
+        (",".join(reversed(every)), every),
+    ):
+        assert settings(CONTRACTS=text).contracts == served
+    for text in ("Detail", "bearer,oauth", "all", "bearer detail"):
+        (said,) = problems({**GOOD, "CONTRACTS": text})
+        assert said.startswith("CONTRACTS ") and all(name in said for name in every) and text not in said
+
+
+def test_who_names_nobody_gets_half_of_the_numbers_unless_another_part_is_set() -> None:
+    for changes, part in (
+        ({}, 5000),
+        ({"PHONE_DAILY_TOTAL": "7"}, 4),
+        ({"PHONE_DAILY_TOTAL": "0"}, 0),
+        ({"PHONE_DAILY_TOTAL": "0", "PHONE_DAILY_UNATTRIBUTED": "9"}, 9),
+        ({"PHONE_DAILY_UNATTRIBUTED": "9999"}, 9999),
+    ):
+        assert settings(**changes).phone_budgets.unattributed == part
+    for wrong in ("0", "10000", "20000"):
+        (said,) = problems({**GOOD, "PHONE_DAILY_UNATTRIBUTED": wrong})
+        assert said.startswith("PHONE_DAILY_UNATTRIBUTED ")
 
 
 def test_scan_to_sign_in_is_off_until_a_page_is_named() -> None:

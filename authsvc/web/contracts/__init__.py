@@ -3,7 +3,11 @@
 A new contract is one file here and one line in ``CONTRACTS``.
 """
 
-from authsvc.types import TokenPolicy
+from typing import get_args
+
+from flask.sansio.app import App
+
+from authsvc.types import ContractName, TokenPolicy
 from authsvc.web.contracts.bearer import BEARER
 from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
 from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA
@@ -14,6 +18,14 @@ from authsvc.web.contracts.shape import Contract
 from authsvc.web.contracts.success_data import SUCCESS_DATA
 
 CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA, OAUTH)
+
+# Under this name the app keeps the names of the contracts that it serves.
+EXTENSION = "authsvc-contracts"
+
+
+def is_on(contract: Contract, app: App) -> bool:
+    """True when this app serves the contract; what is no front end's shape, it always does."""
+    return contract.name not in get_args(ContractName) or contract.name in app.extensions[EXTENSION]
 
 
 def longest_token_seconds() -> int:
@@ -30,9 +42,8 @@ def _policies() -> list[TokenPolicy]:
     return [route.policy for contract in CONTRACTS for route in contract.routes if route.policy]
 
 
-def for_path(path: str) -> Contract:
+def for_path(path: str, app: App) -> Contract:
     """Return the contract whose shape an address without a route answers in: the longest prefix wins."""
-    owners = [
-        (len(prefix), contract) for contract in CONTRACTS for prefix in contract.prefixes if path.startswith(prefix)
-    ]
+    served = [contract for contract in CONTRACTS if is_on(contract, app)]
+    owners = [(len(prefix), contract) for contract in served for prefix in contract.prefixes if path.startswith(prefix)]
     return max(owners, key=lambda owner: owner[0], default=(0, NATIVE))[1]

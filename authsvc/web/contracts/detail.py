@@ -48,9 +48,10 @@ class WxLoginQuery(Body):
 
 
 class WxPhoneQuery(Body):
-    """The code of the phone button."""
+    """The code of the phone button, and whose it is where the front end can say so: the call is theirs then."""
 
     code = CodeField(required=True)
+    openid = Text(2048, description="the ticket from GET /wx/login, which is not used up; or come with a token")
 
 
 class WxRegister(Body):
