@@ -2,6 +2,9 @@
 
 Secrets are removed from the finished text of a record, traceback included, at the handlers of the root: no call
 site has to remember it, and a library that logs a whole URL (urllib3 does, with AppSecret in its query) is covered.
+
+Much of what is logged was written by strangers, and every worker looks at it between two requests. So a record is cut
+before anything looks at it, and looking takes a time in proportion to what is left.
 """
 
 import json
@@ -9,6 +12,7 @@ import logging
 import logging.config
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -16,17 +20,26 @@ from pythonjsonlogger.json import JsonFormatter
 
 MASK = "***"
 
-# name=value in queries and forms, "name": "value" in JSON (also escaped once more), and bearer tokens anywhere.
+# In characters. One argument is such as the path of a request; a traceback is the longest text that a record has.
+_MOST_ARGUMENT = 2_000
+_MOST_MESSAGE = 6_000
+_MOST_TRACEBACK = 20_000
+_CUT = "…"
+
+# name=value in queries and forms, "name": "value" in JSON (also escaped once more), and bearer tokens anywhere. Where a
+# text was cut, what is left of a value is masked too. No expression may look twice at what a stranger can repeat: what
+# one begins with is not repeated, and what is repeated is followed by something else, or by anything.
 _NAMES = (
     "secret|appsecret|access_token|refresh_token|session_key|js_code|code|platCode|phoneCode|encryptedData|iv|"
     "rawData|signature|password|phoneNumber|purePhoneNumber|openid|openId|unionid|unionId|idempotency_key"
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"\b({_NAMES})=[^&\s\"'<>]+"), rf"\1={MASK}"),
-    (re.compile(rf"""(\\*["'](?:{_NAMES})\\*["']\s*:\s*\\*["'])[^"'\\]+"""), rf"\1{MASK}"),
+    (re.compile(rf"""(["'](?:{_NAMES})\\*["']\s*:\s*\\*["'])(?:[^"'\\]|\\++[^"'\\])+"""), rf"\1{MASK}"),
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"\b(basic)\s+[A-Za-z0-9+/]{16,}=*", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+=*"), MASK),
+    (re.compile(rf"\b(basic)\s+(?:[A-Za-z0-9+/]{{16,}}=*|[A-Za-z0-9+/]+(?={_CUT}))", re.IGNORECASE), rf"\1 {MASK}"),
+    # A JWT, or its beginning.
+    (re.compile(r"\beyJ[\w-]+(?:\.[\w-]+)*=*"), MASK),
 )
 # What a terminal or a collector of lines obeys: a path with %0A in it must not become a line of its own.
 _CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
@@ -38,6 +51,20 @@ class Scrubber:
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         spellings = {spelling for secret in secrets if len(secret) >= 8 for spelling in _spellings(secret)}
         self._secrets = tuple(sorted(spellings, key=len, reverse=True))
+
+    def cut(self, text: str, most: int) -> str:
+        """Return at most ``most`` characters of ``text``, then how many there were more; never half a secret."""
+        if len(text) <= most:
+            return text
+        end = most
+        while begins := self._across(text, end):
+            end = min(begins)
+        return f"{text[:end]}{_CUT} ({len(text) - end} more)"
+
+    def _across(self, text: str, end: int) -> list[int]:
+        """Return where secrets begin that would be cut in two by a cut at ``end``."""
+        places = (text.find(secret, max(0, end - len(secret) + 1), end + len(secret) - 1) for secret in self._secrets)
+        return [place for place in places if place >= 0]
 
     def scrub(self, text: str) -> str:
         """Return ``text`` with every secret replaced by ``***``."""
@@ -54,6 +81,34 @@ def _spellings(secret: str) -> set[str]:
     return {secret, quote(secret, safe=""), quote(secret), *in_json}
 
 
+class _CutArguments:
+    """The named arguments of a record (gunicorn's access lines have them), each cut when it is asked for."""
+
+    def __init__(self, arguments: Mapping[str, object], scrubber: Scrubber) -> None:
+        self._arguments = arguments
+        self._scrubber = scrubber
+
+    def __getitem__(self, name: str) -> object:
+        return _argument(self._arguments[name], self._scrubber)
+
+
+def _argument(value: object, scrubber: Scrubber) -> object:
+    return scrubber.cut(value, _MOST_ARGUMENT) if isinstance(value, str) else value
+
+
+def _bounded(record: logging.LogRecord, scrubber: Scrubber) -> logging.LogRecord:
+    """Return a record of its own for one handler, whose message is finished and not too long."""
+    bounded = logging.makeLogRecord(record.__dict__)
+    if record.args and isinstance(record.args, Mapping):
+        bounded.args = _CutArguments(record.args, scrubber)  # type: ignore[assignment]  # all that % asks of it
+    elif record.args:
+        bounded.args = tuple(_argument(value, scrubber) for value in record.args)
+    bounded.msg, bounded.args = scrubber.cut(bounded.getMessage(), _MOST_MESSAGE), ()
+    if record.exc_text:
+        bounded.exc_text = scrubber.cut(record.exc_text, _MOST_TRACEBACK)
+    return bounded
+
+
 class _ScrubbingJsonFormatter(JsonFormatter):
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__(
@@ -65,7 +120,22 @@ class _ScrubbingJsonFormatter(JsonFormatter):
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._scrubber.scrub(super().format(record)).translate(_CONTROLS)
+        return self._scrubber.scrub(super().format(_bounded(record, self._scrubber))).translate(_CONTROLS)
+
+    def formatException(self, ei: Any) -> str:
+        return self._scrubber.cut(str(super().formatException(ei)), _MOST_TRACEBACK)
+
+    def formatStack(self, stack_info: str) -> str:
+        return self._scrubber.cut(str(super().formatStack(stack_info)), _MOST_TRACEBACK)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """What a library puts beside the message is cut too, and becomes text unless it is short by nature."""
+        return {name: self._short(value) for name, value in log_data.items()}
+
+    def _short(self, value: object) -> object:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return self._scrubber.cut(value if isinstance(value, str) else repr(value), _MOST_TRACEBACK)
 
 
 class _ScrubbingTextFormatter(logging.Formatter):
@@ -74,11 +144,17 @@ class _ScrubbingTextFormatter(logging.Formatter):
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._scrubber.scrub(super().format(record))
+        return self._scrubber.scrub(super().format(_bounded(record, self._scrubber)))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = record.message.translate(_CONTROLS)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return self._scrubber.cut(super().formatException(ei), _MOST_TRACEBACK)
+
+    def formatStack(self, stack_info: str) -> str:
+        return self._scrubber.cut(super().formatStack(stack_info), _MOST_TRACEBACK)
 
 
 class _Stderr(logging.StreamHandler[Any]):

@@ -121,7 +121,7 @@ class Settings:
 
 def _passwords(url: str) -> set[str]:
     """Return the password in an address, as it is written there and as it is meant; urlsplit refuses some of them."""
-    found = re.search(r"://[^:/@]*:([^@]+)@", url)
+    found = re.match(r"[^:]*://[^:/@]*:([^@]+)@", url)
     return {found[1], unquote(found[1])} if found else set()
 
 

@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey
 ALGORITHM = "ES256"
 CURVE = "P-256"
 KeyState = Literal["published", "signing", "former"]
-_PEM_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
+_PEM_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----")
 
 
 class BadKeys(Exception):

@@ -50,8 +50,6 @@ BY_ENDPOINT: dict[str, dict[int, type[e.WeChatError]]] = {
     CODE_ENDPOINT: {41030: e.WxaPageUnknown, 45009: e.WeChatRateLimited},
 }
 
-# "invalid code, rid: 6312f81f-…", "invalid code rid: …", "invalid code hint: [IfdF…] rid: …", "…, hints: [ req_id: … ]"
-_TAIL = re.compile(r",?\s*(?:hints?: \[.*?\]\s*)?(?:,?\s*rid: \S+)?\s*\Z")
 _RID = re.compile(r"rid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})")
 _MAX_TEXT = 200
 
@@ -72,5 +70,18 @@ def kind_of(endpoint: str, errcode: int) -> type[e.WeChatError]:
 
 
 def without_tail(errmsg: str) -> str:
-    """Return WeChat's text without hint and request id, at most 200 characters."""
-    return _TAIL.sub("", errmsg[:_MAX_TEXT])
+    """Return WeChat's text without hint and request id, at most 200 characters.
+
+    Tails that were seen: ``, rid: 6312f81f-…``, `` rid: …``, `` hint: [IfdF…] rid: …``, ``, hints: [ req_id: … ]``.
+    """
+    text = errmsg[:_MAX_TEXT].rstrip()
+    before, found, rid = text.rpartition("rid: ")
+    if found and len(rid.split()) == 1:
+        text = _without_comma(before)
+    if text.endswith("]"):
+        text = _without_comma(min(text.partition("hint: [")[0], text.partition("hints: [")[0], key=len))
+    return text
+
+
+def _without_comma(text: str) -> str:
+    return text.rstrip().removesuffix(",").rstrip()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from authsvc.logs import MASK, Scrubber, _RowFilter
+from authsvc.logs import MASK, Scrubber, _RowFilter, _ScrubbingJsonFormatter, _ScrubbingTextFormatter
 from tests.harness.service import ROOT
 
 SECRET = "5e884898da28047151d0e56f8dc62927"
@@ -71,6 +71,81 @@ def test_of_two_secrets_the_longer_one_goes_first() -> None:
 )
 def test_what_an_operator_needs_stays(text: str) -> None:
     assert Scrubber((SECRET,)).scrub(text) == text
+
+
+@pytest.mark.parametrize("spelling", ["tiih\\/tNczf5v6", "tiih\\u003dtNczf5v6", "tiih\\\\/tNczf5v6"])
+def test_a_value_is_masked_beyond_what_is_escaped_in_it(spelling: str) -> None:
+    assert "tNczf5v6" not in Scrubber().scrub(f'{{"session_key": "{spelling}", "x": 1}}')
+
+
+@pytest.mark.parametrize("secret", [SECRET, ODD, f"{SECRET}-and-more"], ids=["plain", "odd", "longer"])
+def test_wherever_a_text_is_cut_no_half_of_a_secret_stays(secret: str) -> None:
+    scrubber = Scrubber((SECRET, ODD, f"{SECRET}-and-more"))
+    text = f"{'x' * 20}{secret}{'y' * 20}"
+    for most in range(len(text)):
+        kept = scrubber.scrub(scrubber.cut(text, most))
+        assert kept.startswith("x" * min(most, 20)) and secret[:3] not in kept
+        assert kept.endswith(" more)")
+
+
+@pytest.mark.parametrize("text, hidden", SECRET_BY_ITS_PLACE.items(), ids=range(len(SECRET_BY_ITS_PLACE)))
+def test_wherever_a_text_is_cut_a_value_in_a_secret_place_stays_masked(text: str, hidden: str) -> None:
+    scrubber = Scrubber()
+    for most in range(len(text)):
+        kept = scrubber.scrub(scrubber.cut(text, most))
+        assert hidden[:6] not in kept
+
+
+def test_a_basic_credential_that_was_cut_is_masked_and_the_word_is_not() -> None:
+    scrubber = Scrubber()
+    text = "Authorization: Basic d3g6c2VjcmV0c2VjcmV0"
+    for most in range(len(text)):
+        assert "d3g6" not in scrubber.scrub(scrubber.cut(text, most))
+    assert scrubber.scrub("wants basic auth") == "wants basic auth"
+
+
+BIG = "\\" * 8000
+
+
+@pytest.mark.parametrize("style", [_ScrubbingJsonFormatter, _ScrubbingTextFormatter])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"msg": f"Invalid request from ip=::1: {BIG}"},
+        {"msg": "refused: %s %s", "args": (BIG, 5)},
+        {"msg": "%(U)s %(a)s", "args": {"U": BIG, "a": BIG}},
+        {"msg": "%r", "args": ([BIG] * 50,)},
+        {"msg": "x", "extra": {"body": BIG * 9, "more": [BIG] * 50}},
+        {"msg": "x", "stack_info": BIG * 9},
+        {"msg": "x", "exc_info": (ValueError, ValueError(BIG * 9), None)},
+        {"msg": "x", "exc_text": BIG * 9},
+    ],
+    ids=["text", "arguments", "named arguments", "an object", "extra", "stack", "exception", "exception text"],
+)
+def test_a_record_is_cut_before_anything_looks_at_it(
+    monkeypatch: pytest.MonkeyPatch, style: Any, record: dict[str, Any]
+) -> None:
+    looked_at: list[int] = []
+    scrubber = Scrubber((SECRET,))
+    monkeypatch.setattr(scrubber, "scrub", lambda text: looked_at.append(len(text)) or text)
+    record = {**record}
+    extra = record.pop("extra", {})
+    record.setdefault("args", ())
+    if isinstance(record["args"], dict):
+        record["args"] = (record["args"],)
+    made = logging.makeLogRecord({"name": "x", "levelno": 20, "levelname": "INFO", **record, **extra})
+    if record["args"] and isinstance(record["args"][0], dict):
+        made.args = record["args"][0]
+    line = style(scrubber).format(made)
+    # JSON escapes each backslash; two extras of 20,000 are the longest.
+    assert looked_at == [len(line)] and len(line) < 2 * 2 * 20_100 + 1000
+    assert "more)" in line or (extra and style is _ScrubbingTextFormatter)  # which does not write what is extra
+    assert made.msg == record["msg"]  # other handlers get what was logged
+
+
+def test_an_argument_of_a_stranger_leaves_room_for_the_others() -> None:
+    made = logging.LogRecord("x", logging.INFO, "", 0, "refused: %s at %s", ("y" * 8000, "its place"), None)
+    assert _ScrubbingTextFormatter(Scrubber()).format(made).endswith("more) at its place")
 
 
 LOGGING = """
