@@ -1,6 +1,7 @@
 """Finds every regular expression of the package, and texts that make a careless one slow."""
 
 import ast
+import functools
 import importlib
 import re
 import time
@@ -24,7 +25,7 @@ _FIELDS = {"Text", "__init__"}
 # millisecond or two.
 _LADDER = (10, 13, 16, 20, 25, 31, 39, 49, 61, 76, 95, 119, 400, 1_000, 10_000)
 _AT_ONCE = 0.05
-_HOPELESS = 1.0
+_HOPELESS = 0.3
 _WORTH_A_RATIO = 0.003
 # Ten times the text: ten times the time where all is well, a hundred times where it is looked at twice.
 _MOST_RATIO = 30
@@ -45,6 +46,7 @@ def sources() -> list[Path]:
     return [*package, ROOT / "gunicorn.conf.py", ROOT / "wsgi.py"]
 
 
+@functools.cache
 def expressions() -> list[Found]:
     """Every call of ``re``, with the pattern as the module that makes it has it."""
     trees = {path: ast.parse(path.read_text()) for path in sources()}
