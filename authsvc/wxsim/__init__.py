@@ -17,11 +17,14 @@ State lives in the memory of one process; starting again starts from nothing.
 2. It does not start when its environment or `.env` holds any other AppID (`WX_APPID`, its aliases, or the
    file named by `WX_APPS_FILE`) while `WX_API_BASE` is unset or points at WeChat: that is a production
    configuration.
+
+**It refuses other people's pages** (`browsers.py`): what a browser sends from another site, and what was sent to a name
+that is not this machine's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from flask import Flask
@@ -29,7 +32,7 @@ from flask.json.provider import DefaultJSONProvider
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from authsvc.wxsim import control, page, phone, push, upstream
+from authsvc.wxsim import browsers, control, page, phone, push, upstream
 from authsvc.wxsim.guard import RefusedAppId
 from authsvc.wxsim.simulator import Simulator, install
 from authsvc.wxsim.state import App, Settings, UnknownApp, WorldConflict
@@ -47,10 +50,16 @@ class _PlainJSON(DefaultJSONProvider):
     sort_keys = False
 
 
-def create_simulator(apps: Sequence[App] = (), settings: Settings | None = None, authsvc: str | None = None) -> Flask:
+def create_simulator(
+    apps: Sequence[App] = (),
+    settings: Settings | None = None,
+    authsvc: str | None = None,
+    hosts: Collection[str] = (),
+) -> Flask:
     """Build the simulator's Flask app. A reset restores these `apps` and `settings`.
 
-    `authsvc` is the address on this machine that the page's phones sign in at.
+    `authsvc` is the address on this machine that the page's phones sign in at; `hosts` are names, beside those of this
+    machine, that the simulator answers to.
 
     Raises `RefusedAppId` for an AppID that could be real.
     """
@@ -59,6 +68,7 @@ def create_simulator(apps: Sequence[App] = (), settings: Settings | None = None,
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     app.json = _PlainJSON(app)
     install(app, Simulator(apps, settings or Settings()))
+    browsers.guard(app, hosts)
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(control.blueprint)
     app.register_blueprint(push.blueprint)

@@ -31,7 +31,17 @@ DEFAULT_APP = App(f"{SIMULATED_PREFIX}00000001", "51a051a051a051a051a051a051a051
 @click.option(
     "--authsvc", metavar="URL", help="Where authsvc is on this machine, for the page of simulated phones at /."
 )
-def main(host: str, port: int, app_texts: tuple[str, ...], min_refresh_seconds: float, authsvc: str | None) -> None:
+@click.option(
+    "--allow-host", "names", multiple=True, metavar="NAME", help="A further name it is reached by; may be repeated."
+)
+def main(
+    host: str,
+    port: int,
+    app_texts: tuple[str, ...],
+    min_refresh_seconds: float,
+    authsvc: str | None,
+    names: tuple[str, ...],
+) -> None:
     """Run the WeChat simulator until it is interrupted.
 
     Point authsvc at it with WX_API_BASE. It serves simulated AppIDs only, and does not start beside a
@@ -54,7 +64,9 @@ def main(host: str, port: int, app_texts: tuple[str, ...], min_refresh_seconds: 
     address = f"http://{shown}:{listener.getsockname()[1]}"
     serve(
         listener,
-        build=lambda: create_simulator(apps, Settings(min_refresh_seconds=min_refresh_seconds), authsvc),
+        build=lambda: create_simulator(
+            apps, Settings(min_refresh_seconds=min_refresh_seconds), authsvc, hosts=(host, *names)
+        ),
         on_ready=lambda: click.echo(f"WeChat simulator: {address} (apps: {', '.join(app.appid for app in apps)})"),
     )
 

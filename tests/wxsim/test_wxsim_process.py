@@ -17,7 +17,7 @@ def test_it_says_one_line_and_stops_quickly_and_silently_even_with_a_call_hangin
     base = line.split()[2]
     requests.post(f"{base}/control/faults", json={"fault": {"kind": "hang"}}, timeout=5)
     with socket.create_connection(("127.0.0.1", int(base.rsplit(":", 1)[1]))) as hanging:
-        hanging.sendall(b"GET /sns/jscode2session HTTP/1.1\r\nHost: a\r\n\r\n")
+        hanging.sendall(b"GET /sns/jscode2session HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert requests.get(f"{base}/control/health", timeout=5).json()["apps"] == ["wx51a051a000000001"]
         started = time.monotonic()
         popen.send_signal(how)
