@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from authsvc import errors
 from tests.conftest import APPID
 from tests.harness import node
 from tests.harness.node import Stage
@@ -38,16 +37,11 @@ def test_a_token_goes_to_listed_hosts_alone(stage: Stage) -> None:
     stage.play("hosts.test.js")
 
 
-STEP_UP = pytest.mark.skipif(not hasattr(errors, "StepUpRequired"), reason="skipped: a server without step-up")
-
-
-@STEP_UP
 @pytest.mark.usefixtures("simulator")
 def test_step_up_needs_no_line_of_the_mini_program(stage: Stage) -> None:
     stage.play("stepup.test.js")
 
 
-@STEP_UP
 @pytest.mark.usefixtures("simulator")
 def test_a_kit_that_sends_the_code_after_a_logout_fails(stage: Stage) -> None:
     text = "if (generation !== life.generation) throw loggedOut();\n          return work"

@@ -107,6 +107,10 @@ def sign_in_on_a_pc(demo: Demo, shown: Window, lan: Phone) -> None:
     expect(lan.fact("asked")).to_contain_text("Chrome · Linux")
     lan.tap("Approve")
     lan.says("Done. Go back to the computer")
+    # With the token alone it was refused; then wx.login, and the same with its code. The person noticed nothing.
+    path = "POST /api/v1/scan-sign-ins/approve"
+    expect(arrows(shown, path)).to_have_text([path, f"{path} + Step-Up-Code"])
+    expect(arrows(shown, "403 step_up_required")).to_have_count(1)
     expect(computer.locator("main")).to_have_attribute("data-state", "approved", timeout=15_000)
     expect(computer.get_by_text("橘子汽水")).to_be_visible()
     computer.close()
