@@ -3,21 +3,23 @@
 import logging
 import os
 import random
+import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from authsvc.connections import CutOff, NotConnected, connect
 from authsvc.db.statements import Statement
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ LONG_SECONDS = 3600
 WRITES = "authsvc_writes"
 _BEGIN = Statement("BEGIN")
 _BEGIN_WRITING = Statement("BEGIN IMMEDIATE")
+_SOCKET_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+_CANNOT_CONNECT = 2003  # CR_CONN_HOST_ERROR
 _LOOPBACK_HOSTS = {None, "localhost", "127.0.0.1", "::1"}
 
 
@@ -104,6 +108,8 @@ def listen(engine: Engine) -> None:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _set_up_mysql)
+        if engine.dialect.driver == "pymysql":
+            event.listen(engine, "do_connect", _connect_pymysql)
 
 
 def _set_up_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -113,6 +119,34 @@ def _set_up_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         patiently(partial(cursor.execute, f"PRAGMA {pragma}"), sqlite3.OperationalError)
     cursor.close()
+
+
+def _connect_pymysql(
+    dialect: Dialect, _record: ConnectionPoolEntry, args: Sequence[Any], options: dict[str, Any]
+) -> Any:
+    """Connect within the driver's connect_timeout, which by itself bounds neither the name nor greeting, TLS and login.
+
+    Raises the driver's OperationalError.
+    """
+    driver: Any = dialect.loaded_dbapi
+    connection = driver.connect(*args, **options, defer_connect=True)
+    if connection.unix_socket or connection.bind_address:
+        connection.connect()
+        return connection
+    give_up = time.monotonic() + connection.connect_timeout
+    with CutOff() as cut_off:
+        try:
+            opened = connect(connection.host, connection.port, connection.connect_timeout, _SOCKET_OPTIONS)
+            cut_off.guard(opened, give_up - time.monotonic())
+            connection.host_info = f"socket {connection.host}:{connection.port}"
+            connection.connect(opened)
+        except NotConnected as failure:
+            raise driver.err.OperationalError(_CANNOT_CONNECT, str(failure)) from None
+        except (driver.err.OperationalError, OSError):
+            if cut_off.came:
+                raise driver.err.OperationalError(_CANNOT_CONNECT, "no greeting or login in time") from None
+            raise
+    return connection
 
 
 def _set_up_mysql(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -7,11 +7,14 @@ import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from authsvc.connections import NotConnected, TimedConnection, deadline
 from authsvc.errors import PicturesUnavailable
 from authsvc.pictures import BucketPlace
 
 T = TypeVar("T")
 
+# All of a call, its second try included; of that, one connection: its name, its addresses and TLS together.
+_CALL_SECONDS = 6.0
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
 # What the services call an object that is not there; a HEAD has no body to say it in.
@@ -27,7 +30,7 @@ class PictureBucket:
         # Not at the head of the file: an extra that most do without, and 200 ms of imports.
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
         failures = importlib.import_module("botocore.exceptions")
-        self._failures: tuple[type[Exception], ...] = (failures.ClientError, failures.BotoCoreError)
+        self._failures: tuple[type[Exception], ...] = (failures.ClientError, failures.BotoCoreError, OSError)
         self._client: Any = boto3.client(
             "s3",
             endpoint_url=place.endpoint,
@@ -45,6 +48,7 @@ class PictureBucket:
                 retries={"mode": "standard", "total_max_attempts": 2},
             ),
         )
+        _keep_to_the_deadline(self._client)
         self._bucket = place.bucket
         self._prefix = f"{place.prefix}{folder}/"
 
@@ -73,11 +77,37 @@ class PictureBucket:
         return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}"}
 
     def _ask(self, work: Callable[[], T]) -> T | None:
-        """Do ``work``; None when there is no such object. The texts of boto3 name keys: only kind and code go on."""
+        """Do ``work`` within six seconds; None when there is no such object.
+
+        The texts of boto3 name keys: only kind and code go on.
+        """
         try:
-            return work()
+            with deadline(_CALL_SECONDS):
+                return work()
         except self._failures as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+            code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code", "")
             if code in _MISSING:
                 return None
-            raise PicturesUnavailable(f"bucket {self._bucket}: {type(error).__name__} {code}") from None
+            reason = getattr(error, "kwargs", {}).get("error")
+            said = str(reason) if isinstance(reason, NotConnected) else f"{type(error).__name__} {code}"
+            raise PicturesUnavailable(f"bucket {self._bucket}: {said}") from None
+
+
+def _keep_to_the_deadline(client: Any) -> None:
+    """Give a client of boto3 connections that obey the deadline. It has no setting for its whole call."""
+    ours = importlib.import_module("botocore.awsrequest")
+
+    class Plain(TimedConnection, ours.AWSHTTPConnection):  # type: ignore[name-defined, misc]
+        pass
+
+    class Encrypted(TimedConnection, ours.AWSHTTPSConnection):  # type: ignore[name-defined, misc]
+        pass
+
+    class PlainPool(ours.AWSHTTPConnectionPool):  # type: ignore[name-defined, misc]
+        ConnectionCls = Plain
+
+    class EncryptedPool(ours.AWSHTTPSConnectionPool):  # type: ignore[name-defined, misc]
+        ConnectionCls = Encrypted
+
+    # The one table that its pools, those of a proxy too, are made from.
+    client._endpoint.http_session._pool_classes_by_scheme.update({"http": PlainPool, "https": EncryptedPool})

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
+from authsvc import redispool
 from authsvc.clock import SystemClock
+from authsvc.connections import deadline
 from authsvc.tokenstore.shelf import (
     MAX_RECORD_BYTES,
     Failure,
@@ -37,9 +36,11 @@ T = TypeVar("T")
 # A holder renews its lease three times per term; when it dies, the next one waits for the rest of the term.
 LEASE_SECONDS = 3.0
 _POLL_SECONDS = 0.03
-# A caller with a token in hand waits this long for Redis, one without a token this long.
+# A caller with a token in hand waits this long for Redis, one without a token this long; a Redis that answers in
+# drips is given up after three times as long altogether.
 _HURRY_SECONDS = 0.1
 _PATIENT_SECONDS = 1.0
+_ALTOGETHER = 3
 # After a failure Redis is left alone for so long, and the store goes on from memory.
 _AWAY_SECONDS = 2.0
 
@@ -89,7 +90,7 @@ class RedisShelf:
             text, milliseconds = pipeline.execute()
             return text, milliseconds
 
-        text, milliseconds = self._ask(ask)
+        text, milliseconds = self._ask(ask, _HURRY_SECONDS if hurry else _PATIENT_SECONDS)
         if not text:
             return None
         try:
@@ -155,12 +156,13 @@ class RedisShelf:
         # In braces: all keys of one app lie in one slot of a Redis cluster, as the scripts need.
         return f"{self._prefix}:{{{appid}}}:{what}"
 
-    def _ask(self, question: Callable[[], T]) -> T:
+    def _ask(self, question: Callable[[], T], seconds: float = _PATIENT_SECONDS) -> T:
         """Ask Redis, unless it has just failed. Its error texts may name hosts: only the type is told."""
         if time.monotonic() < self._away_until:
             raise ShelfUnavailable("it failed a moment ago")
         try:
-            return question()
+            with deadline(seconds * _ALTOGETHER):
+                return question()
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise ShelfUnavailable(type(error).__name__) from None
@@ -184,22 +186,20 @@ class _Lease:
     def _renew(self) -> None:
         while not self._over.wait(LEASE_SECONDS / 3):
             try:
-                if not self._client.eval(_EXTEND, 1, self.key, self.owner, int(LEASE_SECONDS * 1000)):
-                    return
+                with deadline(_PATIENT_SECONDS * _ALTOGETHER):
+                    if not self._client.eval(_EXTEND, 1, self.key, self.owner, int(LEASE_SECONDS * 1000)):
+                        return
             except (RedisError, OSError):
                 continue
 
     def end(self) -> None:
         self._over.set()
         try:
-            self._client.eval(_RELEASE, 1, self.key, self.owner)
+            with deadline(_PATIENT_SECONDS * _ALTOGETHER):
+                self._client.eval(_RELEASE, 1, self.key, self.owner)
         except (RedisError, OSError) as error:
             logger.info("a lock in Redis runs out by itself: %s", type(error).__name__)
 
 
 def _client(url: str, seconds: float) -> Redis:
-    # One more try on a connection that Redis has closed meanwhile; none after a timeout.
-    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-    return Redis.from_url(
-        url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=retry, decode_responses=True
-    )
+    return Redis(connection_pool=redispool.pool(url, seconds=seconds, decode_responses=True))

@@ -1,6 +1,5 @@
 """Fetching from authsvc: one host, over TLS or on this machine, within a time and a size, and from nowhere else."""
 
-import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -8,6 +7,7 @@ import requests
 import urllib3
 
 from authsvc.verify.errors import FetchFailed
+from authsvc.verify.timelimit import LimitedAdapter, TimeLimit
 
 _LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 _SECONDS = 5
@@ -31,7 +31,10 @@ class Fetcher:
 
     def reset(self) -> None:
         """Forget all connections: after a fork they are the parent's."""
+        self._limit = TimeLimit(_SECONDS)
         self._session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, LimitedAdapter(self._limit))
         # The environment may name proxies, and a .netrc whose password would replace our credential.
         self._session.trust_env = False
 
@@ -43,31 +46,38 @@ class Fetcher:
         self, path: str, most: int, headers: Mapping[str, str], query: Mapping[str, int] | None = None
     ) -> tuple[int, bytes, Mapping[str, str]]:
         """Return status (200 or 304), body of at most ``most`` bytes, and headers. Raises FetchFailed."""
-        ends_at = time.monotonic() + _SECONDS
         try:
-            with self._session.get(
-                self._base_url + path,
-                params=query,
-                headers=dict(headers),
-                timeout=_SECONDS,
-                stream=True,
-                allow_redirects=False,
-                verify=self._ca_file or True,
-            ) as answer:
-                if answer.status_code not in (200, 304):
-                    raise FetchFailed(f"{path} answered {answer.status_code}")
-                return answer.status_code, _body(answer.raw, most, ends_at, path), answer.headers
+            with self._limit:
+                found = self._get(path, most, headers, query)
+                if self._limit.is_over:  # an answer without a length ends where it is cut off
+                    raise TimeoutError
+                return found
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise FetchFailed(f"{path} could not be fetched: {type(error).__name__}") from None
+            said = f"took longer than {_SECONDS} seconds" if self._limit.is_over else type(error).__name__
+            raise FetchFailed(f"{path} could not be fetched: {said}") from None
+
+    def _get(
+        self, path: str, most: int, headers: Mapping[str, str], query: Mapping[str, int] | None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        with self._session.get(
+            self._base_url + path,
+            params=query,
+            headers=dict(headers),
+            timeout=_SECONDS,
+            stream=True,
+            allow_redirects=False,
+            verify=self._ca_file or True,
+        ) as answer:
+            if answer.status_code not in (200, 304):
+                raise FetchFailed(f"{path} answered {answer.status_code}")
+            return answer.status_code, _body(answer.raw, most, path), answer.headers
 
 
-def _body(raw: urllib3.HTTPResponse, most: int, ends_at: float, path: str) -> bytes:
+def _body(raw: urllib3.HTTPResponse, most: int, path: str) -> bytes:
     body = bytearray()
-    # Not read(): a byte a second would keep it waiting for a whole chunk.
+    # Not read(): that would take in all of it, however much it is.
     while chunk := raw.read1(_AT_ONCE, decode_content=True):
         body += chunk
         if len(body) > most:
             raise FetchFailed(f"{path} is larger than {most} bytes")
-        if time.monotonic() > ends_at:
-            raise FetchFailed(f"{path} took longer than {_SECONDS} seconds")
     return bytes(body)

@@ -21,6 +21,8 @@ from limits.errors import StorageError
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from authsvc import redispool
+from authsvc.connections import deadline
 from authsvc.errors import AccountDisabled, NoSuchRoute, NotPermitted, TooManyRequests, Unauthenticated
 from authsvc.types import Asker, LimitedKind, Rate
 from authsvc.web.access import client_network
@@ -34,8 +36,10 @@ _KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export"
 # What these ask for costs nobody but this machine, and little more than asking Redis: 8 µs here, 45 there. And
 # ``/healthz`` waits for nobody.
 _COUNTED_HERE: frozenset[LimitedKind] = frozenset({"request", "gateway", "read", "push", "health"})
-# Counting must not keep anybody waiting: so long for Redis, and then this machine counts for a while.
+# Counting must not keep anybody waiting: so long for a word from Redis, and so long for its whole answer, and then
+# this machine counts for a while.
 _PATIENCE_SECONDS = 1.0
+_ALTOGETHER_SECONDS = 3.0
 _AWAY_SECONDS = 2.0
 _MOST_CONNECTIONS = 2000
 
@@ -116,7 +120,8 @@ class RateLimits:
     def _wait(self, kind: LimitedKind, rate: Rate, scope: str, key: str) -> float:
         if self._redis is not None and kind not in _COUNTED_HERE and time.monotonic() >= self._redis_away_until:
             try:
-                return _hit(self._redis, rate, scope, key)
+                with deadline(_ALTOGETHER_SECONDS):
+                    return _hit(self._redis, rate, scope, key)
             except StorageError as error:
                 self._redis_away_until = time.monotonic() + _AWAY_SECONDS
                 logger.warning(
@@ -159,12 +164,6 @@ def _table(path: Path) -> CounterTable:
 
 
 def _redis(url: str) -> RedisStorage:
-    return RedisStorage(
-        url,
-        key_prefix="authsvc:rate",
-        wrap_exceptions=True,
-        socket_timeout=_PATIENCE_SECONDS,
-        socket_connect_timeout=_PATIENCE_SECONDS,
-        # As many as a worker has requests at once; redis-py's own limit of a hundred would count as a Redis that fails.
-        max_connections=_MOST_CONNECTIONS,
-    )
+    # As many as a worker has requests at once; redis-py's own limit of a hundred would count as a Redis that fails.
+    connections = redispool.pool(url, seconds=_PATIENCE_SECONDS, max_connections=_MOST_CONNECTIONS)
+    return RedisStorage(url, connections, key_prefix="authsvc:rate", wrap_exceptions=True)

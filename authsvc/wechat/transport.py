@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout
 
 from authsvc import metrics
+from authsvc.connections import NotConnected, deadline, remaining
 from authsvc.errors import (
     WeChatBadAnswer,
     WeChatBusy,
@@ -26,13 +27,16 @@ from authsvc.errors import (
     WeChatUnreachable,
 )
 from authsvc.wechat.breaker import Breaker, Bulkhead
-from authsvc.wechat.deadline import DeadlineAdapter, deadline, remaining
+from authsvc.wechat.deadline import DeadlineAdapter
 from authsvc.wechat.errcodes import error_for
 
 logger = logging.getLogger(__name__)
 
 CALL_SECONDS = 5.0
-_CONNECT_SECONDS = 1.5
+# For the name, every address, the proxy and TLS together; what is left then is enough for a second try.
+_CONNECT_SECONDS = 3.0
+# A try with less time than this is not begun.
+_TRY_SECONDS = 1.5
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_PICTURE_BYTES = 2 * 1024 * 1024
 _TRIES = 2
@@ -66,16 +70,18 @@ class _Request:
 class Transport:
     """Sends requests to WeChat and returns its JSON objects, or pictures.
 
-    Every call ends within five seconds, however the far end behaves. It is repeated, once and within that time, when
-    it provably never left or WeChat answered -1 (busy); after a lost answer only where asking twice changes nothing,
-    as a one-time code must not be spent twice.
+    Every call ends within five seconds, whatever is slow: the name, an address, a proxy, TLS, the answer. It is
+    repeated, once and within that time, when it provably never left or WeChat answered -1 (busy); after a lost answer
+    only where asking twice changes nothing, as a one-time code must not be spent twice.
     """
 
-    def __init__(self, base_url: str, *, max_in_flight: int, proxy: str | None = None) -> None:
+    def __init__(
+        self, base_url: str, *, max_in_flight: int, proxy: str | None = None, ca_file: str | None = None
+    ) -> None:
         # The adapter without a Session around it: no cookies, no redirects, no proxies from the environment. Its pool
         # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
         adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=max_in_flight, max_retries=0)
-        self._pool, self._prefix = adapter.pool_for(base_url, proxy)
+        self._pool, self._prefix = adapter.pool_for(base_url, proxy, ca_file)
         self._bulkhead = Bulkhead(max_in_flight)
         self._breaker = Breaker()
 
@@ -123,7 +129,7 @@ class Transport:
             except (WeChatUnreachable, WeChatBusy, WeChatNoAnswer) as error:
                 lost = isinstance(error, WeChatNoAnswer) and not request.repeatable
                 pause = random.uniform(0.05, 0.15)  # noqa: S311 (jitter, not a secret)
-                if attempt == _TRIES or lost or remaining() < pause + _CONNECT_SECONDS:
+                if attempt == _TRIES or lost or remaining() < pause + _TRY_SECONDS:
                     raise
                 logger.info("WeChat call runs again: %s", error)
                 time.sleep(pause)
@@ -152,8 +158,9 @@ class Transport:
                 preload_content=False,
                 assert_same_host=False,  # of a proxy, the address names another host
             )
-        except (NewConnectionError, ConnectTimeoutError):  # refused, no name, no route: nothing was sent
-            raise WeChatUnreachable(f"{path}: not reachable") from None
+        except NotConnected as failure:  # no name, refused, a certificate that is not good: nothing was sent
+            whose = "WX_PROXY" if failure.at_proxy else "WX_API_BASE"
+            raise WeChatUnreachable(f"{path}: {whose} cannot be reached: {failure}") from None
         except (HTTPError, OSError, ValueError) as error:
             raise WeChatNoAnswer(f"{path}: {type(error).__name__}") from None
         try:

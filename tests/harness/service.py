@@ -41,7 +41,9 @@ class Service:
         module: str = "wsgi:app",
         arguments: tuple[str, ...] = (),
         settings: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
     ) -> None:
+        """``within`` is a program that runs the service and its commands, given as its arguments."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.canaries = canaries
@@ -53,7 +55,17 @@ class Service:
         self._dump = folder / "dump.db"
         self.appid = appid
         self._app = module.partition(":")[0]
-        self._command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), *arguments, module]
+        self._within = within
+        self._command = [
+            *within,
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            str(ROOT / "gunicorn.conf.py"),
+            *arguments,
+            module,
+        ]
         self.environment = self._environment(wechat, secret, workers, settings or {})
         self._set_up()
         if migrated:
@@ -111,7 +123,7 @@ class Service:
 
         What it prints is scanned for secrets, unless showing one is its purpose.
         """
-        command = [sys.executable, "-m", "flask", "--app", self._app, *arguments]
+        command = [*self._within, sys.executable, "-m", "flask", "--app", self._app, *arguments]
         done = subprocess.run(
             command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )

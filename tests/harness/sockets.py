@@ -2,8 +2,13 @@
 
 import contextlib
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+
+# A name whose name servers never answer, in tests.harness.outbound.
+SILENT = "silent.test"
 
 Talk = Callable[[socket.socket], None]
 
@@ -65,3 +70,91 @@ def black_hole() -> Iterator[str]:
             waiting.setblocking(False)
             waiting.connect_ex(hole.getsockname())
         yield f"127.0.0.1:{hole.getsockname()[1]}"
+
+
+def keeps_silent(connection: socket.socket) -> None:
+    """Read what comes, and say nothing until the other side has gone."""
+    while connection.recv(65536):
+        pass
+
+
+def drips(first: bytes = b"", each: bytes = b"\0", pause: float = 0.2) -> Talk:
+    """Wait for a request, say ``first``, and then go on for ever, a little at a time."""
+
+    def talk(connection: socket.socket) -> None:
+        if not connection.recv(65536):
+            return
+        connection.sendall(first)
+        while True:
+            time.sleep(pause)
+            connection.sendall(each)
+
+    return talk
+
+
+# The head of a TLS handshake record of 16 KB: whoever reads it waits for the rest.
+TLS_RECORD = bytes.fromhex("1603034000")
+
+
+def drips_in_tls(context: ssl.SSLContext, answer: bytes, pause: float = 0.2) -> Talk:
+    """Shake hands and take a request as one should, then say ``answer`` in TLS records that come byte by byte."""
+
+    def talk(connection: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def until_done(step: Callable[[], object]) -> None:
+            while True:
+                try:
+                    step()
+                    connection.sendall(outgoing.read())
+                    return
+                except ssl.SSLWantReadError:
+                    connection.sendall(outgoing.read())
+                    if not (came := connection.recv(65536)):
+                        raise ConnectionError("gone") from None
+                    incoming.write(came)
+
+        until_done(tls.do_handshake)
+        until_done(lambda: tls.read(65536))
+        tls.write(answer)
+        for byte in outgoing.read():
+            time.sleep(pause)
+            connection.sendall(bytes([byte]))
+
+    return talk
+
+
+class Proxy:
+    """An HTTP proxy for CONNECT whose other side is always ``there`` (host, port), until it is told to do otherwise."""
+
+    def __init__(self, there: tuple[str, int]) -> None:
+        self._there = there
+        self.instead: Talk | None = None
+        self._listener = Listener(self._serve)
+        self.url = f"http://{self._listener.address}"
+        self.asked: list[bytes] = []
+
+    def _serve(self, connection: socket.socket) -> None:
+        if self.instead is not None:
+            self.instead(connection)
+            return
+        asked = connection.recv(65536)
+        self.asked.append(asked.partition(b"\r\n")[0])
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(self._there) as other:
+            back = threading.Thread(target=_pass_on, args=(other, connection), daemon=True)
+            back.start()
+            _pass_on(connection, other)
+            back.join()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while content := source.recv(65536):
+            target.sendall(content)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

@@ -15,7 +15,10 @@ ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = ("web", "services", "wechat", "tokenstore", "picturestore", "signing", "db", "cli", "wxsim", "verify")
 # Files beside the rooms that every room may use.
-LEAVES = ("types", "pictures", "errors", "clock", "sealing", "metrics", "privatefolder", "networks")
+LEAVES = (
+    *("types", "pictures", "errors", "clock", "sealing", "metrics", "privatefolder", "networks"),
+    *("connections", "redispool"),
+)
 
 
 @cache
@@ -73,6 +76,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "config": (*rooms_but("config"), "flask", "sqlalchemy", "requests"),
     "logs.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
     "networks.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
+    "connections.py": (*rooms_but(), "flask", "sqlalchemy", "requests", "urllib3", "redis"),
+    "redispool.py": (*rooms_but(), "flask", "sqlalchemy", "requests", "urllib3"),
     "metrics.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
     # adapters: never each other, never those who use them
     "wechat": (*rooms_but("wechat"), "flask", "werkzeug", "sqlalchemy", "marshmallow", "redis"),
