@@ -49,6 +49,38 @@ class MalformedBody(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class EmptyBody(MalformedBody):
+    """There is no body at all: ``data`` was forgotten, or got lost in a redirect."""
+
+    error = "empty_body"
+    zh = "请求体为空，应为 JSON 对象"
+    en = "There is no body; send a JSON object"
+
+
+class BodyNotUtf8(MalformedBody):
+    """The body is text in another encoding, or bytes."""
+
+    error = "body_encoding"
+    zh = "请求体不是 UTF-8 编码"
+    en = "The body is not in UTF-8"
+
+
+class FormDeclaredAsJson(MalformedBody):
+    """The body is a form, but is declared as JSON."""
+
+    error = "form_declared_as_json"
+    zh = "请求体是表单，却声明为 application/json；请发送 JSON 对象"
+    en = "The body is a form declared as application/json; send a JSON object"
+
+
+class JsonInsideText(MalformedBody):
+    """The body is a JSON text that holds JSON: it was turned into text twice."""
+
+    error = "json_inside_text"
+    zh = "请求体被转换了两次（JSON.stringify）；请直接发送 JSON 对象"
+    en = "The body went through JSON.stringify twice; send the JSON object itself"
+
+
 class BodyTooLarge(AuthSvcError):
     """The body is over the size limit."""
 
@@ -65,6 +97,14 @@ class UnsupportedMediaType(AuthSvcError):
     zh = "请使用 application/json"
     en = "Send the body as application/json"
     action: ClassVar[Action] = "fix_request"
+
+
+class FormSent(UnsupportedMediaType):
+    """The body is declared as a form where JSON is wanted. Pages of other sites could send one unasked."""
+
+    error = "form_sent"
+    zh = "请求体声明为表单，此处需要 JSON；请将 content-type 设为 application/json（wx.request 的默认值）"
+    en = "The body is declared as a form; send JSON as application/json, which wx.request does by itself"
 
 
 class FormExpected(UnsupportedMediaType):
@@ -321,6 +361,22 @@ class PictureRejected(AuthSvcError):
     zh = "图片格式或大小不符合要求"
     en = "Send a JPEG, PNG or WebP picture of reasonable size"
     action: ClassVar[Action] = "fix_request"
+
+
+class UploadMalformed(PictureRejected):
+    """The upload is no multipart form, or has no part named ``file``."""
+
+    error = "upload_malformed"
+    zh = "上传须为 multipart/form-data，且文件字段名为 file（wx.uploadFile 的 name）"
+    en = "Upload as multipart/form-data with a part named file (the name of wx.uploadFile)"
+
+
+class BoundaryMissing(UploadMalformed):
+    """The upload's Content-Type names no boundary: somebody set the header by hand."""
+
+    error = "boundary_missing"
+    zh = "上传请求的 Content-Type 缺少 boundary；请不要自行设置该请求头"
+    en = "The upload's Content-Type names no boundary; do not set that header yourself"
 
 
 class PictureLimitReached(AuthSvcError):

@@ -9,20 +9,33 @@ from urllib.parse import parse_qsl
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from authsvc.errors import BodyTooLarge, FormExpected, InvalidRequest, MalformedBody, UnsupportedMediaType
-from authsvc.web.schemas import Base64
+from authsvc.errors import (
+    BodyNotUtf8,
+    BodyTooLarge,
+    EmptyBody,
+    FormDeclaredAsJson,
+    FormExpected,
+    FormSent,
+    InvalidRequest,
+    JsonInsideText,
+    MalformedBody,
+    UnsupportedMediaType,
+)
 
 MAX_BODY_BYTES = 16 * 1024
 # For Flask's MAX_CONTENT_LENGTH: a body sent in chunks is cut there without a word, so one byte more must get through.
 READ_BYTES = MAX_BODY_BYTES + 1
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+# How a form begins: a name and its value, or the boundary before a part.
+_FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]%-]{0,80}=|--[^\r\n]{1,100}\r?\ncontent-disposition:", re.IGNORECASE)
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
 
 
 def read(schema: Schema) -> dict[str, Any]:
     """Return the body as ``schema`` loads it.
 
-    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody, or InvalidRequest with every wrong field by its dotted
-    name.
+    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody (of both the kind that names the cause, where one is
+    known), or InvalidRequest with every wrong field by its dotted name.
     """
     return _load(schema, _json_object())
 
@@ -39,14 +52,9 @@ def _load(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
 def read_query(schema: Schema) -> dict[str, Any]:
     """Return the query as ``schema`` loads it; parameters it does not know are nobody's business.
 
-    A ``+`` of base64 that a client did not escape arrives as a blank and is put back. Raises InvalidRequest.
+    Raises InvalidRequest.
     """
-    values = {name: request.args[name] for name in request.args if name in schema.fields}
-    restored = {
-        name: value.replace(" ", "+") if isinstance(schema.fields[name], Base64) else value
-        for name, value in values.items()
-    }
-    return _load(schema, restored)
+    return _load(schema, {name: request.args[name] for name in request.args if name in schema.fields})
 
 
 def read_form(schema: Schema) -> dict[str, Any]:
@@ -85,16 +93,30 @@ def _data() -> bytes:
 def _json_object() -> dict[str, Any]:
     data = _data()
     if not data:
-        raise MalformedBody("empty body")
+        raise EmptyBody
+    if request.mimetype in _FORMS:
+        raise FormSent(request.mimetype)
     if not request.is_json:
         raise UnsupportedMediaType("not declared as JSON")
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        raise MalformedBody("not JSON") from None
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BodyNotUtf8 from None
+    value = _parsed(text)
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        raise JsonInsideText
     if not isinstance(value, dict):
         raise MalformedBody("JSON, but not an object")
     return value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        if _FORM.match(text):
+            raise FormDeclaredAsJson from None
+        raise MalformedBody("not JSON") from None
 
 
 def _refuse(name: str) -> Any:

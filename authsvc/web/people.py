@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from marshmallow import fields, validate
 
-from authsvc.errors import PictureRejected
+from authsvc.errors import BoundaryMissing, UploadMalformed
 from authsvc.services import profiles
 from authsvc.types import Caller, Consent, IdentityLink, Profile
 from authsvc.web import ratelimits
@@ -75,9 +75,11 @@ def _change(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
 
 def _upload(caller: Caller) -> Mapping[str, Any]:
     request.max_content_length = UPLOAD_BYTES
+    if request.mimetype == "multipart/form-data" and not request.mimetype_params.get("boundary"):
+        raise BoundaryMissing
     file = request.files.get("file")
     if file is None:
-        raise PictureRejected("no part named file")
+        raise UploadMalformed("no part named file")
     return envelope(user_view(services().people.set_avatar(caller, file.read())))
 
 

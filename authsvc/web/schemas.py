@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 from typing import Any
+from urllib.parse import unquote_plus
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
@@ -20,6 +21,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "unknown": ("未知字段", "is not a known field"),
     "malformed": ("格式错误", "is malformed"),
     "too_long": ("过长", "is too long"),
+    "percent": ("是 URL 编码（百分号编码）的，请发送原文", "is percent-encoded; send it as it was given"),
     "base64": ("不是有效的 base64", "is not valid base64"),
     "length": ("长度错误", "has the wrong length"),
     "together": ("必须成对提供", "must come as a pair"),
@@ -85,14 +87,20 @@ class Text(fields.String):
 
 
 class Base64(Text):
-    """Base64 text of whole cipher blocks: ``exactly`` that many bytes, or up to ``most_bytes``."""
+    """Base64 text of whole cipher blocks: ``exactly`` that many bytes, or up to ``most_bytes``.
+
+    A blank is a ``+`` that was taken for one on its way, through a query or a form, and becomes one again: base64 has
+    no blanks.
+    """
 
     def __init__(self, *, exactly: int | None = None, most_bytes: int = 8192, **options: Any) -> None:
         super().__init__((exactly or most_bytes) * 4 // 3 + 4, **options)
         self._exactly = exactly
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
-        text = super()._deserialize(value, attr, data, **options)
+        text = super()._deserialize(value, attr, data, **options).replace(" ", "+")
+        if "%" in text:
+            raise ValidationError("percent")
         try:
             size = len(base64.b64decode(text, validate=True))
         except (binascii.Error, ValueError):
@@ -101,6 +109,29 @@ class Base64(Text):
         if not fits:
             raise ValidationError("length")
         return text
+
+
+class RawData(Text):
+    """``rawData`` as WeChat gave it: JSON text, whose signature is over every byte.
+
+    Percent-encoded once, it is decoded: what WeChat gives begins with a brace.
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        if isinstance(value, str) and value[:3].lower() == "%7b":
+            value = _once_decoded(value)
+        text = super()._deserialize(value, attr, data, **options)
+        if text.startswith("%"):
+            raise ValidationError("percent")
+        return text
+
+
+def _once_decoded(text: str) -> str:
+    try:
+        # A bare + among escapes is a form's blank: a + itself would be escaped.
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValidationError("percent") from None
 
 
 class Nested(fields.Nested):
@@ -185,7 +216,7 @@ class EncryptedFields(Body):
 
     encryptedData = Base64(description="base64, as wx.getUserInfo and the phone button give it")
     iv = Base64(exactly=_BLOCK, description="base64 of 16 bytes")
-    rawData = Text(4096, description="JSON text, byte for byte as the mini program got it")
+    rawData = RawData(4096, description="JSON text, byte for byte as the mini program got it")
     signature = Text(40, SHA1_HEX, description="hex SHA-1 of rawData and session_key")
 
     @validates_schema

@@ -1,9 +1,11 @@
 """The table of errors: every contract, every kind of failure, the exact status and the exact body."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
@@ -427,7 +429,146 @@ def test_a_body_over_16_kb_and_one_that_is_not_json(service: Service, contract: 
     malformed = service.call("POST", path, data="[1]", headers=json_type)
     assert_refused(contract, malformed, 422 if contract == "bearer" else 400, "请求体必须是 JSON 对象")
     form = service.call("POST", path, data={"code": "x"})
-    assert_refused(contract, form, 415, "请使用 application/json")
+    assert_refused(contract, form, 415, TOLD["zh"]["form_sent"])
+
+
+# Bodies whose cause is known: (Content-Type, body).
+JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
+CAUSES = {
+    "form_sent": [(FORM_TYPE, "code=x&iv=y"), (FORM_TYPE, '{"code":"x"}'), ("multipart/form-data", "--x\r\n")],
+    "form_declared_as_json": [
+        *[(JSON_TYPE, text) for text in ("code=x&encryptedData=a%2Bb", "platUserInfoMap[iv]=x", "code=")],
+        (JSON_TYPE, '------wx1\r\nContent-Disposition: form-data; name="code"\r\n\r\nx\r\n------wx1--\r\n'),
+    ],
+    "empty_body": [(JSON_TYPE, ""), (FORM_TYPE, "")],
+    "json_inside_text": [(JSON_TYPE, json.dumps(json.dumps({"code": "x"}))), (JSON_TYPE, '" {\\"code\\": 1}"')],
+    "body_encoding": [(JSON_TYPE, '{"nickName":"小兰"}'.encode("gbk")), (JSON_TYPE, '{"code":"x"}'.encode("utf-16"))],
+    "malformed_body": [(JSON_TYPE, text) for text in ("[", "code", "=x", "a b=c", "x" * 200 + "=1", '"text"', "--x")],
+    "unsupported_media_type": [("text/plain", '{"code":"x"}'), ("", '{"code":"x"}')],
+}
+TOLD = {
+    "zh": {
+        "form_sent": "请求体声明为表单，此处需要 JSON；请将 content-type 设为 application/json（wx.request 的默认值）",
+        "form_declared_as_json": "请求体是表单，却声明为 application/json；请发送 JSON 对象",
+        "empty_body": "请求体为空，应为 JSON 对象",
+        "json_inside_text": "请求体被转换了两次（JSON.stringify）；请直接发送 JSON 对象",
+        "body_encoding": "请求体不是 UTF-8 编码",
+        "malformed_body": "请求体必须是 JSON 对象",
+        "unsupported_media_type": "请使用 application/json",
+    },
+    "en": {
+        "form_sent": "The body is declared as a form; send JSON as application/json, which wx.request does by itself",
+        "form_declared_as_json": "The body is a form declared as application/json; send a JSON object",
+        "empty_body": "There is no body; send a JSON object",
+        "json_inside_text": "The body went through JSON.stringify twice; send the JSON object itself",
+        "body_encoding": "The body is not in UTF-8",
+        "malformed_body": "The body must be a JSON object",
+        "unsupported_media_type": "Send the body as application/json",
+    },
+}
+POSTED = {contract: paths[0] for contract, paths in ADDRESSES.items()}
+
+
+@pytest.mark.parametrize("language", TOLD)
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_body_that_is_none_is_told_by_its_cause_in_each_shape(service: Service, cause: str, language: str) -> None:
+    status = 415 if cause in ("form_sent", "unsupported_media_type") else 400
+    for contract, path in POSTED.items():
+        for content_type, body in CAUSES[cause]:
+            headers = {"Content-Type": content_type, "Accept-Language": language}
+            answer = service.call("POST", path, data=body, headers=headers)
+            expected = 422 if contract == "bearer" and status == 400 else status
+            assert_refused(contract, answer, expected, TOLD[language][cause])
+            assert contract != "native" or answer.json()["error"] == cause
+
+
+def with_plus(make: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """What the phone encrypted, with a ``+`` in it; nearly all of it has one."""
+    return next(sealed for sealed in iter(make, None) if "+" in sealed["encryptedData"] + sealed["iv"])
+
+
+@pytest.mark.parametrize("contract", SEALED)
+def test_a_plus_that_became_a_blank_on_its_way_is_one_again(
+    simulator: Simulator, service: Service, contract: str
+) -> None:
+    attempt = Attempt(simulator, service, contract)
+    attempt.code()
+    sealed = with_plus(attempt.sealed)
+    spoilt = {name: value.replace("+", " ") for name, value in sealed.items()}
+    assert spoilt != sealed
+    answer = attempt.send(attempt.code(), spoilt)
+    assert answer.status_code == 200, answer.text
+    # Once more in a body, where only the query was mended.
+    if contract == "success_data":
+        body = {"code": attempt.code(), **spoilt}
+        assert service.call("POST", "/login/wechatLogin", json=body).json()["success"] is True
+    # A blank is no licence: what opens under no key is refused in the words of everything that opens under none.
+    refused = [attempt.send(attempt.code(), spoilt_at(given, 8)) for given in (sealed, spoilt)]
+    for answer in refused:
+        assert_refused(contract, answer, 400, "微信数据校验失败，请重新登录后再试")
+
+
+def spoilt_at(sealed: dict[str, str], place: int) -> dict[str, str]:
+    """The same with another letter in encryptedData."""
+    text = sealed["encryptedData"]
+    return {**sealed, "encryptedData": text[:place] + ("B" if text[place] == "A" else "A") + text[place + 1 :]}
+
+
+PERCENT = {
+    "zh": "请求参数有误: {}encryptedData 是 URL 编码（百分号编码）的，请发送原文",
+    "en": "The request is not valid: {}encryptedData is percent-encoded; send it as it was given",
+}
+
+
+@pytest.mark.parametrize("language", PERCENT)
+@pytest.mark.parametrize("contract", SEALED)
+def test_base64_that_is_percent_encoded_is_told_so_before_a_key_is_used(
+    simulator: Simulator, service: Service, contract: str, language: str
+) -> None:
+    attempt = Attempt(simulator, service, contract)
+    attempt.code()
+    simulator.clear()
+    sealed = {name: quote(value, safe="") for name, value in with_plus(attempt.sealed).items()}
+    code = "0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P"
+    method, path, body = {
+        "bearer": ("POST", "/auth/mp_login", {"json": {"code": code, **sealed}}),
+        "code_msg_data": ("POST", "/user/wxlogin", {"json": {"platCode": code, "platUserInfoMap": sealed}}),
+        "success_data": ("GET", "/login/wechatLogin", {"params": {"code": code, **sealed}}),
+        "native": ("POST", "/api/v1/auth/login", {"json": {"code": code, **sealed}}),
+    }[contract]
+    answer = service.call(method, path, headers={"Accept-Language": language}, **body)
+    sentence = PERCENT[language].format("platUserInfoMap." if contract == "code_msg_data" else "")
+    assert answer.status_code == (422 if contract == "bearer" else 400)
+    if contract == "native":
+        assert answer.json()["fields"]["encryptedData"] == sentence.partition(" encryptedData ")[2]
+    else:
+        assert sentence in answer.text
+    assert simulator.journal() == []
+
+
+@pytest.mark.parametrize("contract", ["native", "code_msg_data"])
+def test_raw_data_that_was_percent_encoded_once_is_checked_as_it_was_signed(
+    simulator: Simulator, service: Service, contract: str
+) -> None:
+    attempt = Attempt(simulator, service, contract)
+
+    def answer(spell: Callable[[str], str], nickname: str = "小 兰+100%") -> requests.Response:
+        code = attempt.code()
+        info = simulator.sealed(attempt.user, profile={"nickName": nickname})
+        assert info["rawData"].startswith("{")
+        return attempt.send(code, {**info, "rawData": spell(info["rawData"])})
+
+    for spell in (str, lambda text: quote(text, safe=""), lambda text: quote(text, safe="~()*!.'"), quote_plus):
+        assert answer(spell).status_code == 200
+    assert answer(lambda text: quote(text).replace("%7B", "%7b", 1)).status_code == 200
+    # Long ones too: three escapes per Chinese character.
+    assert answer(lambda text: quote(text, safe=""), "兰" * 32).status_code == 200
+    # Twice, or what is no UTF-8, is told; another text than was signed is refused like any.
+    for spell in (lambda text: quote(quote(text)), lambda text: "%7B%FF"):
+        refused = answer(spell)
+        assert (refused.status_code, "URL 编码" in refused.text) == (400, True), refused.text
+    refused = answer(lambda text: quote(text + " "))
+    assert (refused.status_code, "微信数据校验失败" in refused.text) == (400, True)
 
 
 GUARDED = (

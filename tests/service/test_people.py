@@ -306,10 +306,33 @@ def test_two_megabytes_are_the_limit_to_the_byte(lan: Person) -> None:
         assert refusal(lan.upload(pictures.png_of_size(MEGABYTES_2 + more))) == (413, "body_too_large")
 
 
-def test_an_upload_without_its_part_is_refused(lan: Person) -> None:
-    assert refusal(lan.upload(WHOLE, part="avatar")) == (400, "picture_rejected")
-    assert refusal(lan.call("POST", "/api/v1/me/avatar", json={"file": "x"})) == (400, "picture_rejected")
-    assert refusal(lan.call("POST", "/api/v1/me/avatar", data=WHOLE)) == (400, "picture_rejected")
+def test_an_upload_without_its_part_is_refused_and_told_what_it_lacks(lan: Person) -> None:
+    path = "/api/v1/me/avatar"
+    before = stored(lan.service)
+    assert refusal(lan.upload(WHOLE, part="avatar")) == (400, "upload_malformed")
+    assert refusal(lan.call("POST", path, json={"file": "x"})) == (400, "upload_malformed")
+    assert refusal(lan.call("POST", path, data=WHOLE)) == (400, "upload_malformed")
+    assert refusal(lan.call("POST", path, data=WHOLE, headers={"Content-Type": "image/png"})) == (
+        400,
+        "upload_malformed",
+    )
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    for boundary, error in {
+        "": "boundary_missing",
+        "; boundary=": "boundary_missing",
+        '; boundary=""': "boundary_missing",
+        "; charset=utf-8": "boundary_missing",
+        "; boundary=another": "upload_malformed",
+        "; boundary=" + "x" * 300: "upload_malformed",
+        "; boundary=\xe9": "boundary_missing",
+    }.items():
+        headers = {"Content-Type": f"multipart/form-data{boundary}".encode("latin-1")}
+        answer = lan.call("POST", path, data=head + WHOLE + b"\r\n--x--\r\n", headers=headers)
+        assert refusal(answer) == (400, error), (boundary, answer.text)
+    for cut in (head, head[:-2], b"", head + WHOLE[:50]):
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert lan.call("POST", path, data=cut, headers=headers).status_code == 400, cut
+    assert stored(lan.service) == before
 
 
 def test_a_picture_is_served_so_that_no_browser_runs_it_and_every_cache_keeps_it(lan: Person) -> None:
