@@ -37,6 +37,7 @@ from authsvc.services.inviterules import InviteRules
 from authsvc.services.invites import InviteService
 from authsvc.services.login import LoginService
 from authsvc.services.loginattempts import LoginAttempts
+from authsvc.services.newsessions import NewSessions
 from authsvc.services.opening import SealedData
 from authsvc.services.people import PeopleService
 from authsvc.services.phonecodes import PhoneCodes
@@ -171,6 +172,7 @@ def _services(
     tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
     session_keys = SessionKeys(Sealer(secret_keys, "session_key"))
     audit = AuditLog(KeyedHash(secret_keys, "audit"))
+    new_sessions = NewSessions(settings.session_caps, audit)
     bans = Bans(LastingHash(secret_keys, "bans"), settings.ban_memory)
     invite_memory = InviteMemory(LastingHash(secret_keys, "counted invites"), settings.invite_memory)
     accounts = AccountRules(settings.phone_account, InviteRules(settings.registration, invite_memory), bans, audit)
@@ -211,6 +213,7 @@ def _services(
         sealed_data=sealed_data,
         codes=phone_codes,
         tickets=tickets,
+        new_sessions=new_sessions,
         tokens=tokens,
         bans=bans,
         audit=audit,
@@ -229,6 +232,7 @@ def _services(
         login_hashes=KeyedHash(secret_keys, "login attempts"),
         phone_codes=phone_codes,
         tickets=tickets,
+        new_sessions=new_sessions,
         tokens=tokens,
         avatars=avatars,
         policy=native,
@@ -255,6 +259,7 @@ def _services(
             qrcodes=qrcodes,
             page=settings.scan_sign_in_page,
             hashes=KeyedHash(secret_keys, "scan sign-ins"),
+            new_sessions=new_sessions,
             tokens=tokens,
             audit=audit,
             policy=native,
@@ -265,7 +270,7 @@ def _services(
     return Services(
         apps=apps,
         login=login,
-        registration=RegistrationService(apps, database, accounts, tickets, tokens, clock),
+        registration=RegistrationService(apps, database, accounts, tickets, new_sessions, tokens, clock),
         sessions=sessions,
         step_up=StepUp(apps, wechat, database, session_keys, clock),
         introspection=Introspection(checker, sessions, settings.public_base_url),

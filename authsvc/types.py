@@ -218,6 +218,14 @@ class InviteBatchStats:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionCaps:
+    """How many sessions of one user live at most, and how many may be opened within a day; 0 of these is no limit."""
+
+    per_user: int = 50
+    per_day: int = 500
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """So many requests within so many seconds."""
 

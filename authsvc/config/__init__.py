@@ -28,6 +28,7 @@ from authsvc.types import (
     PhonePolicy,
     Rate,
     Registration,
+    SessionCaps,
     TokenApi,
 )
 
@@ -74,6 +75,7 @@ class Settings:
     watermark_max_age: int = 300
     login_retry_window: int = 60
     refresh_grace: int = 30
+    session_caps: SessionCaps = field(default_factory=SessionCaps)
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * 86400
     audit_retention: int = 365 * 86400
@@ -160,6 +162,10 @@ def _read(source: Source) -> Settings | None:
         "contracts": _contracts(source),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
+        "session_caps": SessionCaps(
+            per_user=source.number("SESSIONS_PER_USER", 50, 1, 10_000),
+            per_day=source.number("SESSIONS_PER_USER_DAILY", 500, 0, 10**6),
+        ),
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
         "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * 86400,

@@ -119,7 +119,8 @@ class SessionRow(Base):
 
     __tablename__ = "sessions"
     __table_args__ = (
-        Index("ix_sessions_user_id", "user_id"),
+        # A login looks at those that live and at the last of those that ended; an export reads them in this order.
+        Index("ix_sessions_user_id_revoked_at", "user_id", "revoked_at", "id"),
         # Live sessions are not in it where the database can leave them out: a login does not pay for it.
         Index("ix_sessions_revoked_at", "revoked_at", "contract", "id", sqlite_where=text("revoked_at IS NOT NULL")),
         TABLE,
@@ -131,6 +132,8 @@ class SessionRow(Base):
     # Whom WeChat vouched for: one user may have several identities in one mini program.
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
     contract: Mapped[str] = mapped_column(String(32))
+    # Of two sessions of a user that were used in the same second, the lower one is older.
+    number: Mapped[int] = mapped_column(Integer, server_default="0")
     # How often the ticket of this session was rotated; the only thing that a ticket is compared with.
     counter: Mapped[int] = mapped_column(Integer, server_default="0")
     token_version: Mapped[int] = mapped_column(Integer)
@@ -183,7 +186,7 @@ class AuditEventRow(Base):
     """A change that matters for security: who, what, when, in which request."""
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("ix_audit_events_user_id", "user_id"), Index("ix_audit_events_at", "at"), TABLE)
+    __table_args__ = (Index("ix_audit_events_user_id_at", "user_id", "at"), Index("ix_audit_events_at", "at"), TABLE)
 
     id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
     at: Mapped[int] = mapped_column(BigInteger)

@@ -14,7 +14,7 @@ WITHHELD = {
     "users": ("token_version",),
     "identities": ("session_key", "previous_session_key"),
     "unionids": ("unionid", "user_id"),  # in their identities
-    "sessions": ("token_version", "counter", "idle_seconds"),
+    "sessions": ("token_version", "counter", "idle_seconds", "number"),
     "not_before_marks": ("user_id", "not_before"),  # the moment of an audit event
     "audit_events": ("subject",),
     "invite_codes": ("is_own",),

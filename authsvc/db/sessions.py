@@ -20,6 +20,19 @@ class LiveSession:
     openid: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the sessions of a user stand: how many live, how many were opened lately, the highest number, the devices.
+
+    Of those that have ended, only the last ones are looked at.
+    """
+
+    live: int
+    opened_lately: int
+    latest: int
+    devices: tuple[str, ...]
+
+
 _SESSION = (
     "s.id, s.user_id, s.appid, s.contract, s.counter, s.rotated_at, s.created_at, s.last_used_at, s.device,"
     " s.identity_id"
@@ -27,9 +40,9 @@ _SESSION = (
 _SESSION_COUNT = 10
 _INSERT = Statement(
     "INSERT INTO sessions (id, user_id, appid, contract, counter, token_version, created_at, last_used_at,"
-    " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device, identity_id) VALUES (:id, :user_id,"
-    " :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until, :absolute_until, :device,"
-    " :identity_id)"
+    " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device, identity_id, number)"
+    " VALUES (:id, :user_id, :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until,"
+    " :absolute_until, :device, :identity_id, :number)"
 )
 # A session is live while it is not ended, within both limits, and no "end everything" came after it.
 _LIVE = (
@@ -45,6 +58,26 @@ _FIND_LIVE = Statement(
 _LIVE_OF_USER = Statement(
     f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
     f" WHERE s.user_id = :user_id AND {_LIVE} ORDER BY s.last_used_at DESC LIMIT 200"
+)
+# The same for a user whose row the caller holds.
+_LIVE_NOW = (
+    "idle_expires_at > :now AND absolute_expires_at > :now AND token_version = :token_version AND revoked_at IS NULL"
+)
+# By the index over user and end, and no more rows than may live and be asked for.
+_STANDING = Statement(
+    "SELECT device, SUM(is_live) AS live, SUM(is_late) AS late, MAX(number) AS latest FROM"
+    f" (SELECT device, number, {_LIVE_NOW} AS is_live, created_at > :since AS is_late"
+    " FROM sessions WHERE user_id = :user_id AND revoked_at IS NULL"
+    " UNION ALL SELECT * FROM (SELECT device, number, 0 AS is_live, created_at > :since AS is_late"
+    " FROM sessions WHERE user_id = :user_id AND revoked_at > 0 ORDER BY revoked_at DESC LIMIT :ended_at_most) AS old)"
+    " AS looked_at GROUP BY device"
+)
+_KEPT = (
+    f"SELECT id FROM sessions WHERE user_id = :user_id AND {_LIVE_NOW}"
+    " ORDER BY last_used_at DESC, number DESC LIMIT 1000000 OFFSET :keep"
+)
+_END_OLDEST = Statement(
+    f"UPDATE sessions SET revoked_at = :now, revoke_reason = :reason WHERE id IN (SELECT id FROM ({_KEPT}) AS oldest)"
 )
 # Compare-and-swap: of many callers with one counter, one changes the row.
 _ROTATE = Statement(
@@ -73,8 +106,13 @@ _DELETE_OLD = Deletion(
 )
 
 
-def insert(connection: Connection, session: Session, *, token_version: int, now: int, idle: int, absolute: int) -> None:
-    """Store a new session that ends after ``idle`` seconds without refresh, and after ``absolute`` at the latest."""
+def insert(
+    connection: Connection, session: Session, *, token_version: int, now: int, idle: int, absolute: int, number: int
+) -> None:
+    """Store a new session that ends after ``idle`` seconds without refresh, and after ``absolute`` at the latest.
+
+    ``number`` is higher than that of the user's live ones: it tells which of two in one second is older.
+    """
     _INSERT.run(
         connection,
         id=session.id,
@@ -88,7 +126,31 @@ def insert(connection: Connection, session: Session, *, token_version: int, now:
         absolute_until=now + absolute,
         device=session.device,
         identity_id=session.identity_id,
+        number=number,
     )
+
+
+def standing(
+    connection: Connection, user_id: int, token_version: int, *, now: int, since: int, ended_at_most: int
+) -> Standing:
+    """Return how the sessions of a user stand, counting those opened after ``since``.
+
+    Exact for who holds the row of the user, as ``token_version`` is theirs.
+    """
+    rows = _STANDING.run(
+        connection, user_id=user_id, token_version=token_version, now=now, since=since, ended_at_most=ended_at_most
+    ).all()
+    return Standing(
+        live=int(sum(row.live for row in rows)),
+        opened_lately=int(sum(row.late for row in rows)),
+        latest=max((row.latest for row in rows), default=0),
+        devices=tuple(row.device for row in rows),
+    )
+
+
+def end_oldest(connection: Connection, user_id: int, token_version: int, *, keep: int, reason: str, now: int) -> None:
+    """End all live sessions of a user but for those used last, ``keep`` of them."""
+    _END_OLDEST.run(connection, user_id=user_id, token_version=token_version, keep=keep, reason=reason, now=now)
 
 
 def find_live(connection: Connection, session_id: str, now: int) -> LiveSession | None:

@@ -123,7 +123,8 @@ class Administration:
         def work(connection: Connection) -> int:
             users.end_everything(connection, user_id, now)
             ended = sessions.end_all(connection, user_id, "logout", now)
-            self._audit.record(connection, "logout_global", user_id, now, _BY)
+            if ended:
+                self._audit.record(connection, "logout_global", user_id, now, _BY)
             return ended
 
         return self._database.run(work)

@@ -32,15 +32,17 @@ class AuditLog:
     ) -> None:
         """Store an event in the transaction of the change it tells of, and log it.
 
+        Of one kind, a user has a hundred within a day; more are in the log alone.
         ``user_id`` is whom it is about, if anybody: recorded while the identities of the user are still theirs. Of
         somebody who has no user any more it is the ``openid``, where that is known.
         """
         openid = openid if user_id is None else identities.first_openid(connection, user_id)
         subject = "" if openid is None else self._subject(openid)
-        auditevents.insert(
+        is_stored = auditevents.insert(
             connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now
         )
-        logger.info("audit: %s user=%s subject=%s %s", event, user_id, subject, detail)
+        place = "" if is_stored else " (in the log alone: too many today)"
+        logger.info("audit: %s user=%s subject=%s %s%s", event, user_id, subject, detail, place)
 
     def find(
         self,

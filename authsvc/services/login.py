@@ -19,10 +19,10 @@ from authsvc.services.apps import Apps
 from authsvc.services.avatars import Avatars
 from authsvc.services.closing import AccountClosing
 from authsvc.services.loginattempts import LoginAttempts
+from authsvc.services.newsessions import NewSessions
 from authsvc.services.opening import SealedData
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
-from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets
 from authsvc.types import (
@@ -72,6 +72,7 @@ class LoginService:
         login_hashes: KeyedHash,
         phone_codes: PhoneCodes,
         tickets: RegistrationTickets,
+        new_sessions: NewSessions,
         tokens: SessionTokens,
         avatars: Avatars,
         policy: TokenPolicy,
@@ -88,6 +89,7 @@ class LoginService:
         self._login_hashes = login_hashes
         self._phone_codes = phone_codes
         self._tickets = tickets
+        self._new_sessions = new_sessions
         self._tokens = tokens
         self._avatars = avatars
         self._policy = policy
@@ -97,8 +99,8 @@ class LoginService:
         """Sign somebody in with the code of ``wx.login``; a Stranger only where the command does not register.
 
         The same code with the same idempotency key within the retry window gives the same session again, also while
-        the first request still runs. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled, PhoneTaken or
-        ServiceBusy; somebody new may also meet RegistrationClosed or InviteRequired.
+        the first request still runs. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled, PhoneTaken,
+        TooManyRequests or ServiceBusy; somebody new may also meet RegistrationClosed or InviteRequired.
         """
         app = self._apps.choose(command.appid, command.referer)
         if command.idempotency_key is None or not self._attempts.is_on:
@@ -163,8 +165,15 @@ class LoginService:
         if command.consent_version is not None:
             consents.give(connection, admitted.user.id, command.consent_version, now)
         policy = command.policy or self._policy
-        session = open_session(
-            connection, admitted.user, app, policy, command.device, now, identity_id=admitted.identity_id
+        session = self._new_sessions.open(
+            connection,
+            admitted.user,
+            app,
+            policy,
+            command.device,
+            now,
+            identity_id=admitted.identity_id,
+            is_new=admitted.is_new,
         )
         if login_hash is not None:
             attempt = LoginAttempt(admitted.identity_id, session.id, admitted.invite)

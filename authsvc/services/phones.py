@@ -14,10 +14,10 @@ from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
 from authsvc.services.bans import Bans
 from authsvc.services.knownby import KnownBy
+from authsvc.services.newsessions import NewSessions
 from authsvc.services.opening import SealedData
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
-from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets
 from authsvc.types import Caller, EncryptedData, LoginResult, PhoneNumber, Session, TokenPolicy, User
@@ -44,6 +44,7 @@ class PhoneService:
         sealed_data: SealedData,
         codes: PhoneCodes,
         tickets: RegistrationTickets,
+        new_sessions: NewSessions,
         tokens: SessionTokens,
         bans: Bans,
         audit: AuditLog,
@@ -57,6 +58,7 @@ class PhoneService:
         self._sealed_data = sealed_data
         self._codes = codes
         self._tickets = tickets
+        self._new_sessions = new_sessions
         self._tokens = tokens
         self._bans = bans
         self._audit = audit
@@ -137,7 +139,7 @@ class PhoneService:
             # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
             app = self._apps.get(caller.session.appid)
             begun = caller.session
-            return owner, open_session(
+            return owner, self._new_sessions.open(
                 connection, owner, app, self._policy, begun.device, now, identity_id=begun.identity_id
             )
 

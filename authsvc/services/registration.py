@@ -8,7 +8,7 @@ from authsvc.db.database import Database, Restart
 from authsvc.errors import IdentityTaken, PhoneTaken, TicketInvalid
 from authsvc.services.accounts import AccountRules, Arrival
 from authsvc.services.apps import Apps
-from authsvc.services.sessions import open_session
+from authsvc.services.newsessions import NewSessions
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets, Ticket
 from authsvc.types import InviteStatus, LoginResult, PhoneNumber, Profile, Session, TokenPolicy, User
@@ -23,6 +23,7 @@ class RegistrationService:
         database: Database,
         accounts: AccountRules,
         tickets: RegistrationTickets,
+        new_sessions: NewSessions,
         tokens: SessionTokens,
         clock: SystemClock,
     ) -> None:
@@ -30,6 +31,7 @@ class RegistrationService:
         self._database = database
         self._accounts = accounts
         self._tickets = tickets
+        self._new_sessions = new_sessions
         self._tokens = tokens
         self._clock = clock
 
@@ -83,7 +85,16 @@ class RegistrationService:
         admitted = self._accounts.admit(connection, arrival, now)
         if not users.claim_phone(connection, admitted.user.id, phone):
             raise Restart
-        session = open_session(connection, admitted.user, app, policy, device, now, identity_id=admitted.identity_id)
+        session = self._new_sessions.open(
+            connection,
+            admitted.user,
+            app,
+            policy,
+            device,
+            now,
+            identity_id=admitted.identity_id,
+            is_new=admitted.is_new,
+        )
         return users.get(connection, admitted.user.id), session, admitted.invite
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import scansignins, sessions
+from authsvc.db import scansignins, sessions, users
 from authsvc.db.database import Database
 from authsvc.db.scansignins import ScanSignIn
 from authsvc.db.sessions import LiveSession
@@ -24,8 +24,8 @@ from authsvc.services import devices
 from authsvc.services.accounts import refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
+from authsvc.services.newsessions import NewSessions
 from authsvc.services.qrcodes import QrCodes
-from authsvc.services.sessions import open_session
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.types import Caller, LoginResult, ScanState, Session, TokenPolicy
 
@@ -83,6 +83,7 @@ class ScanSignIns:
         qrcodes: QrCodes,
         page: str,
         hashes: KeyedHash,
+        new_sessions: NewSessions,
         tokens: SessionTokens,
         audit: AuditLog,
         policy: TokenPolicy,
@@ -94,6 +95,7 @@ class ScanSignIns:
         self._qrcodes = qrcodes
         self._page = page
         self._hashes = hashes
+        self._new_sessions = new_sessions
         self._tokens = tokens
         self._audit = audit
         self._policy = policy
@@ -184,9 +186,14 @@ class ScanSignIns:
         phone = sessions.find_live(connection, str(found.session_id), now)
         if phone is None:
             return None
-        user, app, identity_id = phone.user, self._apps.get(found.appid), phone.session.identity_id
+        app, identity_id = self._apps.get(found.appid), phone.session.identity_id
+        user = users.lock(connection, phone.user.id)
         refuse_inactive(user)
-        session = open_session(connection, user, app, self._policy, found.device, now, identity_id=identity_id)
+        if user.token_version != phone.user.token_version:  # signed out everywhere in this moment
+            return None
+        session = self._new_sessions.open(
+            connection, user, app, self._policy, found.device, now, identity_id=identity_id
+        )
         self._audit.record(connection, "scan_sign_in", user.id, now, f"app {found.appid}")
         return phone, session
 

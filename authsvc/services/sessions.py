@@ -161,7 +161,7 @@ class SessionService:
             raise SessionEnded("session ended")
 
     def log_out(self, caller: Caller, scope: Scope) -> None:
-        """End this session, all others, or all."""
+        """End this session, all others, or all. What ends nothing leaves no event."""
         now, user_id = self._now(), caller.user.id
 
         def work(connection: Connection) -> None:
@@ -170,10 +170,9 @@ class SessionService:
                 return
             if scope == "global":
                 users.end_everything(connection, user_id, now)
-                sessions.end_all(connection, user_id, "logout", now)
-            else:
-                sessions.end_all(connection, user_id, "logout", now, except_id=caller.session.id)
-            self._audit.record(connection, f"logout_{scope}", user_id, now)
+            kept = caller.session.id if scope == "others" else ""
+            if sessions.end_all(connection, user_id, "logout", now, except_id=kept):
+                self._audit.record(connection, f"logout_{scope}", user_id, now)
 
         self._database.run(work)
 
@@ -205,8 +204,9 @@ def open_session(
     now: int,
     *,
     identity_id: int | None,
+    number: int = 0,
 ) -> Session:
-    """Store a new session of the user in this app, begun by this identity."""
+    """Store a new session of the user in this app, begun by this identity. ``NewSessions`` holds it to the caps."""
     session = Session(
         id=secrets.token_urlsafe(16),
         user_id=user.id,
@@ -219,7 +219,13 @@ def open_session(
         identity_id=identity_id,
     )
     sessions.insert(
-        connection, session, token_version=user.token_version, now=now, idle=policy.idle, absolute=ABSOLUTE_SECONDS
+        connection,
+        session,
+        token_version=user.token_version,
+        now=now,
+        idle=policy.idle,
+        absolute=ABSOLUTE_SECONDS,
+        number=number,
     )
     return session
 

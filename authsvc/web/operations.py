@@ -90,11 +90,7 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
     def endpoint(**arguments: Any) -> Response:
         if (operation.retryable or operation.step_up) and request.method != method:
             raise MethodNotAllowed("a HEAD would spend the code", allow=method)
-        ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
-        if operation.guarded:
-            arguments["caller"] = guards.caller(operation.limited)
-        if operation.scope is not None:
-            arguments["service"] = guards.client(operation.scope, operation.limited)
+        arguments |= _enter(operation)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
         # Last of all: whatever else is wrong with a request costs no code.
@@ -110,6 +106,17 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
             state.add_url_rule(rule, name, endpoint, methods=[method])
 
     blueprint.record(register)
+
+
+def _enter(operation: Operation) -> dict[str, Any]:
+    """Count the request, and let in whom the route is for: those are the view's ``caller`` and ``service``."""
+    ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
+    known: dict[str, Any] = {}
+    if operation.guarded:
+        known["caller"] = guards.caller(operation.limited)
+    if operation.scope is not None:
+        known["service"] = guards.client(operation.scope, operation.limited)
+    return known
 
 
 def operation_of(endpoint: str | None) -> Operation | None:

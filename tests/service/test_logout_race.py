@@ -123,10 +123,11 @@ def _race(simulator: Simulator, service: Service, crowd: Crowd, chance: random.R
 
 
 def _racer(simulator: Simulator, service: Service, number: int) -> Racer:
+    user = f"racer-{number % 5}"  # one person has fifty sessions at most
     if number % 2:
-        token = signedin.code_message_data(service, simulator, "lan")
+        token = signedin.code_message_data(service, simulator, user)
         return Racer("bearer", token, token)
-    signed_in = signedin.native(service, simulator.code("lan"))
+    signed_in = signedin.native(service, simulator.code(user))
     return Racer("native", signed_in.refresh, signed_in.access)
 
 
