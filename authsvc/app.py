@@ -270,7 +270,9 @@ def _services(
     return Services(
         apps=apps,
         login=login,
-        registration=RegistrationService(apps, database, accounts, tickets, new_sessions, tokens, clock),
+        registration=RegistrationService(
+            apps, database, accounts, tickets, KeyedHash(secret_keys, "registering"), new_sessions, tokens, clock
+        ),
         sessions=sessions,
         step_up=StepUp(apps, wechat, database, session_keys, clock),
         introspection=Introspection(checker, sessions, settings.public_base_url),

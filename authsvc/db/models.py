@@ -52,7 +52,7 @@ class UserRow(Base):
     __tablename__ = "users"
     __table_args__ = (
         UniqueConstraint("country_code", "phone", name="uq_users_phone"),
-        UniqueConstraint("claimed_phone", name="uq_users_claimed_phone"),
+        Index("ix_users_claimed_phone", "claimed_phone"),
         Index("ix_users_closed_at", "closed_at"),
         Index("ix_users_invited_by_id", "invited_by_id"),
         Index("ix_users_merged_into_id", "merged_into_id"),
@@ -66,7 +66,7 @@ class UserRow(Base):
     # Verified by WeChat: country code ("86") and national digits.
     country_code: Mapped[str | None] = mapped_column(exact(8))
     phone: Mapped[str | None] = mapped_column(exact(20))
-    # Only typed in (E.164): never identifies anybody, and gives way to the verified owner.
+    # Only typed in (E.164): never identifies anybody, several may claim one, and all give way to the verified owner.
     claimed_phone: Mapped[str | None] = mapped_column(exact(20))
     status: Mapped[str] = mapped_column(String(16), server_default="active")
     # Raised to end every session of the user at once.
@@ -173,13 +173,18 @@ class LoginAttemptRow(Base):
 
 
 class SpentTicketRow(Base):
-    """A registration ticket that was used, until it would have expired anyway."""
+    """A registration ticket that was used or refused, until it would have expired anyway; or a WeChat that was.
+
+    Of a WeChat it is a keyed hash, for a day: its next ticket does not begin to count anew.
+    """
 
     __tablename__ = "spent_tickets"
     __table_args__ = (Index("ix_spent_tickets_expires_at", "expires_at"), TABLE)
 
     ticket_id: Mapped[str] = mapped_column(exact(32), primary_key=True)
     expires_at: Mapped[int] = mapped_column(BigInteger)
+    # A refusal is one, success is all that a ticket has.
+    uses: Mapped[int] = mapped_column(SmallInteger, server_default="3")
 
 
 class AuditEventRow(Base):

@@ -1,19 +1,38 @@
-"""Queries on registration tickets that were used."""
+"""Queries on how often registration tickets, and those who bear them, were refused."""
 
 from sqlalchemy import Connection
 
 from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 
-_SPEND = Statement("INSERT INTO spent_tickets (ticket_id, expires_at) VALUES (:ticket_id, :expires_at)")
+_VALUES = "INSERT INTO spent_tickets (ticket_id, expires_at, uses) VALUES (:ticket_id, :expires_at, 1)"
+_USE = Statement(
+    f"{_VALUES} ON CONFLICT (ticket_id) DO UPDATE SET"
+    " uses = CASE WHEN expires_at <= :now THEN 1 ELSE uses + 1 END,"
+    " expires_at = CASE WHEN expires_at <= :now THEN excluded.expires_at ELSE expires_at END",
+    mysql=f"{_VALUES} ON DUPLICATE KEY UPDATE uses = IF(expires_at <= :now, 1, uses + 1),"
+    " expires_at = IF(expires_at <= :now, VALUES(expires_at), expires_at)",
+)
+_USES = Statement("SELECT uses FROM spent_tickets WHERE ticket_id = :ticket_id")
+_SPEND = Statement("UPDATE spent_tickets SET uses = :uses WHERE ticket_id = :ticket_id")
 _DELETE_OLD = Deletion("spent_tickets", "expires_at < :before")
 
 
-def spend(connection: Connection, ticket_id: str, expires_at: int) -> bool:
-    """Use a ticket up; False when it was used before."""
-    return _SPEND.run_unless_taken(connection, ticket_id=ticket_id, expires_at=expires_at) is not None
+def use(connection: Connection, ticket_id: str, expires_at: int, now: int) -> int:
+    """Count one use, and return how many that makes since the row was made; an expired row begins anew.
+
+    The row stays locked until the transaction ends: whoever comes meanwhile waits, and sees what became of this use.
+    A rollback takes it back.
+    """
+    _USE.run(connection, ticket_id=ticket_id, expires_at=expires_at, now=now)
+    return int(_USES.run(connection, ticket_id=ticket_id).scalar())
+
+
+def spend(connection: Connection, ticket_id: str, uses: int) -> None:
+    """Say that a ticket that is being used has been used so often."""
+    _SPEND.run(connection, ticket_id=ticket_id, uses=uses)
 
 
 def delete_expired(connection: Connection, before: int) -> int:
-    """Forget some used tickets that have expired anyway; return how many, 0 when none is left."""
+    """Forget some tickets that have expired anyway; return how many, 0 when none is left."""
     return _DELETE_OLD.run(connection, before)

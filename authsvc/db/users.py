@@ -43,9 +43,7 @@ _CLEAR_PHONE = Statement(
 )
 _DROP_CLAIMS = Statement("UPDATE users SET claimed_phone = NULL WHERE claimed_phone = :claimed AND id <> :id")
 _CLAIM_PHONE = Statement("UPDATE users SET claimed_phone = :claimed WHERE id = :id")
-_IS_KNOWN_PHONE = Statement(
-    "SELECT 1 FROM users WHERE (country_code = :country_code AND phone = :phone) OR claimed_phone = :claimed LIMIT 1"
-)
+_HAS_OWNER = Statement("SELECT 1 FROM users WHERE country_code = :country_code AND phone = :phone")
 _END_EVERYTHING = Statement("UPDATE users SET token_version = token_version + 1 WHERE id = :id")
 _MERGE = Statement(
     "UPDATE users SET status = 'closed', merged_into_id = :into, country_code = NULL, phone = NULL,"
@@ -223,15 +221,14 @@ def clear_phone(connection: Connection, user_id: int, now: int) -> bool:
     return _CLEAR_PHONE.run(connection, id=user_id, now=now).rowcount == 1
 
 
-def claim_phone(connection: Connection, user_id: int, phone: PhoneNumber) -> bool:
-    """Note a number that the user merely typed in; False when somebody else already claims it."""
-    return _CLAIM_PHONE.run_unless_taken(connection, id=user_id, claimed=phone.e164) is not None
+def claim_phone(connection: Connection, user_id: int, phone: PhoneNumber) -> None:
+    """Note a number that the user merely typed in; others may have typed in the same."""
+    _CLAIM_PHONE.run(connection, id=user_id, claimed=phone.e164)
 
 
-def is_known_phone(connection: Connection, phone: PhoneNumber) -> bool:
-    """True when somebody has this number, verified or claimed."""
-    known = _IS_KNOWN_PHONE.run(connection, country_code=phone.country_code, phone=phone.national, claimed=phone.e164)
-    return known.first() is not None
+def has_owner(connection: Connection, phone: PhoneNumber) -> bool:
+    """True when this is somebody's verified number."""
+    return _HAS_OWNER.run(connection, country_code=phone.country_code, phone=phone.national).first() is not None
 
 
 def end_everything(connection: Connection, user_id: int, now: int) -> None:

@@ -125,6 +125,16 @@ class AccountRules:
             user = self._take_phone(connection, user, arrival.phone, now)
         return _admitted(user, arrival.profile, identity_id, invite, is_new=True)
 
+    def check_right(self, connection: Connection, arrival: Arrival, now: int) -> None:
+        """Raise what ``admit`` would raise for somebody who may not enter, and change nothing: nothing is told them.
+
+        AccountDisabled, RegistrationClosed, or InviteRequired and its kinds.
+        """
+        self.refuse_banned(connection, arrival, now)
+        if self.find_owner(connection, arrival, now) is None:
+            self._invites.refuse_newcomers()
+            self._invites.refuse_uninvited(connection, arrival.invite_code, now)
+
     def refuse_newcomers(self) -> None:
         """Raise RegistrationClosed where no new user may be made, whatever they bring."""
         self._invites.refuse_newcomers()

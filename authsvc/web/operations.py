@@ -99,6 +99,12 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
         return bodies.write(view(**arguments), operation.status)
 
     setattr(endpoint, _ATTRIBUTE, operation)
+    _record(blueprint, method, rule, operation, endpoint)
+
+
+def _record(
+    blueprint: Blueprint, method: str, rule: str, operation: Operation, endpoint: Callable[..., Response]
+) -> None:
     name = f"{operation.contract.name}:{method}:{rule}".replace(".", "_")
 
     def register(state: BlueprintSetupState) -> None:

@@ -15,7 +15,7 @@ from tests.harness.signedin import SignedIn
 from tests.harness.simulator import Simulator
 
 _names = (f"guest-{number}" for number in itertools.count())
-_POOL = ("FLYER-1", "FLYER-2", "FLYER-3", "FLYER-4", "FLYER-5", "FLYER-6", "FLYER-7")
+_POOL = ("FLYER-1", "FLYER-2", "FLYER-3", "FLYER-4", "FLYER-5", "FLYER-6", "FLYER-7", "FLYER-8", "FLYER-9")
 
 
 def _start(start: Callable[..., Service], registration: str) -> Service:
@@ -249,8 +249,20 @@ def test_invite_only_lets_in_by_a_good_code_and_says_what_is_wrong_with_others(
 
 def test_a_ticket_outlives_a_bad_invite(invite_only: Service, simulator: Simulator) -> None:
     ticket = signedin.ticket(invite_only, simulator, next(_names))
-    assert register(invite_only, ticket, invite_code="EXPIRED").status_code == 400
+    for _ in range(2):
+        assert register(invite_only, ticket, invite_code="EXPIRED").status_code == 400
     assert said(register(invite_only, ticket, invite_code="FLYER-7")) == "accepted"
+
+
+def test_without_a_good_invite_nobody_learns_whose_a_number_is(invite_only: Service, simulator: Simulator) -> None:
+    owner = next(_names)
+    assert said(bearer(invite_only, simulator, owner, invite_code="FLYER-8")) == "accepted"
+    number = simulator.call("GET", f"/control/users/{owner}")["phone"]
+    body = {"openid": signedin.ticket(invite_only, simulator, next(_names)), "phone": number, "sex": 1}
+    answer = invite_only.call("POST", "/wx/login", json=body)
+    assert answer.json() == {"non_field_errors": ["注册需要邀请码"]}
+    answer = invite_only.call("POST", "/wx/login", json={**body, "invite_code": "FLYER-9"})
+    assert answer.json() == {"non_field_errors": ["手机号已存在"]} and uses(invite_only, "FLYER-9") == 0
 
 
 @each_contract

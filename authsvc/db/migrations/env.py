@@ -48,12 +48,28 @@ def _alone() -> Iterator[Connection]:
     repeatable.install()
     with engine.patience(engine.LONG_SECONDS):
         if patient.dialect.name == "sqlite":
-            with patient.begin() as connection:
+            with patient.connect() as connection, _references_at_the_end(connection):
                 yield connection
         else:
             with patient.connect() as connection:
                 _wait_for_turn(connection)
                 yield connection
+
+
+@contextmanager
+def _references_at_the_end(connection: Connection) -> Iterator[None]:
+    """One transaction in which a table may be made anew: SQLite cannot change much of one in another way.
+
+    Dropping the old table would be refused while others refer to its rows; so references are checked before the commit
+    instead (https://www.sqlite.org/lang_altertable.html#otheralter). The connection is closed afterwards.
+    """
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")  # of no effect within a transaction
+    cursor.close()
+    with connection.begin():
+        yield
+        if broken := {str(row[0]) for row in connection.execute(text("PRAGMA foreign_key_check"))}:
+            raise CommandError(f"rows of {', '.join(sorted(broken))} refer to rows that are not there")
 
 
 def _wait_for_turn(connection: Connection) -> None:
