@@ -50,6 +50,8 @@ def pool(url: str, *, seconds: float, **options: Any) -> ConnectionPool:
     """
     if (kind := _CLASSES.get(url.partition("://")[0])) is not None:
         options["connection_class"] = kind
+    if url.startswith("rediss://") and "ssl_cert_reqs=none" not in url:
+        options["ssl_check_hostname"] = True  # not everybody's default: not before redis-py 6
     # One more try on a connection that Redis has closed meanwhile; none after a timeout.
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     return ConnectionPool.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=retry, **options)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
-from urllib.parse import SplitResult, unquote, urlsplit
 
-from authsvc.config import apps, pictures, rates
+from authsvc.config import addresses, apps, pictures, rates
+from authsvc.config.addresses import WECHAT_API
 from authsvc.config.source import Source, choice, variables
 from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
 from authsvc.types import (
@@ -32,14 +32,12 @@ from authsvc.types import (
     TokenApi,
 )
 
-WECHAT_API = "https://api.weixin.qq.com"
-
-# https, or http on this machine; without the port that the scheme has anyway.
-_ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _SECRET_KEY_BYTES = 32
 _INVITE_PREFIX = re.compile(r"[A-Za-z0-9_-]*\Z")
 _INVITE_CHARS = 20
-_LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
+
+
+__all__ = ["WECHAT_API", "BadSettings", "Settings"]
 
 
 class BadSettings(Exception):
@@ -113,51 +111,35 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Every configured value that must not appear in a log."""
         keys = [base64.urlsafe_b64encode(key).decode().rstrip("=") for key in self.secret_keys]
-        addresses = (self.database_url, self.wx_proxy or "", self.redis_url or "")
-        passwords = [password for address in addresses for password in _passwords(address)]
+        places = (self.database_url, self.wx_proxy or "", self.redis_url or "")
+        passwords = [password for place in places for password in addresses.passwords(place)]
         private_key = [self.jwt_private_key] if self.jwt_private_key else []
         bucket_key = [self.bucket.secret_access_key] if self.bucket and self.bucket.secret_access_key else []
         pushed = [text for app in self.apps if app.push for text in app.push.texts]
         return (*(app.secret for app in self.apps), *pushed, *keys, *private_key, *bucket_key, *passwords)
 
 
-def _passwords(url: str) -> set[str]:
-    """Return the password in an address, as it is written there and as it is meant; urlsplit refuses some of them."""
-    found = re.match(r"[^:]*://[^:/@]*:([^@]+)@", url)
-    return {found[1], unquote(found[1])} if found else set()
-
-
-def _split(url: str) -> SplitResult:
-    """Return the parts of an address; none for one that is not even an address."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-        return parts
-    except ValueError:
-        return SplitResult("", "", "", "", "")
-
-
 def _read(source: Source) -> Settings | None:
     instance = Path(source.text("INSTANCE_PATH", "instance") or "instance").absolute()
     mini_programs = apps.read(source)
-    base_url = _public_base_url(source)
+    base_url = addresses.public_base_url(source)
     keys = _secret_keys(source)
     values: dict[str, Any] = {
         "instance_path": instance,
-        "database_url": _database_url(source, instance),
+        "database_url": addresses.database(source, instance),
         "database_pool_size": source.number("DATABASE_POOL_SIZE", 16, 1, 1000),
         "jwt_private_key": source.text("JWT_PRIVATE_KEY"),
         "jwt_private_key_file": source.file("JWT_PRIVATE_KEY"),
         "jwks_max_age": source.number("JWKS_MAX_AGE", 300, 1, 86400),
         "jwt_extra_claims": _extra_claims(source),
         "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, 86400),
-        "wx_api_base": _api_base(source),
+        "wx_api_base": addresses.api_base(source),
         "wx_tourist_app": apps.tourist(source, mini_programs),
         "wx_proxy": source.text("WX_PROXY"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
         "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),
         "wx_token_api": choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
-        "redis_url": _redis_url(source),
+        "redis_url": addresses.redis(source),
         "phone_budgets": _phone_budgets(source),
         "contracts": _contracts(source),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
@@ -180,7 +162,7 @@ def _read(source: Source) -> Settings | None:
         "workers": source.number("WEB_CONCURRENCY", 1, 1, 10_000),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "scan_sign_in_page": pictures.page(source, "SCAN_SIGN_IN_PAGE"),
-        "scan_sign_in_origins": _origins(source, "SCAN_SIGN_IN_ORIGINS"),
+        "scan_sign_in_origins": addresses.origins(source, "SCAN_SIGN_IN_ORIGINS"),
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "json", ("json", "text")),
     }
@@ -230,45 +212,6 @@ def _invites(source: Source) -> InvitePolicy:
     )
 
 
-def _public_base_url(source: Source) -> str | None:
-    value = source.text("PUBLIC_BASE_URL")
-    if value is None:
-        source.problems.append("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
-        return None
-    parts = _split(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        source.problems.append("PUBLIC_BASE_URL is not an http(s) address without query")
-    return value.rstrip("/")
-
-
-def _api_base(source: Source) -> str:
-    value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
-    parts = _split(value)
-    encrypted = parts.scheme == "https" and parts.hostname
-    local = parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS
-    if not (encrypted or local):
-        source.problems.append("WX_API_BASE must be https, or http on this machine")
-    return value.rstrip("/")
-
-
-def _database_url(source: Source, instance: Path) -> str:
-    value = source.text("DATABASE_URL") or f"sqlite:///{instance / 'authsvc.db'}"
-    # Platforms hand out mysql://; our driver is PyMySQL.
-    value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
-    if not value.startswith(("sqlite:///", "mysql+pymysql://", "mysql+mysqldb://")):
-        source.problems.append("DATABASE_URL must begin with sqlite:/// or mysql://")
-    return value
-
-
-def _redis_url(source: Source) -> str | None:
-    value = source.text("REDIS_URL")
-    if value is None:
-        return None
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        source.problems.append("REDIS_URL must begin with redis://, rediss:// or unix://")
-    return value
-
-
 def _secret_keys(source: Source) -> tuple[bytes, ...]:
     """Comma-separated base64url keys of 32 bytes; the first one seals, all of them open."""
     value = source.text("SECRET_KEYS")
@@ -298,11 +241,3 @@ def _extra_claims(source: Source) -> tuple[ExtraClaim, ...]:
     if unknown := set(names) - {"openid", "nickname"}:
         source.problems.append(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
     return cast(tuple[ExtraClaim, ...], names)
-
-
-def _origins(source: Source, name: str) -> tuple[str, ...]:
-    """Web origins as browsers write them."""
-    found = tuple(filter(None, map(str.strip, (source.text(name) or "").split(","))))
-    if not all(map(_ORIGIN.match, found)):
-        source.problems.append(f"{name} holds something else than origins (https://host, without a slash at the end)")
-    return found

@@ -240,7 +240,7 @@ def test_wechat_may_be_reached_over_https_or_on_this_machine(url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
 def test_database_addresses_as_platforms_hand_them_out_are_understood(scheme: str) -> None:
-    assert settings(DATABASE_URL=f"{scheme}://u:p@h/d").database_url == "mysql+pymysql://u:p@h/d"
+    assert settings(DATABASE_URL=f"{scheme}://u:p@localhost/d").database_url == "mysql+pymysql://u:p@localhost/d"
 
 
 @pytest.mark.parametrize("canonical, alias", [(name, alias) for name, others in ALIASES.items() for alias in others])
@@ -362,7 +362,7 @@ def test_no_secret_stands_in_the_repr(tmp_path: Path) -> None:
     secrets = {
         "WX_SECRET": SECRET,
         "SECRET_KEYS": f"{KEY},{OTHER_KEY}",
-        "DATABASE_URL": "mysql://authsvc:hunter2hunter2@db.example.test/authsvc",
+        "DATABASE_URL": "mysql://authsvc:hunter2hunter2@localhost/authsvc",
         "JWT_PRIVATE_KEY": "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----",
         "WX_PROXY": "http://user:proxypassword@proxy.example.test:3128",
     }
@@ -378,7 +378,7 @@ def test_no_secret_stands_in_the_repr(tmp_path: Path) -> None:
 
 
 def test_a_password_is_masked_in_both_its_spellings() -> None:
-    read = settings(DATABASE_URL="mysql://u:p%40ss%2Fword%21@h/d", WX_PROXY="http://u:pr%40xy%2Fpass@h:1")
+    read = settings(DATABASE_URL="mysql://u:p%40ss%2Fword%21@localhost/d", WX_PROXY="http://u:pr%40xy%2Fpass@h:1")
     assert {"p%40ss%2Fword%21", "p@ss/word!", "pr%40xy%2Fpass", "pr@xy/pass"} <= set(read.secrets)
 
 

@@ -1,0 +1,205 @@
+"""The settings that are addresses: ours, WeChat's, the database's, Redis'. No credential goes in plain text unasked."""
+
+import ipaddress
+import re
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+from authsvc.config.source import Source, choice
+
+WECHAT_API = "https://api.weixin.qq.com"
+
+# https, or http on this machine; without the port that the scheme has anyway.
+_ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
+_SWITCH = ("0", "1")
+# As SQLAlchemy reads it, so that both see the same host: a password may hold what ends one elsewhere (/, #, ?).
+_DATABASE = re.compile(
+    r"(?P<driver>mysql\+(?:pymysql|mysqldb))://"
+    r"(?:[^:/]*(?::[^@]*)?@)?"
+    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?"
+    r"(?:/[^?]*)?(?:\?(?P<query>.*))?\Z",
+    re.DOTALL,
+)
+# What may follow the database: names of PyMySQL's and mysqlclient's.
+_FILES = {"ssl_ca", "ssl_cert", "ssl_key"}
+_SWITCHES = {"ssl_check_hostname", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"}
+_DATABASE_PARAMETERS = {
+    *("charset", "collation", "unix_socket", "bind_address", "connect_timeout", "read_timeout", "write_timeout"),
+    *("ssl_capath", "ssl_cipher", "ssl_mode", "program_name", "server_public_key"),
+    *(_FILES | _SWITCHES),
+}
+_REDIS_PARAMETERS = {
+    *("db", "username", "password", "protocol", "client_name", "health_check_interval", "socket_keepalive"),
+    *("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
+}
+_YES = {"1", "true", "yes", "on"}
+_UNVERIFIED_DATABASE = (
+    "DATABASE_URL names another machine, but nobody who vouches for it: add ?ssl_ca=/path/to/ca.pem (for "
+    "mysql+mysqldb:// with ssl_mode=VERIFY_IDENTITY), or set DATABASE_PLAIN_TEXT=1 if the network may read along"
+)
+_UNVERIFIED_REDIS = (
+    "REDIS_URL sends a password to another machine without TLS to a verified server: use rediss:// (with "
+    "?ssl_ca_certs=/path/to/ca.pem for an authority of yours), or set REDIS_PLAIN_TEXT=1 if the network may read along"
+)
+
+
+def passwords(url: str) -> set[str]:
+    """Return the password in an address, as it is written there and as it is meant; urlsplit refuses some of them."""
+    found = re.match(r"[^:]*://[^:/@]*:([^@]+)@", url)
+    return {found[1], unquote(found[1])} if found else set()
+
+
+def public_base_url(source: Source) -> str | None:
+    """Return the address under which clients reach us, without a slash at the end."""
+    value = source.text("PUBLIC_BASE_URL")
+    if value is None:
+        source.problems.append("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
+        return None
+    parts = _split(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        source.problems.append("PUBLIC_BASE_URL is not an http(s) address without query")
+    return value.rstrip("/")
+
+
+def api_base(source: Source) -> str:
+    """Return the address of WeChat's API, without a slash at the end."""
+    value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
+    parts = _split(value)
+    encrypted = parts.scheme == "https" and parts.hostname
+    local = parts.scheme == "http" and _is_here(parts.hostname)
+    if not (encrypted or local):
+        source.problems.append("WX_API_BASE must be https, or http on this machine")
+    return value.rstrip("/")
+
+
+def origins(source: Source, name: str) -> tuple[str, ...]:
+    """Return web origins as browsers write them."""
+    found = tuple(filter(None, map(str.strip, (source.text(name) or "").split(","))))
+    if not all(map(_ORIGIN.match, found)):
+        source.problems.append(f"{name} holds something else than origins (https://host, without a slash at the end)")
+    return found
+
+
+def database(source: Source, instance: Path) -> str:
+    """Return SQLAlchemy's address of the database. To another machine it asks for TLS to a verified server.
+
+    Plain text has to be wanted in so many words (DATABASE_PLAIN_TEXT).
+    """
+    value = source.text("DATABASE_URL") or f"sqlite:///{instance / 'authsvc.db'}"
+    # Platforms hand out mysql://; our driver is PyMySQL.
+    value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
+    plain = choice(source, "DATABASE_PLAIN_TEXT", "0", _SWITCH) == "1"
+    if value.startswith("sqlite:///"):
+        return value
+    parts = _DATABASE.match(value)
+    if parts is None:
+        source.problems.append("DATABASE_URL must begin with sqlite:/// or mysql://")
+        return value
+    query = _mysql_query(source, parts, plain)
+    address = value if parts["query"] is None else value.partition("?")[0]
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str, str]:
+    query = _query(source, "DATABASE_URL", parts["query"] or "", _DATABASE_PARAMETERS)
+    if not _is_port(parts["port"]):
+        source.problems.append("DATABASE_URL has a port that is none (1 to 65535)")
+    for name in sorted(_FILES & query.keys()):
+        if not Path(query[name]).is_file():
+            source.problems.append(f"DATABASE_URL: {name} does not name a file")
+    if parts["driver"] == "mysql+pymysql":
+        query = _tls_of_pymysql(query)
+    is_here = _is_here(parts["ipv6"] or parts["host"]) or bool(query.get("unix_socket"))
+    if is_here or _is_verified_mysql(parts["driver"], query):
+        return query
+    if not plain:
+        source.problems.append(_UNVERIFIED_DATABASE)
+    return query if any(name.startswith("ssl") for name in query) else {**query, "ssl_disabled": "true"}
+
+
+def _tls_of_pymysql(query: dict[str, str]) -> dict[str, str]:
+    """Say it in the one way that SQLAlchemy and PyMySQL both understand; with an authority, host names are checked.
+
+    A ``ssl_verify_identity`` beside ``ssl_ca`` makes PyMySQL forget the authority and the name (seen in 1.2.4), and
+    ``ssl_disabled=false`` turns TLS off.
+    """
+    said = {name: query[name].lower() in _YES for name in _SWITCHES & query.keys()}
+    kept = {name: text for name, text in query.items() if name not in {*_SWITCHES, "ssl_mode"}}
+    if said.pop("ssl_disabled", False) or query.get("ssl_mode", "").upper() == "DISABLED":
+        kept["ssl_disabled"] = "true"
+    if not all(said.values()):
+        kept["ssl_check_hostname"] = "false"
+    return kept
+
+
+def _is_verified_mysql(driver: str, query: dict[str, str]) -> bool:
+    if not (query.get("ssl_ca") or query.get("ssl_capath")):
+        return False
+    if driver == "mysql+mysqldb":
+        return query.get("ssl_mode", "").upper() == "VERIFY_IDENTITY"
+    return not {"ssl_disabled", "ssl_check_hostname"} & query.keys()
+
+
+def redis(source: Source) -> str | None:
+    """Return the address of Redis. With a password, to another machine, it is TLS to a verified server.
+
+    Plain text has to be wanted in so many words (REDIS_PLAIN_TEXT).
+    """
+    value = source.text("REDIS_URL")
+    plain = choice(source, "REDIS_PLAIN_TEXT", "0", _SWITCH) == "1"
+    if value is None:
+        return None
+    parts = _split(value)
+    if not value.startswith(("redis://", "rediss://", "unix://")) or parts.scheme == "":
+        source.problems.append("REDIS_URL must begin with redis://, rediss:// or unix://")
+        return value
+    query = _query(source, "REDIS_URL", parts.query, _REDIS_PARAMETERS)
+    has_password = bool(parts.password or query.get("password"))
+    local = parts.scheme == "unix" or _is_here(parts.hostname)
+    if has_password and not local and not plain and not _is_verified_redis(parts.scheme, query):
+        source.problems.append(_UNVERIFIED_REDIS)
+    return value
+
+
+def _is_verified_redis(scheme: str, query: dict[str, str]) -> bool:
+    return (
+        scheme == "rediss"
+        and query.get("ssl_cert_reqs", "required") == "required"
+        and query.get("ssl_check_hostname", "true").lower() in _YES
+    )
+
+
+def _query(source: Source, name: str, text: str, known: set[str]) -> dict[str, str]:
+    """Return the parameters of an address; notes a problem for those that its driver would only refuse later."""
+    pairs = parse_qsl(text, keep_blank_values=True)
+    query = dict(pairs)
+    if query.keys() - known:
+        source.problems.append(f"{name} has parameters other than {', '.join(sorted(known))}")
+    if len(query) < len(pairs):
+        source.problems.append(f"{name} has a parameter twice")
+    return query
+
+
+def _is_here(host: str | None) -> bool:
+    """True for this machine: the loopback network, or no host at all, which the drivers take for it."""
+    if host is None or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_port(text: str | None) -> bool:
+    return not text or (text.isascii() and text.isdigit() and 0 < int(text) < 65536)
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address; none for one that is not even an address, or whose port is none."""
+    try:
+        parts = urlsplit(url)
+        if parts.port == 0:
+            raise ValueError
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
