@@ -181,8 +181,13 @@ await perform("bearer", async (stage) => {
         assert.match(data.detail, new RegExp(`^请求参数有误: ${name} `));
       }
     }
-    const noJson = await post(stage, lan, "code=1");
-    assert.deepEqual([noJson.statusCode, noJson.data], [422, { detail: "请求体必须是 JSON 对象" }]);
+    for (const [text, detail] of [
+      ["code=1", "请求体是表单，却声明为 application/json；请发送 JSON 对象"],
+      ["code", "请求体必须是 JSON 对象"],
+    ]) {
+      const noJson = await post(stage, lan, text);
+      assert.deepEqual([noJson.statusCode, noJson.data], [422, { detail }]);
+    }
   });
 
   await shows("a used code is refused, and shown by the front end", async () => {
