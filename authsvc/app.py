@@ -139,7 +139,7 @@ def _database(app: Flask, settings: Settings) -> Database:
     Migrate(app, db, directory=MIGRATIONS)
     with app.app_context():
         database = Database(db.engine, MIGRATIONS)
-    database.refuse_folding_columns()
+    database.refuse_unfit()
     return database
 
 

@@ -682,3 +682,9 @@ class InternalError(AuthSvcError):
     en = "Internal error"
     action: ClassVar[Action] = "contact"
     alarm = True
+
+
+class DatabaseUnusable(InternalError):
+    """The database refuses what waiting does not cure: rights, tables, a full disk. ``/readyz`` has a word for it."""
+
+    error = "database_unusable"

@@ -40,6 +40,12 @@ phone_calls = Counter(
     ("outcome",),
     registry=_registry,
 )
+database_faults = Counter(
+    "authsvc_database_faults",
+    "Transactions that the database failed or that had to run again, by word (docs/metrics.md).",
+    ("word",),
+    registry=_registry,
+)
 pushes = Counter("authsvc_pushes", "Messages that WeChat pushed, by event.", ("event",), registry=_registry)
 
 

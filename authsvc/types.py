@@ -18,6 +18,21 @@ LimitedKind = Literal[
 Asker = Literal["address", "app", "user", "service"]
 # The shapes that a deployment serves; native is always one of them.
 ContractName = Literal["native", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"]
+# Why the database cannot do its work: for operators, in readiness and in the log.
+DatabaseWord = Literal[
+    "busy",
+    "unreachable",
+    "read_only",
+    "no_rights",
+    "login_refused",
+    "no_database",
+    "schema",
+    "full",
+    "disk",
+    "server_mode",
+    "tls",
+    "unknown",
+]
 UserStatus = Literal["active", "disabled", "closed"]
 InviteFault = Literal["disabled", "expired", "used_up"]
 # What became of the code that somebody came with.

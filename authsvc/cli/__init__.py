@@ -14,12 +14,14 @@ from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.terminal import escape_what_does_not_fit
 from authsvc.cli.token import token
 from authsvc.cli.users import users
+from authsvc.db import engine
 
 
 @click.group()
 def authsvc() -> None:
     """Set up and look after authsvc."""
     escape_what_does_not_fit()
+    engine.take_time()
 
 
 for _command in (audit, init, errors, invites, keys, purge, qrcodes, services, session_keys, token, users):

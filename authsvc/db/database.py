@@ -6,30 +6,35 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import count
 from typing import TypeVar
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, QueuePool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from authsvc import metrics
 from authsvc.db import engine as engine_room
-from authsvc.db import remnants
+from authsvc.db import faults, fitness, remnants
+from authsvc.db.connections import Connections, Silent, made_at
+from authsvc.db.faults import Cure, Fault
+from authsvc.db.fitness import Condition, Fitness, Look
 from authsvc.db.models import EXACT_COLUMNS, VERSION_TABLE
-from authsvc.errors import ServiceBusy
+from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Lost to a deadlock or a lock wait: nothing of the transaction stayed, so all of it may run again.
-_MYSQL_RETRY = {1205, 1213}
-# Twenty first logins of one person in two apps at once lost more than four times on MariaDB; time is the real limit.
-_ATTEMPTS = 12
+# Whoever lost to others steps back further each time, up to so many times.
+_STEPS_BACK = 12
 # Seconds to wait for the moment in which SQLite's file can be tidied: during a request, and on the command line.
 _BRIEFLY, _A_WHILE = 0.5, 60.0
+# Readiness waits no longer than this for its turn.
+_LOOKING_SECONDS = 0.5
 
 
 class Restart(Exception):
@@ -37,7 +42,29 @@ class Restart(Exception):
 
 
 class UnfitDatabase(Exception):
-    """The schema would confuse two ids that differ only by case: the service must not start on it."""
+    """The service must not start on this database, or cannot: the text says what to do."""
+
+
+class _Undo(Exception):
+    """Raised inside a transaction that was only to be seen to work."""
+
+
+class _Failed(Exception):
+    """A transaction failed for a reason that is the database's."""
+
+    def __init__(self, fault: Fault, summary: str) -> None:
+        super().__init__(summary)
+        self.fault = fault
+
+    def runs_again(self, *, may_reconnect: bool) -> bool:
+        """True when the same work may succeed at once."""
+        cure = self.fault.cure
+        return cure is Cure.REPEAT or (cure is Cure.RECONNECT and may_reconnect)
+
+    def told(self) -> AuthSvcError:
+        """Return it as the callers of the database room know it."""
+        kind = DatabaseUnusable if self.fault.is_lasting else ServiceBusy
+        return kind(f"{self.fault.word}, {self}: {self.fault.advice}")
 
 
 class _Line:
@@ -46,12 +73,15 @@ class _Line:
     def __init__(self) -> None:
         self._writer = threading.Lock()
 
-    def __enter__(self) -> None:
-        if not self._writer.acquire(timeout=engine_room.WAIT_SECONDS):
+    @contextmanager
+    def wait(self, seconds: float) -> Iterator[None]:
+        """Hold the place at the front of the line. Raises ServiceBusy when it takes longer."""
+        if not self._writer.acquire(timeout=seconds):
             raise ServiceBusy("too many transactions wait for their turn")
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.release()
+        try:
+            yield
+        finally:
+            self._writer.release()
 
 
 class Database:
@@ -61,40 +91,144 @@ class Database:
         self._engine = engine
         self._writing = engine.execution_options(**{engine_room.WRITES: True})
         self._heads = set(ScriptDirectory(migrations).get_heads())
-        self._line: AbstractContextManager[None] = _Line() if engine.dialect.name == "sqlite" else nullcontext()
+        self._line = _Line() if engine.dialect.name == "sqlite" else None
+        self._connections = Connections(engine, engine_room.ANSWER_SECONDS)
+        self._fitness = Fitness(self._look)
         engine_room.listen(engine)
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one writing transaction and commit it.
 
         ``work`` may run several times, so it must touch nothing but the database. Raises ServiceBusy when the
-        database stays locked, away or out of connections.
+        database stays locked, away or out of connections, DatabaseUnusable when waiting would not help.
         """
-        with engine_room.patience() as is_over, self._line:
-            for attempt in range(_ATTEMPTS):
-                try:
-                    with self._writing.begin() as connection:
-                        return work(connection)
-                except Restart:
-                    _pause(attempt)
-                except DBAPIError as error:
-                    if not _is_lost_lock(error) or is_over():
-                        raise _busy(error) from error
-                    logger.info("transaction runs again: %s", _summary(error))
-                    _pause(attempt)
-                except PoolTimeout as error:
-                    raise ServiceBusy("no free database connection") from error
-        raise ServiceBusy(f"transaction lost {_ATTEMPTS} times")
+        with self._told():
+            result = self._transact(self._writing, work)
+        self._fitness.wrote()
+        return result
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a transaction that only reads. Raises ServiceBusy as ``run`` does."""
+        """Run ``work`` in a transaction that only reads. Raises ServiceBusy and DatabaseUnusable as ``run`` does."""
+        with self._told():
+            return self._transact(self._engine, work)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            with engine_room.patience(), self._engine.begin() as connection:
-                return work(connection)
+            yield
+        except _Failed as failed:
+            metrics.database_faults.labels(failed.fault.word).inc()
+            self._fitness.refused(failed.fault.word)
+            raise failed.told() from failed.__cause__
+
+    def _transact(
+        self, engine: Engine, work: Callable[[Connection], T], seconds: float = engine_room.WAIT_SECONDS
+    ) -> T:
+        """Run work until it is committed. Raises _Failed, or ServiceBusy when its turn does not come in time."""
+        may_reconnect = True
+        with engine_room.patience(seconds) as is_over, self._turn(engine, seconds):
+            for attempt in count():
+                try:
+                    return self._attempt(engine, work)
+                except Restart:
+                    if is_over():
+                        raise ServiceBusy(f"transaction lost {attempt + 1} times") from None
+                    _pause(attempt)
+                except _Failed as failed:
+                    if not failed.runs_again(may_reconnect=may_reconnect) or is_over():
+                        raise
+                    logger.info("transaction runs again: %s", failed)
+                    metrics.database_faults.labels(failed.fault.word).inc()
+                    if failed.fault.cure is Cure.RECONNECT:
+                        may_reconnect = False
+                    else:
+                        _pause(attempt)
+        raise AssertionError("the loop has no other end")
+
+    def _turn(self, engine: Engine, seconds: float) -> AbstractContextManager[None]:
+        return self._line.wait(seconds) if self._line and engine is self._writing else nullcontext()
+
+    def _attempt(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        """Run work once. Raises _Failed, after which connections that are as bad are not used again."""
+        made, is_done = None, False
+        try:
+            with self._connections.asking(), engine.begin() as connection:
+                made = made_at(connection)
+                result = work(connection)
+                is_done = True
         except DBAPIError as error:
-            raise _busy(error) from error
+            raise self._understood(error, made, is_committing=is_done) from error
+        except Silent as silent:
+            raise _Failed(faults.AWAY, str(silent)) from None
         except PoolTimeout as error:
             raise ServiceBusy("no free database connection") from error
+        except (Restart, _Undo):
+            self._connections.answered()
+            raise
+        self._connections.answered()
+        return result
+
+    def _understood(self, error: DBAPIError, made: float | None, *, is_committing: bool) -> Exception:
+        """Return what an error comes to: _Failed with what cures it, or the error itself when it is the code's."""
+        fault = faults.of(error)
+        if fault is None:
+            return error
+        if faults.is_silence(error):
+            self._connections.fell_silent()
+        else:
+            self._connections.answered()
+        # A server looks at rights when a connection is made: once they are mended, only new ones have them.
+        if (fault.cure is Cure.RECONNECT or fault.is_lasting) and made is not None:
+            self._connections.distrust(made)
+        # A refusal to commit is a refusal; a commit whose answer is lost may have been made.
+        is_uncertain = is_committing and fault.word == "unreachable"
+        if is_uncertain or made is None or faults.is_silence(error):
+            fault = fault.without_reconnecting()
+        return _Failed(fault, faults.summary(error))
+
+    def condition(self) -> Condition:
+        """Return whether the database can do its work: it is asked at most once a second, and never waited for long."""
+        return self._fitness.condition()
+
+    def _look(self, look: Look) -> Condition:
+        pool = self._engine.pool
+        if isinstance(pool, QueuePool) and pool.checkedout() >= pool.size():
+            return Condition("busy", is_migrated=False)
+        try:
+            is_migrated = self._is_migrated()
+            if is_migrated and look.writing:
+                self._write_a_row(look)
+        except _Failed as failed:
+            return Condition(failed.fault.word, is_migrated=False)
+        except ServiceBusy:
+            return Condition("busy", is_migrated=False)
+        return Condition(None, is_migrated)
+
+    def _is_migrated(self) -> bool:
+        """True when the newest migration has run."""
+        versions = text(f"SELECT version_num FROM {VERSION_TABLE}")
+        try:
+            found = self._transact(self._engine, lambda connection: set(connection.scalars(versions)), _LOOKING_SECONDS)
+        except _Failed as failed:
+            if failed.fault.word != "schema":
+                raise
+            return False
+        return found == self._heads
+
+    def _write_a_row(self, look: Look) -> None:
+        def work(connection: Connection) -> str:
+            if look.every_table:
+                fitness.touch_every_table(connection)
+            name = fitness.write_a_row(connection)
+            if not look.commit:
+                raise _Undo
+            return name
+
+        try:
+            name = self._transact(self._writing, work, _LOOKING_SECONDS)
+        except _Undo:
+            return
+        self._transact(self._writing, lambda connection: fitness.take_back(connection, name), _LOOKING_SECONDS)
 
     def empty_log(self) -> bool:
         """Leave nothing of deleted rows in SQLite's log, if others allow it within half a second; True when done."""
@@ -112,7 +246,7 @@ class Database:
         if self._engine.dialect.name != "sqlite":
             return True
         try:
-            with engine_room.patience(seconds), self._line:
+            with engine_room.patience(seconds), self._line.wait(seconds) if self._line else nullcontext():
                 for step in steps:
                     step(self._engine)
         except (sqlite3.OperationalError, PoolTimeout, ServiceBusy) as error:
@@ -120,63 +254,34 @@ class Database:
             return False
         return True
 
-    def refuse_folding_columns(self) -> None:
-        """Raise UnfitDatabase, naming the columns, when an id column of ours ignores case.
+    def refuse_unfit(self) -> None:
+        """Raise UnfitDatabase when an id column of ours ignores case, or when the driver has no way to log in.
 
-        A database that cannot be reached is not judged here: readiness says so, and requests answer 503.
+        A database that cannot be asked is not judged here: readiness says so, and so do requests.
         """
         try:
             with self._engine.begin() as connection:
                 folding = _folding_columns(connection)
-        except OperationalError as error:
-            logger.warning("database not checked at start: %s", _summary(error))
+        except DBAPIError as error:
+            fault = faults.of(error)
+            if fault is None:
+                raise
+            if faults.number_of(error) == faults.NO_PLUGIN:
+                raise UnfitDatabase(faults.NO_PLUGIN_ADVICE) from error
+            level = logging.ERROR if fault.is_lasting else logging.WARNING
+            logger.log(
+                level, "database not checked at start (%s, %s): %s", fault.word, faults.summary(error), fault.advice
+            )
             return
+        except RuntimeError as error:  # PyMySQL's word for a package that a way of logging in wants
+            raise UnfitDatabase(faults.advice_on_package(str(error))) from error
         if folding:
             raise UnfitDatabase(f"these columns ignore case and must not: {', '.join(folding)}")
-
-    def is_reachable(self) -> bool:
-        """True when a query comes back."""
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(text("SELECT 1"))
-            return True
-        except (DBAPIError, PoolTimeout):
-            return False
-
-    def is_migrated(self) -> bool:
-        """True when the newest migration has run."""
-        try:
-            with self._engine.begin() as connection:
-                return set(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}"))) == self._heads
-        except (DBAPIError, PoolTimeout):
-            return False
 
 
 def _pause(attempt: int) -> None:
     """Step back, further each time, so that those who lost together do not meet again."""
-    time.sleep(random.uniform(0.002, 0.02) * (attempt + 1))  # noqa: S311 (jitter, not a secret)
-
-
-def _is_lost_lock(error: DBAPIError) -> bool:
-    return _number(error) in _MYSQL_RETRY
-
-
-def _busy(error: DBAPIError) -> Exception:
-    """Locked, gone or refusing connections is "try later"; anything else is a fault of ours and stays one."""
-    if isinstance(error, OperationalError) or error.connection_invalidated:
-        return ServiceBusy(_summary(error))
-    return error
-
-
-def _summary(error: DBAPIError) -> str:
-    """The driver's words without SQL and values."""
-    return f"{type(error.orig).__name__} {_number(error)}"
-
-
-def _number(error: DBAPIError) -> object:
-    """The driver's first argument: MySQL's error number, SQLite's sentence."""
-    arguments: tuple[object, ...] = getattr(error.orig, "args", ())
-    return arguments[0] if arguments else None
+    time.sleep(random.uniform(0.002, 0.02) * min(attempt + 1, _STEPS_BACK))  # noqa: S311 (jitter, not a secret)
 
 
 def _folding_columns(connection: Connection) -> list[str]:

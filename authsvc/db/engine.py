@@ -29,10 +29,15 @@ _WAL_RESET_MENDED = (3, 51, 3)
 
 # How long a request may wait for the database, for everything together, before it is told to come back.
 WAIT_SECONDS = 4.5
-# How long MySQL waits for one row; then the transaction runs again, as long as the request may wait.
-_ROW_LOCK_SECONDS = 2
-# How long one statement of a migration may take, over a large table.
+# How long MySQL may take for one statement, and for making a connection; whole seconds, which mysqlclient wants.
+ANSWER_SECONDS = 4
+# How long MySQL waits for one row or table; then the transaction runs again, as long as the request may wait.
+_LOCK_SECONDS = 2
+# What one statement of a command (``flask authsvc purge``) may take.
+_COMMAND_SECONDS = 600
+# What one statement of a migration may take, over a large table.
 LONG_SECONDS = 3600
+_LONG_LOCK_SECONDS = 50
 # Execution option that marks a connection as one that will write.
 WRITES = "authsvc_writes"
 _BEGIN = Statement("BEGIN")
@@ -42,7 +47,18 @@ _CANNOT_CONNECT = 2003  # CR_CONN_HOST_ERROR
 _LOOPBACK_HOSTS = {None, "localhost", "127.0.0.1", "::1"}
 
 
-def options(database_url: str, pool_size: int) -> dict[str, Any]:
+class _Hurry:
+    """Of a process: requests are waited for by people, commands are not."""
+
+    statement_seconds = ANSWER_SECONDS
+
+
+def take_time() -> None:
+    """Let statements of this process take minutes: it runs a command. To be said before the app is made."""
+    _Hurry.statement_seconds = _COMMAND_SECONDS
+
+
+def options(database_url: str, pool_size: int, *, statement_seconds: int | None = None) -> dict[str, Any]:
     """Return the keyword arguments for ``create_engine``."""
     # Every transaction is committed or rolled back by the block it runs in: a second ROLLBACK when the connection goes
     # back to the pool is a round trip for nothing.
@@ -54,18 +70,22 @@ def options(database_url: str, pool_size: int) -> dict[str, Any]:
         return {**common, "connect_args": connect, "pool_size": pool_size, "max_overflow": 0}
     return {
         **common,
-        "connect_args": _mysql_connect_args(database_url),
+        "connect_args": _mysql_connect_args(database_url, statement_seconds or _Hurry.statement_seconds),
         "isolation_level": "READ COMMITTED",
         "pool_size": pool_size,
         "max_overflow": 0,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
     }
 
 
-def _mysql_connect_args(database_url: str) -> dict[str, Any]:
+def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, Any]:
     """Bounded waits; and no TLS to our own machine, where PyMySQL would spend 20 ms of CPU a connection on it."""
-    args: dict[str, Any] = {"connect_timeout": round(WAIT_SECONDS), "charset": "utf8mb4"}
+    args: dict[str, Any] = {
+        "connect_timeout": ANSWER_SECONDS,
+        "read_timeout": statement_seconds,
+        "write_timeout": statement_seconds,
+        "charset": "utf8mb4",
+    }
     url = make_url(database_url)
     asks_for_tls = any(name.startswith("ssl") for name in url.query)
     if url.drivername == "mysql+pymysql" and url.host in _LOOPBACK_HOSTS and not asks_for_tls:
@@ -76,10 +96,11 @@ def _mysql_connect_args(database_url: str) -> dict[str, Any]:
 def for_long_work(engine: Engine) -> Engine:
     """Return an engine for the same database whose transactions all write and whose statements may take an hour."""
     url = engine.url.render_as_string(hide_password=False)
-    unlike = ("pool_size", "max_overflow", "pool_timeout", "pool_pre_ping", "pool_recycle")
-    kept = {name: value for name, value in options(url, 1).items() if name not in unlike}
+    unlike = ("pool_size", "max_overflow", "pool_timeout", "pool_recycle")
+    as_always = options(url, 1, statement_seconds=LONG_SECONDS)
+    kept = {name: value for name, value in as_always.items() if name not in unlike}
     patient = create_engine(url, poolclass=NullPool, execution_options={WRITES: True}, **kept)
-    listen(patient)
+    listen(patient, lock_seconds=_LONG_LOCK_SECONDS)
     return patient
 
 
@@ -101,15 +122,15 @@ def warn_of_old_sqlite(database_url: str) -> None:
         )
 
 
-def listen(engine: Engine) -> None:
+def listen(engine: Engine, *, lock_seconds: int = _LOCK_SECONDS) -> None:
     """Hook connection set-up and, for SQLite, the beginning of transactions."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        event.listen(engine, "connect", _set_up_mysql)
         if engine.dialect.driver == "pymysql":
             event.listen(engine, "do_connect", _connect_pymysql)
+        event.listen(engine, "connect", partial(_set_up_mysql, lock_seconds))
 
 
 def _set_up_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -149,9 +170,16 @@ def _connect_pymysql(
     return connection
 
 
-def _set_up_mysql(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _set_up_mysql(lock_seconds: int, dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     cursor = dbapi.cursor()
-    cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_ROW_LOCK_SECONDS}")
+    settings = {
+        "innodb_lock_wait_timeout": lock_seconds,
+        "lock_wait_timeout": lock_seconds,
+        # Our statements run under this; what the server has set for others may forbid or change them.
+        "sql_mode": "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+        "sql_safe_updates": 0,
+    }
+    cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in settings.items()))
     cursor.close()
 
 

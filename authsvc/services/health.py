@@ -1,6 +1,17 @@
 """Whether this instance can do its work."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from authsvc.db.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Each condition of readiness by name, and a word of a closed list for those that say more than "no"."""
+
+    checks: Mapping[str, bool]
+    reasons: Mapping[str, str]
 
 
 class HealthService:
@@ -10,11 +21,12 @@ class HealthService:
         self._database = database
         self._signing_kid = signing_kid
 
-    def checks(self) -> dict[str, bool]:
-        """Return each condition of readiness by name: database reachable, migrations at head, a signing key."""
-        reachable = self._database.is_reachable()
-        return {
-            "database": reachable,
-            "migrations": reachable and self._database.is_migrated(),
+    def readiness(self) -> Readiness:
+        """Return the conditions: a database that can be written to, migrations at head, a signing key."""
+        condition = self._database.condition()
+        checks = {
+            "database": condition.word is None,
+            "migrations": condition.word is None and condition.is_migrated,
             "keys": bool(self._signing_kid),
         }
+        return Readiness(checks, {"database": condition.word} if condition.word else {})

@@ -17,6 +17,7 @@ from authsvc.db import phonecalls
 from authsvc.db.database import Database
 from authsvc.errors import (
     AuthSvcError,
+    DatabaseUnusable,
     LookUpsStopped,
     PhoneBudgetExhausted,
     PhoneCallsStopped,
@@ -179,7 +180,10 @@ class PhoneCodes:
 
         try:
             self._database.run(undo)
-        except ServiceBusy as error:  # what WeChat said matters more to the caller than our counters
+        except (
+            ServiceBusy,
+            DatabaseUnusable,
+        ) as error:  # what WeChat said matters more to the caller than our counters
             logger.warning("a phone call that cost nothing stays counted: %s", error)
 
     def _sweep(self) -> None:
@@ -193,7 +197,7 @@ class PhoneCodes:
             self._database.run(
                 lambda connection: phonecalls.sweep(connection, codes_before=codes_before, days_before=days_before)
             )
-        except ServiceBusy as error:
+        except (ServiceBusy, DatabaseUnusable) as error:
             logger.info("old phone codes not swept: %s", error)
 
     def _today(self) -> int:

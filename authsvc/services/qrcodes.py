@@ -21,6 +21,7 @@ from authsvc.db import users
 from authsvc.db.codepictures import StoredPicture
 from authsvc.db.database import Database
 from authsvc.errors import (
+    DatabaseUnusable,
     InvalidRequest,
     NotFound,
     PictureLimitReached,
@@ -233,7 +234,7 @@ class QrCodes:
         """Let others try; those of this process after a moment only, unless WeChat was not asked at all."""
         try:
             self._database.run(partial(rows.delete, stem=stem, until=until))
-        except ServiceBusy as busy:
+        except (ServiceBusy, DatabaseUnusable) as busy:
             logger.warning("a claim on a picture stays for %d s: %s", _CLAIM_SECONDS, busy)
         if isinstance(error, WeChatError) and not isinstance(error, WeChatOverloaded):
             self._remember(stem, error)

@@ -1,9 +1,12 @@
 """Health and metrics, for those who run the service. Never wrapped in an envelope."""
 
+from typing import get_args
+
 from flask import Blueprint, Response
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from authsvc import metrics
+from authsvc.types import DatabaseWord
 from authsvc.web import bodies, guards
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
@@ -23,6 +26,11 @@ class Readiness(Schema):
 
     status = fields.String(required=True, metadata={"enum": ["ok", "unready"]})
     checks = fields.Dict(keys=fields.String(), values=fields.Boolean(), required=True)
+    reasons = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(validate=validate.OneOf(get_args(DatabaseWord))),
+        metadata={"description": "Why a check fails, in one word; only where one is known"},
+    )
 
 
 @ops.get("/healthz")
@@ -38,9 +46,11 @@ def healthz() -> Response:
 )
 def readyz() -> Response:
     """200 when this instance can do its work, else 503; either way with every check by name."""
-    checks = services().health.checks()
-    ready = all(checks.values())
-    return bodies.write({"status": "ok" if ready else "unready", "checks": checks}, 200 if ready else 503)
+    readiness = services().health.readiness()
+    if all(readiness.checks.values()):
+        return bodies.write({"status": "ok", "checks": readiness.checks})
+    reasons = {"reasons": readiness.reasons} if readiness.reasons else {}
+    return bodies.write({"status": "unready", "checks": readiness.checks, **reasons}, 503)
 
 
 @ops.get("/metrics")

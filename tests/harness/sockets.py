@@ -158,3 +158,44 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
             target.sendall(content)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
+
+
+class Forwarder:
+    """A port that leads to another, as a proxy or a virtual address before a database does.
+
+    Changing ``target`` moves new connections; those that are open stay where they are. While ``cut_after`` is set, the
+    client that sends this is cut off as soon as the target has it.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.cut_after: bytes | None = None
+        self._listener = Listener(self._forward)
+        self.port = int(self._listener.address.rpartition(":")[2])
+
+    @property
+    def hits(self) -> int:
+        """How many connections were made so far."""
+        return self._listener.hits
+
+    def _forward(self, client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self.target)) as server:
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while said := source.recv(65536):
+                if self.cut_after is not None and self.cut_after in said:
+                    source.shutdown(socket.SHUT_RDWR)
+                    sink.sendall(said)
+                    return  # the target does its work, and then finds nobody
+                sink.sendall(said)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.close()

@@ -1,0 +1,256 @@
+"""What an error of the database means: who can cure it, and its word for operators.
+
+Errors that the tables do not name are ours to look at, except where the driver says that a value was wrong: those are
+faults of the code, and stay what they are.
+
+Where the numbers are from:
+- MySQL: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and …/client-error-reference.html
+- MariaDB (1900 to 1999, 4100 and more): https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
+- Galera's use of 1047: https://galeracluster.com/library/kb/trouble/wsrep-not-ready.html
+- Read-only servers after a failover, Aurora's included, as go-sql-driver's ``rejectReadOnly`` reads them (1290, 1792,
+  1836): https://github.com/go-sql-driver/mysql#rejectreadonly
+- Group Replication's 3100 and 3101: https://dev.mysql.com/doc/refman/8.4/en/group-replication-failure-detection.html
+- TiDB (8000 to 9999): https://docs.pingcap.com/tidb/stable/error-codes
+- SQLite's result codes: https://www.sqlite.org/rescode.html
+"""
+
+import errno
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from authsvc.types import DatabaseWord
+
+
+class Cure(Enum):
+    """What helps against an error."""
+
+    # Nothing of the transaction stayed, and the connection is good: run it again.
+    REPEAT = "repeat"
+    # The connection is gone, or leads to a server that says it cannot write: run it again on one made anew.
+    RECONNECT = "reconnect"
+    # Trying again at once would not help, trying again later may.
+    WAIT = "wait"
+    # Waiting helps nobody.
+    OPERATOR = "operator"
+
+
+_GRANTS = "GRANT it SELECT, INSERT, UPDATE, DELETE, and for migrations CREATE, ALTER, INDEX, DROP, REFERENCES"
+ADVICE: dict[DatabaseWord, str] = {
+    "busy": "it is locked or overloaded; try again",
+    "unreachable": "is the server running, and are host and port of DATABASE_URL right?",
+    "read_only": "DATABASE_URL must lead to the server, or name a file, that takes writes",
+    "no_rights": f"the user of DATABASE_URL lacks a right ({_GRANTS}), or the file may not be opened",
+    "login_refused": "the server does not let the user of DATABASE_URL in: is the password right?",
+    "no_database": "create it (CREATE DATABASE … CHARACTER SET utf8mb4), or mend its name in DATABASE_URL;"
+    " then run: flask db upgrade",
+    "schema": "a table or column is missing; run: flask db upgrade",
+    "full": "make room on the disk of the database",
+    "disk": "look at the disk and the log of the database: it reports damage, or errors of input and output",
+    "server_mode": "a setting of the server forbids a statement; docs/configuration.md says what is needed",
+    "tls": "TLS failed; look at the ssl parameters of DATABASE_URL and the certificate of the server",
+    "unknown": "look the number up, and at the log of the database",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error of the database, understood. ``is_lasting`` when it is for the operator, once its cure has failed."""
+
+    cure: Cure
+    word: DatabaseWord
+    is_lasting: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What an operator does about it."""
+        return ADVICE[self.word]
+
+    def without_reconnecting(self) -> "Fault":
+        """Return the same with no hope in a fresh connection."""
+        return replace(self, cure=Cure.WAIT) if self.cure is Cure.RECONNECT else self
+
+
+def _lasting(word: DatabaseWord) -> Fault:
+    return Fault(Cure.OPERATOR, word, is_lasting=True)
+
+
+_REPEAT = Fault(Cure.REPEAT, "busy")
+_NO_WRITE = Fault(Cure.RECONNECT, "read_only")
+_LOST = Fault(Cure.RECONNECT, "unreachable")
+_BUSY = Fault(Cure.WAIT, "busy")
+AWAY = Fault(Cure.WAIT, "unreachable")
+_RIGHTS = _lasting("no_rights")
+_REFUSED = _lasting("login_refused")
+_NO_DATABASE = _lasting("no_database")
+_SCHEMA = _lasting("schema")
+_FULL = _lasting("full")
+_DISK = _lasting("disk")
+_MODE = _lasting("server_mode")
+_TLS = _lasting("tls")
+_UNKNOWN = _lasting("unknown")
+
+_MYSQL: dict[Fault, tuple[int, ...]] = {
+    _REPEAT: (
+        *(1205, 1213),  # lock wait timeout, deadlock; Galera says 1213 when another node was faster
+        *(1180, 1317, 3101),  # commit failed, statement interrupted, Group Replication rolled it back
+        *(1040, 1203, 1226),  # too many connections, of all or of this user: one of ours may be free in a moment
+        *(8002, 8005, 8022, 8027, 8028, 9007),  # TiDB: write conflicts, and a schema that changed meanwhile
+    ),
+    _NO_WRITE: (
+        *(1290, 1792, 1836),  # --read-only, a READ ONLY transaction, read-only mode
+        1047,  # Galera: the node has not joined the primary component
+        3100,  # Group Replication: the group refused the commit before it was made
+    ),
+    _LOST: (
+        *(0, 2006, 2013, 2014, 2045, 2055),  # gone, lost, out of step; 0 is PyMySQL's for a closed one
+        *(1053, 1077, 1079),  # shutting down
+        *(1152, 1158, 1159, 1160, 1161, 1184),  # network trouble, as the server sees it
+        *(1927, 3169, 4031),  # killed (MariaDB, MySQL), ended for being idle
+    ),
+    AWAY: (
+        *(2001, 2002, 2003, 2005, 2012),  # no connection: refused, no such host, no handshake
+        3168,  # not available yet
+        *(9001, 9002, 9005),  # TiDB: its stores do not answer
+    ),
+    _BUSY: (
+        *(1037, 1041, 1135),  # no memory, no thread
+        *(1969, 3024),  # longer than the server allows (MariaDB, MySQL)
+        *(8001, 8175, 9003, 9004, 9008, 9010, 9011),  # TiDB: no memory, overloaded
+    ),
+    _REFUSED: (
+        *(1045, 1698, 1130, 1129),  # wrong user or password, or not from this host
+        *(1251, 1524, 2049, 2054, 2059, 2061),  # a way of logging in that one side does not know
+        *(1820, 1862, 3118, 3955, 4151),  # password expired, account locked
+    ),
+    _RIGHTS: (1044, 1142, 1143, 1227, 1370, 1410, 4062, 8121),
+    _NO_DATABASE: (1049,),
+    _SCHEMA: (
+        *(1051, 1109, 1146, 1932),  # no such table
+        *(1054, 1072, 1091, 1136, 1364),  # no such column, or one more that wants a value
+        *(1356, 1362, 1288),  # a view where the table was
+    ),
+    _FULL: (
+        *(1021, 1114, 1713, 3019),  # disk, table, undo log
+        *(3, 1026, 20),  # an error while writing a file
+    ),
+    _DISK: (
+        *(1030, 1034, 1035, 1033, 1194, 1195, 1696),  # the engine, or a damaged table
+        *(1036, 1812, 1813, 1877),  # a table that is opened read-only, a tablespace that is lost
+    ),
+    _MODE: (
+        *(1055, 1140, 1064, 1149, 1175, 1231, 1235, 1193, 1286, 1289),  # statements that this server will not take
+        *(1598, 1665, 1785, 3098, 3750),  # the binary log, GTID or Group Replication forbids them
+        *(1115, 1273, 1267),  # character sets
+    ),
+    _TLS: (2026, 3159),  # TLS failed, or is required
+}
+_BY_NUMBER = {number: fault for fault, numbers in _MYSQL.items() for number in numbers}
+# What the storage engine was told by the system (1030, 1180: "Got error 28 …").
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_ENGINE_ERROR = re.compile(r"[Ee]rror (\d{1,3})\b")
+
+# No connection could be made.
+NO_CONNECTION = 2003
+_TLS_TROUBLE = re.compile(r"certificate|TLS|SSL")
+# The server asks for a way of logging in that the driver does not know.
+NO_PLUGIN = 2059
+NO_PLUGIN_ADVICE = (
+    "the user of DATABASE_URL logs in by a plugin that PyMySQL does not know: give the user mysql_native_password,"
+    " caching_sha2_password, sha256_password or ed25519"
+)
+
+# By primary result code: the lower eight bits.
+_SQLITE: dict[int, Fault] = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_PROTOCOL: _BUSY,
+    sqlite3.SQLITE_NOMEM: _BUSY,
+    sqlite3.SQLITE_INTERRUPT: _BUSY,
+    # Also when somebody has put another file in its place: a fresh connection opens that one.
+    sqlite3.SQLITE_READONLY: replace(_NO_WRITE, is_lasting=True),
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_CORRUPT: _DISK,
+    sqlite3.SQLITE_NOTADB: _DISK,
+    sqlite3.SQLITE_CANTOPEN: _RIGHTS,
+    sqlite3.SQLITE_PERM: _RIGHTS,
+    sqlite3.SQLITE_AUTH: _RIGHTS,
+    sqlite3.SQLITE_SCHEMA: _REPEAT,
+}
+
+
+def of(error: DBAPIError) -> Fault | None:
+    """Return what an error means; None where it says that the code has asked for nonsense."""
+    if isinstance(error.orig, sqlite3.Error):
+        return _of_sqlite(error.orig)
+    number = number_of(error)
+    if number == NO_CONNECTION and _TLS_TROUBLE.search(_text(error)):
+        return _TLS
+    if number in (1030, 1180) and _engine_error(error) in _FULL_DISK:
+        return _FULL
+    if isinstance(number, int) and number in _BY_NUMBER:
+        return _BY_NUMBER[number]
+    if error.connection_invalidated:
+        return _LOST
+    return _UNKNOWN if isinstance(error, OperationalError) else None
+
+
+def _of_sqlite(error: sqlite3.Error) -> Fault | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # the driver's own: "Cannot operate on a closed database."
+        return _LOST if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error) else None
+    if "no such table" in str(error) or "no such column" in str(error) or "has no column" in str(error):
+        return _SCHEMA
+    known = _SQLITE.get(code & 0xFF)
+    return known or (_UNKNOWN if isinstance(error, sqlite3.OperationalError) else None)
+
+
+def advice_on_package(said: str) -> str:
+    """Return what to do where PyMySQL lacks a package."""
+    if "pynacl" in said.lower():
+        return (
+            "the user of DATABASE_URL logs in by ed25519, for which PyMySQL needs PyNaCl:"
+            " pip install 'PyMySQL[ed25519]', or give the user another plugin"
+        )
+    return f"the driver cannot log in to the database of DATABASE_URL: {said}"
+
+
+def is_silence(error: DBAPIError) -> bool:
+    """True when the server took so long that we gave up on it."""
+    if number_of(error) == NO_CONNECTION:
+        return "in time" in _text(error)  # the words of authsvc/connections.py
+    return any(isinstance(cause, TimeoutError) for cause in _causes(error))
+
+
+def summary(error: DBAPIError) -> str:
+    """The driver's kind and number of an error, without SQL and values."""
+    return f"{type(error.orig).__name__} {number_of(error)}"
+
+
+def number_of(error: DBAPIError) -> object:
+    """The driver's first argument: MySQL's error number, SQLite's sentence."""
+    arguments: tuple[object, ...] = getattr(error.orig, "args", ())
+    return arguments[0] if arguments else None
+
+
+def _text(error: DBAPIError) -> str:
+    """What the driver says beside the number; not for a log, as it may quote values."""
+    return " ".join(map(str, getattr(error.orig, "args", ())[1:]))
+
+
+def _engine_error(error: DBAPIError) -> int | None:
+    found = _ENGINE_ERROR.search(_text(error))
+    return int(found[1]) if found else None
+
+
+def _causes(error: DBAPIError) -> Iterator[BaseException]:
+    """What the driver ran into before it said so."""
+    cause: BaseException | None = error.orig
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -1,0 +1,124 @@
+"""Whether the database can do its work, as readiness tells it: looked at, and not believed.
+
+A look is a transaction that inserts a row and takes it back. Most of the time nobody has to look: a transaction that a
+request has just committed proves the same. Where one was refused since, the row is committed and then deleted, as a
+full disk or a group without a majority lets everything pass but the commit.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from authsvc.db.models import Base
+from authsvc.db.statements import Statement
+from authsvc.types import DatabaseWord
+
+# Whoever asks more often gets the last answer: asking costs the database nothing.
+_FRESH_SECONDS = 1.0
+# Every table is looked at in this time, for tables and rights that have gone.
+_THOROUGH_SECONDS = 30.0
+# A database that is busy for no longer than this is working, by all we know.
+_BUSY_SECONDS = 30.0
+
+# Old already: if it stays behind, the next purge takes it.
+_INSERT = Statement("INSERT INTO decrypt_failures (key_hash, failures, failed_at) VALUES (:name, 0, 0)")
+_DELETE = Statement("DELETE FROM decrypt_failures WHERE key_hash = :name")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is known: a word for why the database cannot work, and whether the newest migration has run."""
+
+    word: DatabaseWord | None
+    is_migrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How closely to look: at ``writing`` at all, with a ``commit``, at ``every_table``."""
+
+    writing: bool = True
+    commit: bool = False
+    every_table: bool = False
+
+
+class Fitness:
+    """Remembers what this process has seen of its database, and looks again when that is old."""
+
+    def __init__(self, look: Callable[[Look], Condition]) -> None:
+        self._look = look
+        self._looking = threading.Lock()
+        self._condition = Condition("unreachable", is_migrated=False)
+        self._looked_at = self._thorough_at = self._wrote_at = self._refused_at = -float("inf")
+
+    def wrote(self) -> None:
+        """Note that a transaction was committed."""
+        self._wrote_at = time.monotonic()
+
+    def refused(self, word: DatabaseWord) -> None:
+        """Note that a transaction failed for a reason that is not its own."""
+        if word == "busy":
+            return
+        self._refused_at = self._looked_at = time.monotonic()
+        self._condition = replace(self._condition, word=word)
+
+    def condition(self) -> Condition:
+        """Return what is known, after a look if that is older than a second. One looks, others do not wait for it."""
+        if time.monotonic() - self._looked_at > _FRESH_SECONDS and self._looking.acquire(blocking=False):
+            try:
+                self._condition = self._found(time.monotonic())
+                self._looked_at = time.monotonic()
+            finally:
+                self._looking.release()
+        return self._condition
+
+    def _found(self, now: float) -> Condition:
+        in_doubt = self._refused_at > self._wrote_at
+        thorough = in_doubt or now - self._thorough_at > _THOROUGH_SECONDS
+        proven = now - self._wrote_at < _FRESH_SECONDS and not thorough
+        found = self._look(Look(writing=not proven, commit=in_doubt, every_table=thorough))
+        if found.word is None:
+            self._wrote_at = now
+            self._thorough_at = now if thorough else self._thorough_at
+        elif found.word == "busy":
+            is_working = self._condition.is_migrated and not in_doubt and now - self._wrote_at < _BUSY_SECONDS
+            return replace(self._condition, word=None if is_working else "busy")
+        return found
+
+
+def write_a_row(connection: Connection) -> str:
+    """Insert a row that means nothing; return what ``take_back`` wants."""
+    name = f"readyz {secrets.token_hex(12)}"
+    _INSERT.run(connection, name=name)
+    return name
+
+
+def take_back(connection: Connection, name: str) -> None:
+    """Delete the row."""
+    _DELETE.run(connection, name=name)
+
+
+def touch_every_table(connection: Connection) -> None:
+    """Do to no row of any table what we do to rows: it fails where a table, a column or a right is missing."""
+    for statement in _ON_NO_ROW:
+        statement.run(connection)
+
+
+def _on_no_row() -> list[Statement]:
+    statements = []
+    for table in Base.metadata.sorted_tables:
+        columns = ", ".join(table.columns.keys())
+        first = table.columns.keys()[-1]
+        statements += [
+            Statement(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {table.name} WHERE 1 = 0"),
+            Statement(f"UPDATE {table.name} SET {first} = {first} WHERE 1 = 0"),
+            Statement(f"DELETE FROM {table.name} WHERE 1 = 0"),
+        ]
+    return statements
+
+
+_ON_NO_ROW = _on_no_row()
