@@ -19,6 +19,7 @@ from authsvc.sealing import KeyedHash, LastingHash, Sealer
 from authsvc.services import Services
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import AccountRules
+from authsvc.services.activity import ActivityLog
 from authsvc.services.administration import Administration
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
@@ -280,6 +281,7 @@ def _services(
         closing=closing,
         conflicts=Conflicts(database),
         consents=Consents(database, clock),
+        activity=ActivityLog(database, clock, settings.audit_retention),
         exports=Exports(database, audit, clock),
         administration=Administration(database, apps, bans, audit, clock),
         retention=RetentionService(database, clock, settings.audit_retention),

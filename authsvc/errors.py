@@ -243,6 +243,15 @@ class OtherMiniProgram(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class AddedWeChat(AuthSvcError):
+    """This session began with a WeChat account that was added later, and what was asked for is for the one before."""
+
+    error = "added_wechat"
+    zh = "请使用该账号原来的微信进行此操作"
+    en = "Do this with the WeChat account that was there before this one was added"
+    action: ClassVar[Action] = "fix_request"
+
+
 class TicketInvalid(AuthSvcError):
     """A registration ticket that is forged, expired, for another purpose, or used."""
 

@@ -386,11 +386,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class IdentityLink:
-    """An identity as its owner sees it: in which mini program, since when (seconds UTC)."""
+    """An identity as its owner sees it: in which mini program, since when (seconds UTC).
+
+    ``is_added`` is another WeChat than their own, which a session of that mini program has let in.
+    """
 
     id: int
     appid: str
     created_at: int
+    is_added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +434,29 @@ class AuditEvent:
     subject: str
     detail: str
     request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEntry:
+    """An audit event as its person sees it: in which mini program, and from which device (User-Agent, cut), if known.
+
+    ``id`` says where to go on; ``at`` is seconds UTC.
+    """
+
+    id: int
+    at: int
+    event: str
+    appid: str | None
+    device: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The latest of what happened to an account since then (seconds UTC), newest first, and whether there is more."""
+
+    entries: tuple[ActivityEntry, ...]
+    since: int
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,35 @@ _FIND = Statement(
     " AND (:user_id IS NULL OR user_id = :user_id) AND (:subject IS NULL OR subject = :subject)"
     " AND (:event IS NULL OR event = :event) ORDER BY id DESC LIMIT :limit"
 )
+# "app " and an AppID.
+_APP_CHARS = 22
+# Whose detail reads "app wx…, Mozilla/5.0 …": what the device says of itself comes last.
+WITH_DEVICE = ("new_device", "scan_sign_in", "session_ended")
+# What its person sees of it in the mini program where it happened; the detail begins with "app wx…".
+_OF_ONE_APP = (*WITH_DEVICE, "register", "link", "unlink", "second_identity", "logout_others", "refresh_reuse")
+# What concerns the account as a whole, and is seen in all of them.
+_OF_THE_ACCOUNT = (
+    "phone_bound",
+    "phone_unbound",
+    "phone_forgotten",
+    "logout_global",
+    "merge",
+    "close",
+    "reopen",
+    "enable",
+)
+_OF_PERSON = Statement(
+    "SELECT id, at, event, user_id, subject, detail, request_id FROM audit_events"
+    " WHERE user_id = :user_id AND at >= :since AND (:before IS NULL OR id < :before)"
+    f" AND (event IN {_OF_THE_ACCOUNT}"
+    f" OR (event IN {_OF_ONE_APP} AND SUBSTR(detail, 1, {_APP_CHARS}) = :app))"
+    " ORDER BY id DESC LIMIT :limit"
+)
+# Of somebody erased it stays that there was a new device, and not which.
+_FORGET_DEVICES = Statement(
+    f"UPDATE audit_events SET detail = SUBSTR(detail, 1, {_APP_CHARS})"
+    f" WHERE user_id = :user_id AND event IN {WITH_DEVICE}"
+)
 _DELETE_OLD = Deletion("audit_events", "at < :before")
 
 
@@ -49,6 +78,24 @@ def find(
     """Return the newest events that fit, oldest first; ``None`` asks for any."""
     found = _FIND.run(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
     return [AuditEvent(*row) for row in reversed(found.all())]
+
+
+def of_person(
+    connection: Connection, user_id: int, appid: str, *, since: int, before: int | None, limit: int
+) -> list[AuditEvent]:
+    """Return what a person may see of themselves in this app, newest first; with ``before``, those with a lower id."""
+    found = _OF_PERSON.run(connection, user_id=user_id, app=f"app {appid}", since=since, before=before, limit=limit)
+    return [AuditEvent(*row) for row in found]
+
+
+def shows_in(event: str, detail: str, appid: str) -> bool:
+    """Tell whether an event belongs before its person in this app: those of another mini program alone do not."""
+    return event not in _OF_ONE_APP or detail[:_APP_CHARS] == f"app {appid}"
+
+
+def forget_devices(connection: Connection, user_id: int) -> None:
+    """Remove what devices said of themselves from the events of a user."""
+    _FORGET_DEVICES.run(connection, user_id=user_id)
 
 
 def delete_stored(connection: Connection, before: int) -> int:

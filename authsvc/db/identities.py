@@ -21,12 +21,14 @@ class Identity:
     session_key: str | None = field(repr=False)
     previous_session_key: str | None = field(repr=False)
     replaced_at: int | None
+    # Another WeChat than the user's own, let in by a session of this mini program.
+    is_added: bool
     user: User
 
 
 _SELECT = (
     "SELECT i.id, i.appid, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
-    f" {users.COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
+    f" i.is_added, {users.COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
 )
 _FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
 _FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
@@ -34,14 +36,15 @@ _FIND_BY_ID = Statement(f"{_SELECT} WHERE i.id = :id")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
 _ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
 _FIRST_OPENID = Statement("SELECT openid FROM identities WHERE user_id = :user_id ORDER BY id LIMIT 1")
-_LINKS = Statement("SELECT id, appid, created_at FROM identities WHERE user_id = :user_id ORDER BY id")
+_LINKS = Statement("SELECT id, appid, created_at, is_added FROM identities WHERE user_id = :user_id ORDER BY id")
 _OWNED_LINK = Statement(
-    "SELECT user_id, id, appid, created_at FROM identities WHERE appid = :appid AND openid = :openid"
+    "SELECT user_id, id, appid, created_at, is_added FROM identities WHERE appid = :appid AND openid = :openid"
 )
 _INSERT = Statement(
-    "INSERT INTO identities (appid, openid, unionid, user_id, session_key, created_at)"
-    " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :now)"
+    "INSERT INTO identities (appid, openid, unionid, user_id, session_key, is_added, created_at)"
+    " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :is_added, :now)"
 )
+_MAKE_OWN = Statement("UPDATE identities SET is_added = 0 WHERE id = :id")
 _REPLACE_KEY = Statement(
     "UPDATE identities SET session_key = :session_key, previous_session_key = :previous,"
     " session_key_replaced_at = :now WHERE id = :id"
@@ -63,7 +66,7 @@ _DELETE_ORPHAN_UNIONIDS = Statement(
 )
 _CONFLICTS = Statement(
     "SELECT i.user_id, o.user_id AS other_user_id, i.appid FROM identities i JOIN unionids o ON o.unionid = i.unionid"
-    " WHERE o.user_id <> i.user_id ORDER BY i.id LIMIT 1000"
+    " WHERE o.user_id <> i.user_id AND i.is_added = 0 ORDER BY i.id LIMIT 1000"
 )
 
 
@@ -89,7 +92,7 @@ def all_of_user(connection: Connection, user_id: int) -> list[Identity]:
 
 def links(connection: Connection, user_id: int) -> list[IdentityLink]:
     """Return all identities of a user, oldest first."""
-    return [IdentityLink(row.id, row.appid, row.created_at) for row in _LINKS.run(connection, user_id=user_id)]
+    return [_link(row) for row in _LINKS.run(connection, user_id=user_id)]
 
 
 def first_openid(connection: Connection, user_id: int) -> str | None:
@@ -101,7 +104,7 @@ def first_openid(connection: Connection, user_id: int) -> str | None:
 def owned_link(connection: Connection, appid: str, openid: str) -> tuple[int, IdentityLink] | None:
     """Return whose identity this is (the user's id) and the identity, if known. Locks nothing."""
     row = _OWNED_LINK.run(connection, appid=appid, openid=openid).one_or_none()
-    return None if row is None else (row.user_id, IdentityLink(row.id, row.appid, row.created_at))
+    return None if row is None else (row.user_id, _link(row))
 
 
 def insert_if_absent(
@@ -113,6 +116,7 @@ def insert_if_absent(
     user_id: int,
     session_key: str | None,
     now: int,
+    is_added: bool = False,
 ) -> int | None:
     """Add the identity and return its id; None when somebody else has just added it. ``session_key`` is sealed."""
     result = _INSERT.run_unless_taken(
@@ -122,6 +126,7 @@ def insert_if_absent(
         unionid=unionid,
         user_id=user_id,
         session_key=session_key,
+        is_added=int(is_added),
         now=now,
     )
     return None if result is None else int(result.lastrowid)
@@ -155,6 +160,11 @@ def claim_unionid(connection: Connection, unionid: str, user_id: int) -> bool:
     return _CLAIM_UNIONID.run_unless_taken(connection, unionid=unionid, user_id=user_id) is not None
 
 
+def make_own(connection: Connection, identity_id: int) -> None:
+    """Let an added identity be its user's own."""
+    _MAKE_OWN.run(connection, id=identity_id)
+
+
 def move_all(connection: Connection, user_id: int, into: int) -> None:
     """Give every identity and unionid of one user to another."""
     _MOVE.run(connection, user_id=user_id, into=into)
@@ -178,5 +188,9 @@ def _one(row: Any) -> Identity | None:
     return None if row is None else _identity(tuple(row))
 
 
+def _link(row: Any) -> IdentityLink:
+    return IdentityLink(row.id, row.appid, row.created_at, bool(row.is_added))
+
+
 def _identity(row: tuple[Any, ...]) -> Identity:
-    return Identity(*(*row[:7], users.from_row(row[7:])))
+    return Identity(*(*row[:7], bool(row[7]), users.from_row(row[8:])))

@@ -101,6 +101,8 @@ class IdentityRow(Base):
     session_key: Mapped[str | None] = mapped_column(String(255))
     previous_session_key: Mapped[str | None] = mapped_column(String(255))
     session_key_replaced_at: Mapped[int | None] = mapped_column(BigInteger)
+    # 1 for another WeChat than the user's own, let in by a session: it opens the user in this mini program alone.
+    is_added: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[int] = mapped_column(BigInteger)
 
 

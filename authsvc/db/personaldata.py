@@ -6,7 +6,7 @@ exported or withheld. A user merged into another has rows of their own; ``users.
 
 from sqlalchemy import Connection
 
-from authsvc.db import invites
+from authsvc.db import auditevents, invites
 from authsvc.db.statements import Statement
 
 # What opens or forges something if it gets into wrong hands, or says nothing to the person.
@@ -29,7 +29,7 @@ EXPORTED = {
         "id, nickname, avatar_url, gender, country_code, phone, claimed_phone, status, created_at, updated_at,"
         " last_login_at, closed_at, merged_into_id, invited_by_id",
     ),
-    "identities": ("user_id", "id, user_id, appid, openid, unionid, session_key_replaced_at, created_at"),
+    "identities": ("user_id", "id, user_id, appid, openid, unionid, session_key_replaced_at, created_at, is_added"),
     "sessions": (
         "user_id",
         "id, user_id, appid, identity_id, contract, created_at, last_used_at, rotated_at, idle_expires_at,"
@@ -48,8 +48,8 @@ _READ = {
     table: Statement(f"SELECT {columns} FROM {table} WHERE {owner} = :user_id ORDER BY 1")
     for table, (owner, columns) in EXPORTED.items()
 }
-# In the order of the foreign keys. Audit events stay: they know the person by a number and a keyed hash only. Marks
-# stay for a month, or verifiers elsewhere would go on taking tokens of an account that is gone.
+# In the order of the foreign keys. Audit events stay, without devices: they know the person by a number and a keyed
+# hash only. Marks stay for a month, or verifiers elsewhere would go on taking tokens of an account that is gone.
 _ERASE = (
     # One that the person has asked for in this moment, and that was nobody's before.
     Statement("UPDATE code_pictures SET user_id = NULL WHERE user_id = :user_id"),
@@ -76,5 +76,6 @@ def read(connection: Connection, user_id: int) -> dict[str, list[dict[str, objec
 def erase(connection: Connection, user_id: int, now: int) -> None:
     """Remove every row of a user, and the user from rows that stay."""
     invites.forget_user(connection, user_id, now)
+    auditevents.forget_devices(connection, user_id)
     for statement in _ERASE:
         statement.run(connection, user_id=user_id)

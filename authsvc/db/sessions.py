@@ -57,7 +57,8 @@ _FIND_LIVE = Statement(
 )
 _LIVE_OF_USER = Statement(
     f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
-    f" WHERE s.user_id = :user_id AND {_LIVE} ORDER BY s.last_used_at DESC LIMIT 200"
+    f" WHERE s.user_id = :user_id AND (:appid IS NULL OR s.appid = :appid) AND {_LIVE}"
+    " ORDER BY s.last_used_at DESC LIMIT 200"
 )
 # The same for a user whose row the caller holds.
 _LIVE_NOW = (
@@ -94,8 +95,11 @@ _END = Statement(
     " WHERE id = :id AND user_id = :user_id AND revoked_at IS NULL"
 )
 _END_ALL = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason WHERE user_id = :user_id AND revoked_at IS NULL"
+)
+_END_OTHERS = Statement(
     "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
-    " WHERE user_id = :user_id AND id <> :except_id AND revoked_at IS NULL"
+    " WHERE user_id = :user_id AND appid = :appid AND id <> :except_id AND revoked_at IS NULL"
 )
 _END_OF_IDENTITY = Statement(
     "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
@@ -162,9 +166,10 @@ def find_live(connection: Connection, session_id: str, now: int) -> LiveSession 
     return LiveSession(Session(*row[:_SESSION_COUNT]), users.from_row(row[_SESSION_COUNT:-1]), row[-1] or "")
 
 
-def live_of_user(connection: Connection, user_id: int, now: int) -> list[Session]:
-    """Return up to 200 live sessions of a user, the last used first."""
-    return [Session(*row) for row in map(tuple, _LIVE_OF_USER.run(connection, user_id=user_id, now=now))]
+def live_of_user(connection: Connection, user_id: int, now: int, appid: str | None = None) -> list[Session]:
+    """Return up to 200 live sessions of a user (in this app, if one is named), the last used first."""
+    rows = _LIVE_OF_USER.run(connection, user_id=user_id, appid=appid, now=now)
+    return [Session(*row) for row in map(tuple, rows)]
 
 
 def rotate(connection: Connection, session_id: str, counter: int, now: int) -> bool:
@@ -187,9 +192,16 @@ def end(connection: Connection, session_id: str, user_id: int, reason: str, now:
     return _END.run(connection, id=session_id, user_id=user_id, reason=reason, now=now).rowcount == 1
 
 
-def end_all(connection: Connection, user_id: int, reason: str, now: int, *, except_id: str = "") -> int:
-    """End the user's sessions, but for one if given; return how many."""
-    return _END_ALL.run(connection, user_id=user_id, reason=reason, now=now, except_id=except_id).rowcount
+def end_all(connection: Connection, user_id: int, reason: str, now: int) -> int:
+    """End the user's sessions; return how many."""
+    return _END_ALL.run(connection, user_id=user_id, reason=reason, now=now).rowcount
+
+
+def end_others(connection: Connection, user_id: int, appid: str, reason: str, now: int, *, except_id: str) -> int:
+    """End the user's sessions in this app but for one; return how many."""
+    return _END_OTHERS.run(
+        connection, user_id=user_id, appid=appid, reason=reason, now=now, except_id=except_id
+    ).rowcount
 
 
 def end_of_identity(connection: Connection, user_id: int, identity_id: int, reason: str, now: int) -> None:

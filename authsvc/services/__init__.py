@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from authsvc.services.accesstokens import AccessTokens
+from authsvc.services.activity import ActivityLog
 from authsvc.services.administration import Administration
 from authsvc.services.apps import Apps
 from authsvc.services.campaigns import Campaigns
@@ -45,6 +46,7 @@ class Services:
     conflicts: Conflicts
     consents: Consents
     exports: Exports
+    activity: ActivityLog
     administration: Administration
     retention: RetentionService
     health: HealthService

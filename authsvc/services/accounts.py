@@ -86,13 +86,27 @@ class AccountRules:
         """
         user = known.user
         refuse_inactive(user)
-        if arrival.unionid and arrival.unionid != known.unionid:
-            user = self._attach_unionid(connection, known, arrival.unionid, now)
-        if arrival.phone is not None:
-            user = self.bind_phone(connection, user, arrival.phone, now)
+        if known.is_added:
+            # It opens the user here and brings nothing along, or it would open them in other mini programs too.
+            self._note_unionid(connection, known, arrival.unionid)
+        else:
+            user = self._bring(connection, known, arrival, now)
         users.record_login(connection, user.id, arrival.profile, now)
         invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         return _admitted(user, arrival.profile, known.id, invite, is_new=False)
+
+    def _note_unionid(self, connection: Connection, known: Identity, unionid: str | None) -> None:
+        if unionid and unionid != known.unionid:
+            identities.set_unionid(connection, known.id, unionid)
+
+    def _bring(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> User:
+        """Make a late unionid and a verified phone the user's; return whose identity it is afterwards."""
+        user = known.user
+        if arrival.unionid and arrival.unionid != known.unionid:
+            user = self._attach_unionid(connection, known, arrival.unionid, now)
+        if arrival.phone is not None:
+            user = self.bind_phone(connection, user, arrival.phone, arrival.app.appid, now)
+        return user
 
     def admit(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
         """Add an identity that nobody has yet, with its user: by unionid, by verified phone, or a new one.
@@ -109,7 +123,11 @@ class AccountRules:
         if owner is None:
             return self._register(connection, arrival, now)
         # Before the identity is added: an owner is bare or not by what they had until now.
-        user = owner if arrival.phone is None else self.bind_phone(connection, owner, arrival.phone, now)
+        user = (
+            owner
+            if arrival.phone is None
+            else self.bind_phone(connection, owner, arrival.phone, arrival.app.appid, now)
+        )
         users.record_login(connection, user.id, arrival.profile, now)
         invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
@@ -122,7 +140,7 @@ class AccountRules:
         identity_id = self.add_identity(connection, arrival, user.id, now)
         self._audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
         if arrival.phone is not None:
-            user = self._take_phone(connection, user, arrival.phone, now)
+            user = self._take_phone(connection, user, arrival.phone, arrival.app.appid, now)
         return _admitted(user, arrival.profile, identity_id, invite, is_new=True)
 
     def check_right(self, connection: Connection, arrival: Arrival, now: int) -> None:
@@ -155,8 +173,13 @@ class AccountRules:
             refuse_inactive(owner)
         return owner
 
-    def add_identity(self, connection: Connection, arrival: Arrival, user_id: int, now: int) -> int:
-        """Add the identity to this user and return its id."""
+    def add_identity(
+        self, connection: Connection, arrival: Arrival, user_id: int, now: int, *, is_added: bool = False
+    ) -> int:
+        """Add the identity to this user and return its id.
+
+        One that ``is_added`` is another WeChat than the user's own: its unionid does not become the user's.
+        """
         identity_id = identities.insert_if_absent(
             connection,
             appid=arrival.app.appid,
@@ -165,15 +188,16 @@ class AccountRules:
             user_id=user_id,
             session_key=arrival.sealed_key,
             now=now,
+            is_added=is_added,
         )
         if identity_id is None:
             raise Restart
-        if arrival.unionid and not identities.claim_unionid(connection, arrival.unionid, user_id):
+        if arrival.unionid and not is_added and not identities.claim_unionid(connection, arrival.unionid, user_id):
             self._check_claim(connection, arrival.unionid, user_id)
         return identity_id
 
-    def bind_phone(self, connection: Connection, user: User, phone: PhoneNumber, now: int) -> User:
-        """Make a number that WeChat has verified the user's; return whose user it is afterwards.
+    def bind_phone(self, connection: Connection, user: User, phone: PhoneNumber, appid: str, now: int) -> User:
+        """Make a number that WeChat has verified in this app the user's; return whose user it is afterwards.
 
         The same number changes nothing, a free one replaces an older one. One that another user has merges the two
         when policy and a bare user allow it, else raises PhoneTaken. A disabled person's raises AccountDisabled.
@@ -183,19 +207,19 @@ class AccountRules:
         owner = users.find_by_phone(connection, phone)
         if owner is None:
             self._bans.refuse(connection, KnownBy(phones=(phone,)), now)
-            return self._take_phone(connection, user, phone, now)
+            return self._take_phone(connection, user, phone, appid, now)
         if self._phone_policy == "reject" or not is_bare(connection, user):
             raise PhoneTaken(f"user {user.id} asked for the phone of user {owner.id}")
         refuse_inactive(owner)
         merge(connection, self._audit, user, owner, now)
         return owner
 
-    def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, now: int) -> User:
+    def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, appid: str, now: int) -> User:
         if not users.set_phone(connection, user.id, phone, now):
             raise Restart
         if user.phone is not None:
             self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
-        self._audit.record(connection, "phone_bound", user.id, now)
+        self._audit.record(connection, "phone_bound", user.id, now, f"app {appid}")
         return replace(user, phone=phone, claimed_phone=None)
 
     def _attach_unionid(self, connection: Connection, known: Identity, unionid: str, now: int) -> User:
@@ -219,6 +243,22 @@ class AccountRules:
                 return winner
         self._audit.record(connection, "unionid_conflict", user.id, now, f"with user {owner.id}")
         return user
+
+    def take_over(self, connection: Connection, user: User, now: int) -> None:
+        """Make the oldest identity the user's own where only added ones are left.
+
+        The number goes, as whoever has shown that it is theirs is gone. The row of the user is locked.
+        """
+        left = identities.all_of_user(connection, user.id)
+        if not left or not all(identity.is_added for identity in left):
+            return
+        heir = left[0]
+        identities.make_own(connection, heir.id)
+        if heir.unionid:
+            identities.claim_unionid(connection, heir.unionid, user.id)
+        if users.forget_phone(connection, user.id, now) and user.phone is not None:
+            self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
+            self._audit.record(connection, "phone_unbound", user.id, now, f"app {heir.appid}")
 
     def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
         """Somebody has the unionid: fine if it is the same user; otherwise another login just took it."""

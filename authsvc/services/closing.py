@@ -15,6 +15,7 @@ from authsvc.services.bans import Bans
 from authsvc.services.invitememory import InviteMemory
 from authsvc.services.knownby import KnownBy
 from authsvc.services.qrcodes import QrCodes
+from authsvc.services.reach import refuse_partial
 from authsvc.types import Caller
 
 
@@ -42,23 +43,30 @@ class AccountClosing:
         self._cooling_off = cooling_off
 
     def close(self, caller: Caller) -> int:
-        """Close the caller's account and end all its sessions; return when it will be erased (seconds UTC)."""
+        """Close the caller's account and end all its sessions; return when it will be erased (seconds UTC).
+
+        Raises OtherMiniProgram where the person is in others, whose people the session does not manage; AddedWeChat.
+        """
         now, user_id = self._now(), caller.user.id
 
         def work(connection: Connection) -> None:
+            refuse_partial(connection, caller)
             if not users.close(connection, user_id, now):
                 raise AccountDisabled(f"user {user_id} is not active")
             sessions.end_all(connection, user_id, "closed", now)
-            self._audit.record(connection, "close", user_id, now)
+            self._audit.record(connection, "close", user_id, now, f"app {caller.session.appid}")
 
         self._database.run(work)
         return now + self._cooling_off
 
     def reopen(self, connection: Connection, known: Identity, now: int) -> Identity:
-        """Open a closed account again if its cooling-off period is not over; return the identity as it is then."""
-        if not users.reopen(connection, known.user.id, since=now - self._cooling_off, now=now):
+        """Open a closed account again if its cooling-off period is not over; return the identity as it is then.
+
+        Who was added to the account does not bring it back.
+        """
+        if known.is_added or not users.reopen(connection, known.user.id, since=now - self._cooling_off, now=now):
             return known
-        self._audit.record(connection, "reopen", known.user.id, now)
+        self._audit.record(connection, "reopen", known.user.id, now, f"app {known.appid}")
         return replace(known, user=users.get(connection, known.user.id))
 
     def erase_due(self) -> int:

@@ -1,12 +1,16 @@
 """Everything that is stored about a person, for the person."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import personaldata, users
+from authsvc.db import auditevents, identities, personaldata, users
 from authsvc.db.database import Database
 from authsvc.errors import NotFound
 from authsvc.services.audit import AuditLog
+from authsvc.services.reach import reach
+from authsvc.types import Caller
 
 Export = dict[str, list[dict[str, object]]]
 
@@ -25,6 +29,22 @@ class Exports:
         Nothing is in it with which somebody could sign in, open or forge anything. Raises NotFound.
         """
         return self._database.read(lambda connection: _read(connection, user_id))
+
+    def for_person(self, caller: Caller) -> Export:
+        """Return the same about the caller, but for what belongs to other mini programs: those export it themselves."""
+
+        def read(connection: Connection) -> Export:
+            found, reached = _read(connection, caller.user.id), reach(connection, caller)
+            everywhere = identities.all_of_user(connection, caller.user.id)
+            managed = {identity.id for identity in everywhere if reached.covers(identity)}
+            shown: dict[str, Callable[[dict[str, object]], bool]] = {
+                "identities": lambda row: row["id"] in managed,
+                "sessions": lambda row: row["appid"] == reached.appid,
+                "audit_events": lambda row: auditevents.shows_in(str(row["event"]), str(row["detail"]), reached.appid),
+            }
+            return {table: list(filter(shown.get(table), rows)) for table, rows in found.items()}
+
+        return self._database.read(read)
 
     def for_operator(self, user_id: int) -> Export:
         """Return the same for somebody who asks on the person's behalf, which is put on record."""

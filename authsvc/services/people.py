@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 from authsvc.clock import SystemClock
 from authsvc.db import identities, remnants, sessions, users
 from authsvc.db.database import Database, Restart
-from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound
+from authsvc.db.identities import Identity
+from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound, OtherMiniProgram
 from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
@@ -15,8 +16,9 @@ from authsvc.services.avatars import Avatars
 from authsvc.services.bans import Bans
 from authsvc.services.invitememory import InviteMemory
 from authsvc.services.knownby import KnownBy
+from authsvc.services.reach import Reach, reach
 from authsvc.services.sessionkeys import SessionKeys
-from authsvc.types import Caller, IdentityLink, Profile, User, WeChatSession
+from authsvc.types import Caller, IdentityLink, MiniProgram, Profile, User, WeChatSession
 from authsvc.wechat.client import WeChatClient
 
 
@@ -116,15 +118,18 @@ class PeopleService:
         return content
 
     def links(self, caller: Caller) -> list[IdentityLink]:
-        """Return the caller's identities, oldest first."""
-        return self._database.read(lambda connection: identities.links(connection, caller.user.id))
+        """Return the identities that the caller's session manages, oldest first."""
+        return self._database.read(lambda connection: _managed(connection, caller.user.id, reach(connection, caller)))
 
     def link(self, caller: Caller, code: str, appid: str) -> list[IdentityLink]:
-        """Add the identity behind a login code of that app to the caller; return all links.
+        """Add the identity behind a login code of that app to the caller; return all that the session manages.
 
-        Adding what is there already changes nothing. Raises UnknownApp, a WeChatError, or IdentityTaken.
+        In the session's own mini program it may be another WeChat of the same person, which then opens the account in
+        that mini program alone. In another one it must have the unionid that the session began with. Adding what is
+        there already changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, or IdentityTaken.
         """
         app = self._apps.choose(appid, None)
+        self._refuse_unreachable(caller, app)
         exchanged = self._wechat.code2session(app, code)
         arrival = Arrival(
             app,
@@ -136,21 +141,32 @@ class PeopleService:
 
         def work(connection: Connection) -> list[IdentityLink]:
             self._add(connection, caller, arrival, exchanged)
-            return identities.links(connection, caller.user.id)
+            return _managed(connection, caller.user.id, reach(connection, caller))
 
         return self._database.run(work)
+
+    def _refuse_unreachable(self, caller: Caller, app: MiniProgram) -> None:
+        """Where no answer of WeChat's could help, its code is not spent."""
+        if app.appid != caller.session.appid:
+            reached = self._database.read(lambda connection: reach(connection, caller))
+            if reached.unionid is None:
+                raise OtherMiniProgram("a session without a unionid that joins the two")
 
     def _add(self, connection: Connection, caller: Caller, arrival: Arrival, exchanged: WeChatSession) -> None:
         now, user_id = self._now(), caller.user.id
         # Merged into somebody else meanwhile, they would keep an identity that nobody can sign in with.
         refuse_inactive(users.lock(connection, user_id))
+        is_same_person = exchanged.unionid is not None and exchanged.unionid == reach(connection, caller).unionid
+        if arrival.app.appid != caller.session.appid and not is_same_person:
+            raise OtherMiniProgram(f"a WeChat in {arrival.app.appid}, from a session of {caller.session.appid}")
         known = identities.find(connection, arrival.app.appid, arrival.openid)
         if known is None:
             owner = identities.find_unionid_owner(connection, exchanged.unionid) if exchanged.unionid else None
             if owner is not None and owner.id != user_id:
                 raise IdentityTaken("unionid of another user")
             self._accounts.refuse_banned(connection, arrival, now)
-            self._accounts.add_identity(connection, arrival, user_id, now)
+            is_added = not is_same_person and owner is None
+            self._accounts.add_identity(connection, arrival, user_id, now, is_added=is_added)
             self._audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
             return
         if known.user.id != user_id:
@@ -158,42 +174,64 @@ class PeopleService:
         self._session_keys.renew(connection, known, exchanged.session_key, now)
 
     def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
-        """Remove one identity and end the sessions that it began; return what is left.
+        """Remove one identity that the session manages, and end the sessions that it began; return what it manages yet.
 
-        Raises NotFound for an identity that is not the caller's, LastIdentity for the last one.
+        Raises NotFound for an identity that is not the caller's, OtherMiniProgram for one out of the session's reach,
+        LastIdentity for the last one.
         """
-        return self.forget_identity(caller.user.id, link_id, "unlinked")
-
-    def forget_identity(self, user_id: int, link_id: int, reason: str) -> list[IdentityLink]:
-        """Remove one identity of this user and end the sessions that it began; return what is left. Raises as above."""
         now = self._now()
 
         def work(connection: Connection) -> list[IdentityLink]:
-            # Two removals at once would each see the other's identity still there.
-            user = users.lock(connection, user_id)
-            links = identities.links(connection, user_id)
-            gone = [link for link in links if link.id == link_id]
-            if not gone:
-                raise NotFound("no such identity")
-            left = [link for link in links if link.id != link_id]
-            if not left:
-                raise LastIdentity(f"user {user_id}")
-            self._note_given_up(connection, user, link_id, now)
-            if not identities.delete(connection, link_id, user_id):
-                raise Restart
-            sessions.end_of_identity(connection, user_id, link_id, "unlinked", now)
-            self._audit.record(connection, "unlink", user_id, now, f"app {gone[0].appid}, {reason}")
-            return left
+            user = users.lock(connection, caller.user.id)
+            removed = _identity(connection, user, link_id)
+            reached = reach(connection, caller)
+            if not reached.covers(removed):
+                raise OtherMiniProgram(f"an identity in {removed.appid}")
+            self._forget(connection, user, removed, "unlinked", now)
+            return _managed(connection, user.id, reached)
 
         return self._database.run(work)
 
-    def _note_given_up(self, connection: Connection, user: User, link_id: int, now: int) -> None:
+    def forget_identity(self, user_id: int, link_id: int, reason: str) -> None:
+        """Remove one identity of this user and end the sessions that it began. Raises NotFound or LastIdentity."""
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            user = users.lock(connection, user_id)
+            self._forget(connection, user, _identity(connection, user, link_id), reason, now)
+
+        self._database.run(work)
+
+    def _forget(self, connection: Connection, user: User, identity: Identity, reason: str, now: int) -> None:
+        """The row of the user is locked: two removals at once would each see the other's identity still there."""
+        if len(identities.links(connection, user.id)) == 1:
+            raise LastIdentity(f"user {user.id}")
+        self._note_given_up(connection, user, identity, now)
+        if not identities.delete(connection, identity.id, user.id):
+            raise Restart
+        sessions.end_of_identity(connection, user.id, identity.id, "unlinked", now)
+        self._audit.record(connection, "unlink", user.id, now, f"app {identity.appid}, {reason}")
+        self._accounts.take_over(connection, user, now)
+
+    def _note_given_up(self, connection: Connection, user: User, identity: Identity, now: int) -> None:
         """Unlinking shakes off neither a ban that comes later nor that an invite has counted this person."""
-        identity = identities.find_by_id(connection, link_id)
-        if identity is not None:
-            given_up = KnownBy.of_user(replace(user, phone=None), [identity])
-            self._bans.note(connection, user, given_up, now)
-            self._invite_memory.note(connection, user.id, given_up, now)
+        given_up = KnownBy.of_user(replace(user, phone=None), [identity])
+        self._bans.note(connection, user, given_up, now)
+        self._invite_memory.note(connection, user.id, given_up, now)
 
     def _now(self) -> int:
         return int(self._clock.now())
+
+
+def _identity(connection: Connection, user: User, link_id: int) -> Identity:
+    """The user's identity with this id, which may be any number; raises NotFound."""
+    for identity in identities.all_of_user(connection, user.id):
+        if identity.id == link_id:
+            return identity
+    raise NotFound("no such identity")
+
+
+def _managed(connection: Connection, user_id: int, reached: Reach) -> list[IdentityLink]:
+    """The user's identities that a session which reaches so far manages, oldest first."""
+    managed = {found.id for found in identities.all_of_user(connection, user_id) if reached.covers(found)}
+    return [link for link in identities.links(connection, user_id) if link.id in managed]

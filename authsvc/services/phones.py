@@ -17,6 +17,7 @@ from authsvc.services.knownby import KnownBy
 from authsvc.services.newsessions import NewSessions
 from authsvc.services.opening import SealedData
 from authsvc.services.phonecodes import PhoneCodes
+from authsvc.services.reach import refuse_added, refuse_partial
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.services.tickets import RegistrationTickets
@@ -89,13 +90,18 @@ class PhoneService:
         return phonenumbers.canonical(self._codes.number(app, code, openid, address))
 
     def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
-        """Make the number behind a code of the phone button the caller's. Raises PhoneTaken, and as ``look_up``."""
+        """Make the number behind a code of the phone button the caller's.
+
+        Raises AddedWeChat, PhoneTaken, and as ``look_up``.
+        """
+        self._refuse_added(caller)
         app = self._apps.get(caller.session.appid)
         phone = self._codes.number(app, code, caller.openid or None, address)
         return self._bind(caller, phonenumbers.canonical(phone))
 
     def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
-        """Make the number inside ``data`` the caller's. Raises DataRejected or PhoneTaken."""
+        """Make the number inside ``data`` the caller's. Raises AddedWeChat, DataRejected or PhoneTaken."""
+        self._refuse_added(caller)
         keys: list[str] = []
         try:
             phone = self._database.read(lambda connection: self._open(connection, caller, data, keys))
@@ -105,18 +111,26 @@ class PhoneService:
         return self._bind(caller, phone)
 
     def unbind(self, caller: Caller) -> User:
-        """Remove the caller's verified number; raises NotFound when there is none."""
+        """Remove the caller's verified number, by which other mini programs know them too.
+
+        Raises NotFound when there is none, OtherMiniProgram or AddedWeChat for a session that does not reach so far.
+        """
         now, user_id = self._now(), caller.user.id
 
         def work(connection: Connection) -> User:
             user = users.lock(connection, user_id)
+            refuse_partial(connection, caller)
             if user.phone is None or not users.clear_phone(connection, user_id, now):
                 raise NotFound("no verified phone")
             self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
-            self._audit.record(connection, "phone_unbound", user_id, now)
+            self._audit.record(connection, "phone_unbound", user_id, now, f"app {caller.session.appid}")
             return users.get(connection, user_id)
 
         return self._database.run(work)
+
+    def _refuse_added(self, caller: Caller) -> None:
+        """Before WeChat is asked: an answer costs money. A number opens its user in every mini program."""
+        self._database.read(lambda connection: refuse_added(connection, caller))
 
     def _open(self, connection: Connection, caller: Caller, data: EncryptedData, keys: list[str]) -> PhoneNumber:
         identity = identities.find_by_id(connection, caller.session.identity_id or 0)
@@ -133,7 +147,7 @@ class PhoneService:
         def work(connection: Connection) -> tuple[User, Session | None]:
             user = users.lock(connection, caller.user.id)
             refuse_inactive(user)
-            owner = self._accounts.bind_phone(connection, user, phone, now)
+            owner = self._accounts.bind_phone(connection, user, phone, caller.session.appid, now)
             if owner.id == user.id:
                 return owner, None
             # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.

@@ -100,8 +100,9 @@ class PushService:
             self._hashes.of("event", app.appid, *told),
         ]
 
-    def _forget_revoked(self, user_id: int, _: IdentityLink, event: PushEvent) -> None:
-        if _PHONE in event.revoked:
+    def _forget_revoked(self, user_id: int, link: IdentityLink, event: PushEvent) -> None:
+        # The number is never that of a WeChat which was added.
+        if _PHONE in event.revoked and not link.is_added:
             self._closing.forget_phone(user_id, event.name)
         nickname, avatar = event.revoked & {_PROFILE, _NICKNAME}, event.revoked & {_PROFILE, _AVATAR}
         if nickname or avatar:

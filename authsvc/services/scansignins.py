@@ -37,6 +37,8 @@ _DECISION_SECONDS = 120
 _FETCH_SECONDS = 60
 POLL_SECONDS = 2
 _MAX_DEVICE = 255
+# In an audit event, beside what else it says.
+_MAX_NOTED = 150
 
 Outcome = Literal["approved", "refused"]
 
@@ -194,7 +196,7 @@ class ScanSignIns:
         session = self._new_sessions.open(
             connection, user, app, self._policy, found.device, now, identity_id=identity_id
         )
-        self._audit.record(connection, "scan_sign_in", user.id, now, f"app {found.appid}")
+        self._audit.record(connection, "scan_sign_in", user.id, now, f"app {found.appid}, {found.device[:_MAX_NOTED]}")
         return phone, session
 
     def _result(self, phone: LiveSession, session: Session) -> LoginResult:

@@ -23,6 +23,8 @@ from authsvc.types import Caller, LoginResult, MiniProgram, Session, TokenPolicy
 
 ABSOLUTE_SECONDS = 90 * 86400
 _MAX_DEVICE = 255
+# In an audit event, beside what else it says.
+_MAX_NOTED = 150
 # Use is noted this often at most: a write per request would make reading as dear as writing.
 _TOUCH_SECONDS = 300
 
@@ -161,8 +163,8 @@ class SessionService:
             raise SessionEnded("session ended")
 
     def log_out(self, caller: Caller, scope: Scope) -> None:
-        """End this session, all others, or all. What ends nothing leaves no event."""
-        now, user_id = self._now(), caller.user.id
+        """End this session, all others in its mini program, or all in all of them. What ends nothing leaves no event."""
+        now, user_id, appid = self._now(), caller.user.id, caller.session.appid
 
         def work(connection: Connection) -> None:
             if scope == "local":
@@ -170,22 +172,34 @@ class SessionService:
                 return
             if scope == "global":
                 users.end_everything(connection, user_id, now)
-            kept = caller.session.id if scope == "others" else ""
-            if sessions.end_all(connection, user_id, "logout", now, except_id=kept):
-                self._audit.record(connection, f"logout_{scope}", user_id, now)
+                ended = sessions.end_all(connection, user_id, "logout", now)
+            else:
+                ended = sessions.end_others(connection, user_id, appid, "logout", now, except_id=caller.session.id)
+            if ended:
+                self._audit.record(connection, f"logout_{scope}", user_id, now, f"app {appid}")
 
         self._database.run(work)
 
     def list(self, caller: Caller) -> list[Session]:
-        """Return the caller's live sessions, the last used first."""
-        now = self._now()
-        return self._database.read(lambda connection: sessions.live_of_user(connection, caller.user.id, now))
+        """Return the caller's live sessions in the mini program of this one, the last used first."""
+        now, appid = self._now(), caller.session.appid
+        return self._database.read(lambda connection: sessions.live_of_user(connection, caller.user.id, now, appid))
 
     def end(self, caller: Caller, session_id: str) -> None:
-        """End one of the caller's sessions; raises NotFound when they have no such live one."""
+        """End one of the caller's sessions; raises NotFound when they have no such live one in this mini program."""
         now, user_id = self._now(), caller.user.id
-        if not self._database.run(lambda connection: sessions.end(connection, session_id, user_id, "logout", now)):
-            raise NotFound("no such session")
+
+        def work(connection: Connection) -> None:
+            live = sessions.find_live(connection, session_id, now)
+            if live is None or live.session.appid != caller.session.appid:
+                raise NotFound("no such session")
+            if not sessions.end(connection, session_id, user_id, "logout", now):
+                raise NotFound("another user's, or ended meanwhile")
+            if session_id != caller.session.id:
+                ended = f"app {live.session.appid}, {live.session.device[:_MAX_NOTED]}"
+                self._audit.record(connection, "session_ended", user_id, now, ended)
+
+        self._database.run(work)
 
     def _find_live(self, session_id: str) -> LiveSession | None:
         now = self._now()

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.StepUpRequired: 403,
     e.StepUpMismatch: 403,
     e.OtherMiniProgram: 403,
+    e.AddedWeChat: 403,
     e.InviteRequired: 403,
     e.RegistrationClosed: 403,
     e.DataRejected: 400,

@@ -55,6 +55,11 @@ class Operation:
         """True where a credential says who calls."""
         return self.guarded or self.bearer or self.scope is not None
 
+    @property
+    def spends_codes(self) -> bool:
+        """True where a request may spend a code of WeChat's."""
+        return self.retryable or bool(self.step_up)
+
     def wants_step_up(self, arguments: Mapping[str, Any]) -> bool:
         """Tell whether the request with these arguments of the view needs more than a token."""
         return self.step_up(arguments) if callable(self.step_up) else self.step_up
@@ -88,7 +93,7 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
-        if (operation.retryable or operation.step_up) and request.method != method:
+        if operation.spends_codes and request.method != method:
             raise MethodNotAllowed("a HEAD would spend the code", allow=method)
         arguments |= _enter(operation)
         if operation.fields is not None:

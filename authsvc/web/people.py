@@ -1,5 +1,6 @@
 """The people blueprint: what a signed-in person sees and changes of themselves. Native shape only."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from authsvc.web.schemas import APPID, CONSENT_VERSION, AvatarUrl, Body, CodeFie
 
 people = Blueprint("people", __name__)
 
+_NUMBER = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
+
 
 class ProfileChange(Body):
     """What to change; what is left out stays."""
@@ -34,6 +37,12 @@ class NewLink(Body):
     appid = Text(18, APPID, required=True)
 
 
+class ActivityQuery(Body):
+    """Where to go on."""
+
+    before = Text(15, _NUMBER, description="`next` of the page before")
+
+
 class NewConsent(Body):
     """Which version of the privacy terms the person agrees to."""
 
@@ -47,6 +56,9 @@ _LINK = fields.Nested(
             "id": fields.Integer(required=True),
             "appid": fields.String(required=True),
             "created_at": fields.Integer(required=True),
+            "added": fields.Boolean(
+                required=True, metadata={"description": "another WeChat, which opens the account here alone"}
+            ),
         },
         name="NativeIdentity",
     )()
@@ -59,6 +71,32 @@ _CONSENT = fields.Nested(
     )()
 )
 _CONSENTS_ANSWER = enveloped("NativeConsentsAnswer", fields.List(_CONSENT, required=True))
+_ACTIVITY_ENTRY = Body.from_dict(
+    {
+        "at": fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"}),
+        "event": fields.String(required=True, metadata={"description": "docs/accounts.md names them"}),
+        "appid": fields.String(required=True, allow_none=True),
+        "device": fields.String(
+            required=True, allow_none=True, metadata={"description": "its User-Agent, cut; null where none is known"}
+        ),
+    },
+    name="NativeActivityEntry",
+)
+_ACTIVITY = Body.from_dict(
+    {
+        "entries": fields.List(fields.Nested(_ACTIVITY_ENTRY()), required=True),
+        "since": fields.Integer(
+            required=True, metadata={"description": "what was before is not kept, or older than 90 days"}
+        ),
+        "next": fields.Integer(
+            required=True,
+            allow_none=True,
+            metadata={"description": "as `before` it gives the next page; null: no more"},
+        ),
+    },
+    name="NativeActivity",
+)
+_ACTIVITY_ANSWER = enveloped("NativeActivityAnswer", fields.Nested(_ACTIVITY(), required=True))
 _ROWS = fields.List(fields.Dict(keys=fields.String()))
 _EXPORT_ANSWER = enveloped("NativeExportAnswer", fields.Dict(keys=fields.String(), values=_ROWS, required=True))
 _JPEG = {"type": "string", "contentMediaType": "image/jpeg"}
@@ -105,7 +143,17 @@ def _consent(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _export(caller: Caller) -> Mapping[str, Any]:
-    return envelope(services().exports.own(caller.user.id))
+    return envelope(services().exports.for_person(caller))
+
+
+def _activity(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    found = services().activity.of(caller, int(body["before"]) if "before" in body else None)
+    entries = [
+        {"at": entry.at, "event": entry.event, "appid": entry.appid, "device": entry.device} for entry in found.entries
+    ]
+    return envelope(
+        {"entries": entries, "since": found.since, "next": found.entries[-1].id if found.has_more else None}
+    )
 
 
 def _close(caller: Caller) -> Mapping[str, Any]:
@@ -117,7 +165,9 @@ def _consents_view(consents: list[Consent]) -> list[dict[str, Any]]:
 
 
 def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
-    return [{"id": link.id, "appid": link.appid, "created_at": link.created_at} for link in links]
+    return [
+        {"id": link.id, "appid": link.appid, "created_at": link.created_at, "added": link.is_added} for link in links
+    ]
 
 
 @people.get("/avatars/<name>")
@@ -148,6 +198,14 @@ _add(
 _add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER, step_up=True)
 _add("GET", "/api/v1/me/consents", _consents, "Which privacy terms the caller has agreed to", _CONSENTS_ANSWER)
 _add("POST", "/api/v1/me/consents", _consent, "Agree to privacy terms", _CONSENTS_ANSWER, fields=NewConsent())
+_add(
+    "GET",
+    "/api/v1/me/activity",
+    _activity,
+    "What happened to the account, newest first",
+    _ACTIVITY_ANSWER,
+    fields=ActivityQuery(),
+)
 _add(
     "GET",
     "/api/v1/me/export",

@@ -80,8 +80,15 @@ class Person:
     def code(self, appid: str = APPID) -> str:
         return self.simulator.code(self.name, appid=appid)
 
-    def link(self, appid: str = OTHER_APP) -> requests.Response:
-        return self.call("POST", "/api/v1/me/identities", json={"code": self.code(appid), "appid": appid})
+    @property
+    def second(self) -> str:
+        """Another WeChat of theirs."""
+        return f"{self.name}-second"
+
+    def link(self) -> requests.Response:
+        """Add their second WeChat."""
+        body = {"code": self.simulator.code(self.second), "appid": APPID}
+        return self.call("POST", "/api/v1/me/identities", json=body)
 
     def links(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.call("GET", "/api/v1/me/identities").json()["data"]
@@ -450,48 +457,49 @@ def test_a_login_that_brings_another_picture_replaces_the_uploaded_one(simulator
 # --- identities ---------------------------------------------------------------------------------------------
 
 
-def test_a_second_mini_programs_identity_is_the_same_user(simulator: Simulator, house: Service) -> None:
+def test_a_second_wechat_is_the_same_user(simulator: Simulator, house: Service) -> None:
     jing = sign_in(simulator, house, "people-jing")
-    assert [link["appid"] for link in jing.links()] == [APPID]
+    assert [link["added"] for link in jing.links()] == [False]
     for _ in range(2):  # linking what is linked changes nothing
         answer = jing.link()
-        assert (answer.status_code, [link["appid"] for link in answer.json()["data"]]) == (200, [APPID, OTHER_APP])
-        assert all(set(link) == {"id", "appid", "created_at"} for link in answer.json()["data"])
-    there = sign_in(simulator, house, "people-jing", OTHER_APP)
+        assert (answer.status_code, [link["added"] for link in answer.json()["data"]]) == (200, [False, True])
+        assert all(set(link) == {"id", "appid", "created_at", "added"} for link in answer.json()["data"])
+    there = sign_in(simulator, house, jing.second)
     assert (there.id, there.tokens["is_new_user"]) == (jing.id, False)
     assert "openid" not in answer.text
 
 
-def test_an_identity_of_somebody_else_an_unknown_app_and_a_bad_code_are_refused(
+def test_an_identity_of_somebody_else_another_app_an_unknown_one_and_a_bad_code_are_refused(
     simulator: Simulator, house: Service
 ) -> None:
-    stranger = sign_in(simulator, house, "people-stranger", OTHER_APP)
+    stranger = sign_in(simulator, house, "people-stranger")
     ning = sign_in(simulator, house, "people-ning")
 
-    def link(code: str, appid: str) -> tuple[int, str]:
+    def link(code: str, appid: str = APPID) -> tuple[int, str]:
         return refusal(ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": appid}))
 
-    assert link(stranger.code(OTHER_APP), OTHER_APP) == (409, "identity_taken")
-    assert link(ning.code(OTHER_APP), "wx51a051a00000000f") == (400, "unknown_app")
-    assert link(ning.code(APPID), OTHER_APP) == (401, "wx_code_invalid")
-    assert link("a b", OTHER_APP) == (400, "invalid_request")
-    code = ning.code(OTHER_APP)
-    assert ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": OTHER_APP}).status_code == 200
-    assert link(code, OTHER_APP) == (401, "wx_code_used")
+    assert link(stranger.code()) == (409, "identity_taken")
+    assert link(ning.code(OTHER_APP), OTHER_APP) == (403, "other_mini_program")
+    assert link(ning.code(), "wx51a051a00000000f") == (400, "unknown_app")
+    assert link(ning.code(OTHER_APP)) == (401, "wx_code_invalid")
+    assert link("a b") == (400, "invalid_request")
+    code = simulator.code(ning.second)
+    assert ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": APPID}).status_code == 200
+    assert link(code) == (401, "wx_code_used")
     assert house.count("identities", f"user_id = {stranger.id}") == 1
 
 
 def test_an_unlinked_identity_is_signed_out_and_a_stranger(simulator: Simulator, house: Service) -> None:
     rong = sign_in(simulator, house, "people-rong")
     rong.link()
-    there = sign_in(simulator, house, "people-rong", OTHER_APP)
-    gone = next(link["id"] for link in rong.links() if link["appid"] == OTHER_APP)
+    there = sign_in(simulator, house, rong.second)
+    gone = rong.links()[1]["id"]
     answer = rong.call("DELETE", f"/api/v1/me/identities/{gone}")
-    assert (answer.status_code, [link["appid"] for link in answer.json()["data"]]) == (200, [APPID])
+    assert (answer.status_code, [link["added"] for link in answer.json()["data"]]) == (200, [False])
     assert refusal(there.call("GET", "/api/v1/me")) == (401, "unauthenticated")
     assert rong.me()["id"] == str(rong.id)
     assert refusal(rong.call("DELETE", f"/api/v1/me/identities/{gone}")) == (404, "no_such_item")
-    again = sign_in(simulator, house, "people-rong", OTHER_APP)
+    again = sign_in(simulator, house, rong.second)
     assert (again.tokens["is_new_user"], again.id == rong.id) == (True, False)
 
 
@@ -509,8 +517,8 @@ def test_two_removals_at_once_leave_one_identity(simulator: Simulator, house: Se
     for turn in range(8):
         person = sign_in(simulator, house, f"people-pair-{turn}")
         person.link()
-        # From either app, as the session of a removed identity ends.
-        there = sign_in(simulator, house, f"people-pair-{turn}", OTHER_APP)
+        # From either WeChat, as the session of a removed identity ends.
+        there = sign_in(simulator, house, person.second)
         callers = (there.token, person.token)
         asked = [
             (link["id"], {"Authorization": f"Bearer {token}", **house.step_up(token)})
@@ -576,14 +584,13 @@ def test_a_login_asked_for_again_is_not_answered_once_its_session_is_over(simula
     # Neither once its identity was removed, whoever may have come since.
     you = sign_in(simulator, house, "people-again")
     you.link()
-    code = you.code(OTHER_APP)
-    body = {"appid": OTHER_APP}
-    assert house.login(code, json=body, headers=KEY).json()["data"]["user"]["id"] == str(you.id)
+    code = simulator.code(you.second)
+    assert house.login(code, headers=KEY).json()["data"]["user"]["id"] == str(you.id)
     gone = you.links()[-1]["id"]
     assert you.call("DELETE", f"/api/v1/me/identities/{gone}").status_code == 200
-    newcomer = sign_in(simulator, house, "people-newcomer", OTHER_APP)
+    newcomer = sign_in(simulator, house, "people-newcomer")
     assert newcomer.links()[0]["id"] != gone
-    assert refusal(house.login(code, json=body, headers=KEY)) == (401, "wx_code_used")
+    assert refusal(house.login(code, headers=KEY)) == (401, "wx_code_used")
 
 
 def test_a_login_asked_for_again_in_another_contract_is_a_used_code(simulator: Simulator, house: Service) -> None:
@@ -646,7 +653,7 @@ def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
 ) -> None:
     qin = sign_in(simulator, house, "people-qin")
     qin.link()
-    there = sign_in(simulator, house, "people-qin", OTHER_APP)
+    there = sign_in(simulator, house, qin.second)
     house.call("POST", "/auth/mp_login", json=by_phone(qin))
     contract = house.call("POST", "/api/v1/auth/wx-login", json={"code": qin.code()}).json()["data"]["access_token"]
 
@@ -655,7 +662,9 @@ def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
     for answer, expected in every_way_in(qin):
         assert answer.status_code == 403
         assert answer.json() | expected == answer.json()
-    assert refusal(house.login(there.code(OTHER_APP), json={"appid": OTHER_APP})) == (403, "account_closed")
+    assert refusal(house.login(there.code())) == (403, "account_closed")
+    # Who was added does not bring the account back.
+    assert refusal(house.login(there.code(), json={"reopen": True})) == (403, "account_closed")
     for person in (qin, there):
         assert refusal(person.call("GET", "/api/v1/me")) == (401, "unauthenticated")
         refresh = house.call("POST", "/api/v1/sessions/refresh", json={"refresh_token": person.tokens["refresh_token"]})
@@ -670,7 +679,7 @@ def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
     tapped = simulator.call("POST", "/phone/phonenumber", {"appid": APPID, "user": friend.name, "phone": phone})
     body = {"code": code, "encryptedData": tapped["encryptedData"], "iv": tapped["iv"]}
     assert house.call("POST", "/auth/mp_login", json=body).status_code == 403
-    link = {"code": there.code(OTHER_APP), "appid": OTHER_APP}
+    link = {"code": there.code(), "appid": APPID}
     assert refusal(friend.call("POST", "/api/v1/me/identities", json=link)) == (409, "identity_taken")
     assert house.count("users", f"id = {qin.id} AND status = 'closed'") == 1
 
@@ -716,6 +725,8 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simula
         "decrypt failures": 0,
         "scan sign-ins": 0,
         "receipts of pushes": 0,
+        "marks of bans": 0,
+        "marks of invites": 0,
         "audit events": 0,
     }
     assert house.call("GET", path_of(address)).status_code == 200

@@ -121,7 +121,7 @@ def any_house(request: pytest.FixtureRequest, house: House) -> House:
 def test_a_stranger_with_a_free_number_is_a_new_user_who_has_it(any_house: House) -> None:
     lan = any_house.log_in(LAN, ONE)
     assert lan.is_new and lan.user.phone == ONE and any_house.phone_of(lan.user) == ONE.national
-    assert any_house.events("phone_bound") == [(lan.user.id, "")]
+    assert any_house.events("phone_bound") == [(lan.user.id, f"app {SHOP.appid}")]
 
 
 def test_a_stranger_with_the_number_of_a_user_is_that_user(house: House) -> None:
@@ -195,7 +195,9 @@ def test_a_free_number_replaces_an_older_one_which_is_free_again(any_house: Hous
     assert any_house.phone_of(lan.user) == TWO.national
     mei = any_house.log_in(MEI, ONE)
     assert mei.is_new and any_house.phone_of(mei.user) == ONE.national
-    assert any_house.events("phone_bound") == [(lan.user.id, ""), (lan.user.id, ""), (mei.user.id, "")]
+    assert any_house.events("phone_bound") == [
+        (user.id, f"app {SHOP.appid}") for user in (lan.user, lan.user, mei.user)
+    ]
 
 
 def test_the_same_number_changes_nothing(any_house: House) -> None:

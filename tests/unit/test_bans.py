@@ -18,6 +18,7 @@ from authsvc.services.administration import Administration, Refused
 from authsvc.services.bans import Bans
 from authsvc.services.closing import AccountClosing
 from authsvc.services.invitememory import InviteMemory
+from authsvc.services.inviterules import InviteRules
 from authsvc.services.knownby import KnownBy
 from authsvc.services.people import PeopleService
 from authsvc.services.retention import RetentionService
@@ -52,7 +53,7 @@ def people(fair: Fair) -> PeopleService:
         apps=APPS,
         wechat=NOTHING,
         database=fair.database,
-        accounts=NOTHING,
+        accounts=AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT),
         session_keys=NOTHING,
         avatars=NOTHING,
         bans=BANS,

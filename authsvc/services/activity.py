@@ -1,0 +1,43 @@
+"""What happened to an account, for its person to see: who was let in, what was changed, what ended.
+
+Made of audit events, which tell of each such change in its own transaction. Their detail begins with the mini program,
+and for some goes on with the device: "app wx…, Mozilla/5.0 …".
+"""
+
+from authsvc.clock import SystemClock
+from authsvc.db import auditevents
+from authsvc.db.database import Database
+from authsvc.types import Activity, ActivityEntry, AuditEvent, Caller
+
+DAYS = 90
+PAGE = 50
+_APP = "app "
+
+
+class ActivityLog:
+    """Reads a person's activity."""
+
+    def __init__(self, database: Database, clock: SystemClock, audit_seconds: int) -> None:
+        """``audit_seconds`` is how long audit events are kept: if that is less than DAYS, activity ends there."""
+        self._database = database
+        self._clock = clock
+        self._seconds = min(DAYS * 86400, audit_seconds)
+
+    def of(self, caller: Caller, before: int | None) -> Activity:
+        """Return up to PAGE entries that the caller's session may see; with ``before``, only those with a lower id."""
+        since = int(self._clock.now()) - self._seconds
+
+        user_id, appid = caller.user.id, caller.session.appid
+        found = self._database.read(
+            lambda connection: auditevents.of_person(
+                connection, user_id, appid, since=since, before=before, limit=PAGE + 1
+            )
+        )
+        return Activity(tuple(map(_entry, found[:PAGE])), since, has_more=len(found) > PAGE)
+
+
+def _entry(event: AuditEvent) -> ActivityEntry:
+    app, _, rest = event.detail.partition(", ")
+    appid = app.removeprefix(_APP) if app.startswith(_APP) else None
+    device = rest if rest and event.event in auditevents.WITH_DEVICE else None
+    return ActivityEntry(event.id, event.at, event.event, appid, device)
