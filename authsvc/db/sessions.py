@@ -22,9 +22,9 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the sessions of a user stand: how many live, how many were opened lately, the highest number, the devices.
+    """How the sessions of a user stand: how many live and were opened lately in one app; of all, the highest number
 
-    Of those that have ended, only the last ones are looked at.
+    and the devices. Of those that have ended, only the last ones are looked at.
     """
 
     live: int
@@ -67,14 +67,15 @@ _LIVE_NOW = (
 # By the index over user and end, and no more rows than may live and be asked for.
 _STANDING = Statement(
     "SELECT device, SUM(is_live) AS live, SUM(is_late) AS late, MAX(number) AS latest FROM"
-    f" (SELECT device, number, {_LIVE_NOW} AS is_live, created_at > :since AS is_late"
+    f" (SELECT device, number, {_LIVE_NOW} AND appid = :appid AS is_live,"
+    " created_at > :since AND appid = :appid AS is_late"
     " FROM sessions WHERE user_id = :user_id AND revoked_at IS NULL"
-    " UNION ALL SELECT * FROM (SELECT device, number, 0 AS is_live, created_at > :since AS is_late"
+    " UNION ALL SELECT * FROM (SELECT device, number, 0 AS is_live, created_at > :since AND appid = :appid AS is_late"
     " FROM sessions WHERE user_id = :user_id AND revoked_at > 0 ORDER BY revoked_at DESC LIMIT :ended_at_most) AS old)"
     " AS looked_at GROUP BY device"
 )
 _KEPT = (
-    f"SELECT id FROM sessions WHERE user_id = :user_id AND {_LIVE_NOW}"
+    f"SELECT id FROM sessions WHERE user_id = :user_id AND appid = :appid AND {_LIVE_NOW}"
     " ORDER BY last_used_at DESC, number DESC LIMIT 1000000 OFFSET :keep"
 )
 _END_OLDEST = Statement(
@@ -135,14 +136,20 @@ def insert(
 
 
 def standing(
-    connection: Connection, user_id: int, token_version: int, *, now: int, since: int, ended_at_most: int
+    connection: Connection, user_id: int, token_version: int, appid: str, *, now: int, since: int, ended_at_most: int
 ) -> Standing:
-    """Return how the sessions of a user stand, counting those opened after ``since``.
+    """Return how the sessions of a user stand, counting those of this app, and those opened after ``since``.
 
     Exact for who holds the row of the user, as ``token_version`` is theirs.
     """
     rows = _STANDING.run(
-        connection, user_id=user_id, token_version=token_version, now=now, since=since, ended_at_most=ended_at_most
+        connection,
+        user_id=user_id,
+        token_version=token_version,
+        appid=appid,
+        now=now,
+        since=since,
+        ended_at_most=ended_at_most,
     ).all()
     return Standing(
         live=int(sum(row.live for row in rows)),
@@ -152,9 +159,12 @@ def standing(
     )
 
 
-def end_oldest(connection: Connection, user_id: int, token_version: int, *, keep: int, reason: str, now: int) -> None:
-    """End all live sessions of a user but for those used last, ``keep`` of them."""
-    _END_OLDEST.run(connection, user_id=user_id, token_version=token_version, keep=keep, reason=reason, now=now)
+def end_oldest(
+    connection: Connection, user_id: int, token_version: int, appid: str, *, keep: int, reason: str, now: int
+) -> None:
+    """End all live sessions of a user in this app but for those used last, ``keep`` of them."""
+    values = {"user_id": user_id, "token_version": token_version, "appid": appid}
+    _END_OLDEST.run(connection, **values, keep=keep, reason=reason, now=now)
 
 
 def find_live(connection: Connection, session_id: str, now: int) -> LiveSession | None:

@@ -48,12 +48,14 @@ class NewSessions:
         """End what is beyond the cap, note a device not seen before, and return the new session's number."""
         caps, since = self.caps, now - _DAY
         most = max(caps.per_day, _MEMORY)
-        standing = sessions.standing(connection, user.id, user.token_version, now=now, since=since, ended_at_most=most)
+        # Of this mini program: another one's flood of logins must neither end its sessions nor lock people out of it.
+        theirs = (user.id, user.token_version, app.appid)
+        standing = sessions.standing(connection, *theirs, now=now, since=since, ended_at_most=most)
         if 0 < caps.per_day <= standing.opened_lately:
             raise TooManyRequests(f"user {user.id} has opened {standing.opened_lately} sessions within a day", 3600)
         if standing.live >= caps.per_user:
             kept = caps.per_user - 1
-            sessions.end_oldest(connection, user.id, user.token_version, keep=kept, reason="limit", now=now)
+            sessions.end_oldest(connection, *theirs, keep=kept, reason="limit", now=now)
         if devices.identity(device) not in map(devices.identity, standing.devices):
             self.audit.record(connection, "new_device", user.id, now, f"app {app.appid}, {device[:_MAX_DEVICE]}")
         return standing.latest + 1

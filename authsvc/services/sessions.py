@@ -163,7 +163,7 @@ class SessionService:
             raise SessionEnded("session ended")
 
     def log_out(self, caller: Caller, scope: Scope) -> None:
-        """End this session, all others in its mini program, or all in all of them. What ends nothing leaves no event."""
+        """End this session, all others in its mini program, or all in every one. What ends nothing leaves no event."""
         now, user_id, appid = self._now(), caller.user.id, caller.session.appid
 
         def work(connection: Connection) -> None:

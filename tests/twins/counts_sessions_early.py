@@ -33,7 +33,7 @@ def _standing(*_: Any, **__: Any) -> Standing:
     return Standing(live=len(_seen.get()), opened_lately=0, latest=0, devices=("",))
 
 
-def _end_oldest(connection: Connection, user_id: int, _: int, *, keep: int, reason: str, now: int) -> None:
+def _end_oldest(connection: Connection, user_id: int, _: int, __: str, *, keep: int, reason: str, now: int) -> None:
     for session_id in _seen.get()[keep:]:
         sessions.end(connection, session_id, user_id, reason, now)
 

@@ -32,10 +32,16 @@ class House:
     def now(self) -> int:
         return int(self.clock.now())
 
-    def open(self, device: str = "phone", caps: SessionCaps | None = None, user: User | None = None) -> Session:
+    def open(
+        self,
+        device: str = "phone",
+        caps: SessionCaps | None = None,
+        user: User | None = None,
+        app: MiniProgram = APP,
+    ) -> Session:
         new = NewSessions(caps or SessionCaps(3, 0), AUDIT)
         return self.database.run(
-            lambda connection: new.open(connection, user or self.user, APP, POLICY, device, self.now, identity_id=None)
+            lambda connection: new.open(connection, user or self.user, app, POLICY, device, self.now, identity_id=None)
         )
 
     def live(self) -> list[str]:
@@ -63,6 +69,16 @@ def test_the_one_that_was_unused_for_the_longest_ends(house: House) -> None:
     assert set(house.live()) == {first.id, third.id, fourth.id}
     ended = rows(house.database, f"SELECT revoked_at, revoke_reason FROM sessions WHERE id = '{second.id}'")
     assert ended == [(house.now, "limit")]
+
+
+def test_a_flood_in_another_mini_program_neither_ends_sessions_here_nor_locks_out(house: House) -> None:
+    other = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
+    here = house.open()
+    there = [house.open(app=other, caps=SessionCaps(3, 6)).id for _ in range(6)]
+    with pytest.raises(TooManyRequests):
+        house.open(app=other, caps=SessionCaps(3, 6))
+    again = house.open(caps=SessionCaps(3, 6))
+    assert set(house.live()) == {here.id, again.id, *there[-3:]}
 
 
 def test_of_one_second_the_one_that_was_opened_first_ends(house: House) -> None:
