@@ -18,7 +18,7 @@ from authsvc.db.statements import Statement
 from authsvc.types import DatabaseWord
 
 # Whoever asks more often gets the last answer: asking costs the database nothing.
-_FRESH_SECONDS = 1.0
+_RECENT_SECONDS = 1.0
 # Every table is looked at in this time, for tables and rights that have gone.
 _THOROUGH_SECONDS = 30.0
 # A database that is busy for no longer than this is working, by all we know.
@@ -68,7 +68,7 @@ class Fitness:
 
     def condition(self) -> Condition:
         """Return what is known, after a look if that is older than a second. One looks, others do not wait for it."""
-        if time.monotonic() - self._looked_at > _FRESH_SECONDS and self._looking.acquire(blocking=False):
+        if time.monotonic() - self._looked_at > _RECENT_SECONDS and self._looking.acquire(blocking=False):
             try:
                 self._condition = self._found(time.monotonic())
                 self._looked_at = time.monotonic()
@@ -79,7 +79,7 @@ class Fitness:
     def _found(self, now: float) -> Condition:
         in_doubt = self._refused_at > self._wrote_at
         thorough = in_doubt or now - self._thorough_at > _THOROUGH_SECONDS
-        proven = now - self._wrote_at < _FRESH_SECONDS and not thorough
+        proven = now - self._wrote_at < _RECENT_SECONDS and not thorough
         found = self._look(Look(writing=not proven, commit=in_doubt, every_table=thorough))
         if found.word is None:
             self._wrote_at = now
