@@ -10,7 +10,7 @@ from authsvc.db.database import Database
 from authsvc.types import Activity, ActivityEntry, AuditEvent, Caller
 
 DAYS = 90
-PAGE = 50
+PAGE_ENTRIES = 50
 _APP = "app "
 
 
@@ -24,16 +24,16 @@ class ActivityLog:
         self._seconds = min(DAYS * 86400, audit_seconds)
 
     def of(self, caller: Caller, before: int | None) -> Activity:
-        """Return up to PAGE entries that the caller's session may see; with ``before``, only those with a lower id."""
+        """Return up to PAGE_ENTRIES that the caller's session may see; with ``before``, only those with a lower id."""
         since = int(self._clock.now()) - self._seconds
 
         user_id, appid = caller.user.id, caller.session.appid
         found = self._database.read(
             lambda connection: auditevents.of_person(
-                connection, user_id, appid, since=since, before=before, limit=PAGE + 1
+                connection, user_id, appid, since=since, before=before, limit=PAGE_ENTRIES + 1
             )
         )
-        return Activity(tuple(map(_entry, found[:PAGE])), since, has_more=len(found) > PAGE)
+        return Activity(tuple(map(_entry, found[:PAGE_ENTRIES])), since, has_more=len(found) > PAGE_ENTRIES)
 
 
 def _entry(event: AuditEvent) -> ActivityEntry:
