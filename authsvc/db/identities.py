@@ -32,7 +32,9 @@ _SELECT = (
 )
 _FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
 _FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
-_FIND_BY_ID = Statement(f"{_SELECT} WHERE i.id = :id")
+_FIND_BY_ID_SQL = f"{_SELECT} WHERE i.id = :id"
+_FIND_BY_ID = Statement(_FIND_BY_ID_SQL)
+_LOCK_BY_ID = Statement(_FIND_BY_ID_SQL, mysql=f"{_FIND_BY_ID_SQL} FOR UPDATE")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
 _ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
 _FIRST_OPENID = Statement("SELECT openid FROM identities WHERE user_id = :user_id ORDER BY id LIMIT 1")
@@ -78,6 +80,11 @@ def find(connection: Connection, appid: str, openid: str) -> Identity | None:
 def find_by_id(connection: Connection, identity_id: int) -> Identity | None:
     """Return the identity with this id and its user, unless it was removed."""
     return _one(_FIND_BY_ID.run(connection, id=identity_id).one_or_none())
+
+
+def lock_by_id(connection: Connection, identity_id: int) -> Identity | None:
+    """Return the same; nobody else changes the two until the transaction ends."""
+    return _one(_LOCK_BY_ID.run(connection, id=identity_id).one_or_none())
 
 
 def find_of_user(connection: Connection, user_id: int, appid: str) -> Identity | None:

@@ -1,8 +1,8 @@
 """Signing in: the one use case behind every contract's login."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,7 +20,7 @@ from authsvc.services.avatars import Avatars
 from authsvc.services.closing import AccountClosing
 from authsvc.services.loginattempts import LoginAttempts
 from authsvc.services.newsessions import NewSessions
-from authsvc.services.opening import SealedData
+from authsvc.services.opening import Opened, Sealed, SealedData, or_refusal, settled
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.services.sessiontokens import SessionTokens
@@ -39,8 +39,6 @@ from authsvc.types import (
     WeChatSession,
 )
 from authsvc.wechat.client import WeChatClient
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +119,11 @@ class LoginService:
     def _carry_out(self, app: MiniProgram, command: LoginCommand, login_hash: str | None) -> LoginResult | Stranger:
         exchanged = self._wechat.code2session(app, command.code)
         phone = self._number(app, command, exchanged.openid)
-        keys = [exchanged.session_key]
 
-        def work(connection: Connection) -> _Outcome | None:
-            return self._transact(connection, app, command, exchanged, phone, login_hash, keys)
+        def work(connection: Connection) -> _Outcome | DataRejected | None:
+            return or_refusal(lambda: self._transact(connection, app, command, exchanged, phone, login_hash))
 
-        outcome = self._counting_refusals(keys, lambda: self._database.run(work))
+        outcome = settled(self._database.run(work))
         if outcome is None:
             return Stranger(self._tickets.make(app.appid, exchanged.openid, exchanged.unionid, command.invite_code))
         self._avatars.discard(outcome.former_avatar)
@@ -146,18 +143,15 @@ class LoginService:
         exchanged: WeChatSession,
         phone: PhoneNumber | None,
         login_hash: str | None,
-        keys: list[str],
     ) -> _Outcome | None:
-        """Everything that a login changes; ``keys`` is left holding the session_keys that were tried."""
+        """Everything that a login changes. What came sealed is opened before anything is."""
         now = int(self._clock.now())
         known = identities.find(connection, app.appid, exchanged.openid)
         held = self._session_keys.held(known, now) if known else []
-        keys[:] = [exchanged.session_key, *(key for key in held if key != exchanged.session_key)]
-        payload = self._open(connection, app, command, keys, exchanged.openid)
-        if payload is not None and command.expects_phone:
-            phone = phonenumbers.from_wechat(payload)
-        profile = profiles.from_wechat(payload).over(self._claimed(command))
-        admitted = self._admit(connection, app, command, exchanged, known, profile, phone, now)
+        keys = [exchanged.session_key, *(key for key in held if key != exchanged.session_key)]
+        opened = self._open(connection, app, command, keys, exchanged.openid, is_locked=known is not None)
+        profile = profiles.from_wechat(opened.payload).over(self._claimed(command))
+        admitted = self._admit(connection, app, command, exchanged, known, profile, opened.phone or phone, now)
         if admitted is None:
             return None
         if known is not None and held[:1] != [exchanged.session_key]:
@@ -178,7 +172,9 @@ class LoginService:
         if login_hash is not None:
             attempt = LoginAttempt(admitted.identity_id, session.id, admitted.invite)
             loginattempts.finish(connection, login_hash, attempt)
-        return _Outcome(admitted.user, session, admitted.is_new, payload, admitted.invite, admitted.former_avatar)
+        return _Outcome(
+            admitted.user, session, admitted.is_new, opened.payload, admitted.invite, admitted.former_avatar
+        )
 
     def _claimed(self, command: LoginCommand) -> Profile:
         """What the client says of the person, but for uploaded pictures: theirs is stored, others' are not theirs."""
@@ -217,20 +213,23 @@ class LoginService:
         """
         now = int(self._clock.now())
         contract = (command.policy or self._policy).contract
-        keys: list[str] = []
 
-        def work(connection: Connection) -> tuple[Identity, Session, dict[str, Any] | None]:
-            identity = identities.find_by_id(connection, int(earlier.identity_id or 0))
+        def look(connection: Connection) -> tuple[Identity, Session, dict[str, Any] | None]:
+            identity = identities.lock_by_id(connection, int(earlier.identity_id or 0))
             if identity is None:
                 raise LoginCodeUsed("the identity of the earlier login was removed")
             accounts.refuse_inactive(identity.user)
             live = sessions.find_live(connection, str(earlier.session_id), now)
             if live is None or (live.user.id, live.session.contract) != (identity.user.id, contract):
                 raise LoginCodeUsed("the session of the earlier login has ended, or is another contract's")
-            keys[:] = self._session_keys.held(identity, now)
-            return identity, live.session, self._open(connection, app, command, keys, identity.openid)
+            keys = self._session_keys.held(identity, now)
+            opened = self._open(connection, app, command, keys, identity.openid, is_locked=True)
+            return identity, live.session, opened.payload
 
-        identity, session, payload = self._counting_refusals(keys, lambda: self._database.read(work))
+        # Where something is to be opened, as a change: for the lock, and for the count of a refusal.
+        is_sealed = command.encrypted is not None or command.signed is not None
+        run = self._database.run if is_sealed else self._database.read
+        identity, session, payload = settled(run(lambda connection: or_refusal(lambda: look(connection))))
         return self._result(command, identity.openid, _Outcome(identity.user, session, False, payload, earlier.invite))
 
     def _open(
@@ -240,20 +239,13 @@ class LoginService:
         command: LoginCommand,
         keys: Sequence[str],
         openid: str,
-    ) -> dict[str, Any] | None:
-        if command.signed is not None:
-            self._sealed_data.check_signature(connection, keys, command.signed)
-        if command.encrypted is None:
-            return None
-        return self._sealed_data.open(connection, app, keys, command.encrypted, openid)
-
-    def _counting_refusals(self, keys: Sequence[str], work: Callable[[], T]) -> T:
-        """Run ``work``; data that it refuses counts against the session_keys that were tried."""
-        try:
-            return work()
-        except DataRejected:
-            self._database.run(lambda connection: self._sealed_data.count_failure(connection, keys))
-            raise
+        *,
+        is_locked: bool,
+    ) -> Opened:
+        if command.signed is None and command.encrypted is None:
+            return Opened()
+        came = Sealed(command.encrypted, command.signed, command.expects_phone)
+        return self._sealed_data.open(connection, app, keys, came, openid, is_locked=is_locked)
 
     def _result(self, command: LoginCommand, openid: str, outcome: _Outcome) -> LoginResult:
         user, session = outcome.user, outcome.session

@@ -15,7 +15,7 @@ from authsvc.services.audit import AuditLog
 from authsvc.services.bans import Bans
 from authsvc.services.knownby import KnownBy
 from authsvc.services.newsessions import NewSessions
-from authsvc.services.opening import SealedData
+from authsvc.services.opening import Sealed, SealedData, or_refusal, settled
 from authsvc.services.phonecodes import PhoneCodes
 from authsvc.services.reach import refuse_added, refuse_partial
 from authsvc.services.sessionkeys import SessionKeys
@@ -101,14 +101,13 @@ class PhoneService:
 
     def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
         """Make the number inside ``data`` the caller's. Raises AddedWeChat, DataRejected or PhoneTaken."""
-        self._refuse_added(caller)
-        keys: list[str] = []
-        try:
-            phone = self._database.read(lambda connection: self._open(connection, caller, data, keys))
-        except DataRejected:
-            self._database.run(lambda connection: self._sealed_data.count_failure(connection, keys))
-            raise
-        return self._bind(caller, phone)
+
+        def work(connection: Connection) -> tuple[User, Session | None] | DataRejected:
+            refuse_added(connection, caller)
+            phone = or_refusal(lambda: self._open(connection, caller, data))
+            return phone if isinstance(phone, DataRejected) else self._give(connection, caller, phone)
+
+        return self._binding(caller, *settled(self._database.run(work)))
 
     def unbind(self, caller: Caller) -> User:
         """Remove the caller's verified number, by which other mini programs know them too.
@@ -132,32 +131,37 @@ class PhoneService:
         """Before WeChat is asked: an answer costs money. A number opens its user in every mini program."""
         self._database.read(lambda connection: refuse_added(connection, caller))
 
-    def _open(self, connection: Connection, caller: Caller, data: EncryptedData, keys: list[str]) -> PhoneNumber:
-        identity = identities.find_by_id(connection, caller.session.identity_id or 0)
+    def _open(self, connection: Connection, caller: Caller, data: EncryptedData) -> PhoneNumber:
+        identity = identities.lock_by_id(connection, caller.session.identity_id or 0)
         if identity is None or identity.user.id != caller.user.id:
             raise DataRejected("the session's identity was removed")
-        keys[:] = self._session_keys.held(identity, self._now())
+        keys = self._session_keys.held(identity, self._now())
         app = self._apps.get(caller.session.appid)
-        payload = self._sealed_data.open(connection, app, keys, data, identity.openid)
-        return phonenumbers.from_wechat(payload)
+        came = Sealed(encrypted=data, expects_phone=True)
+        opened = self._sealed_data.open(connection, app, keys, came, identity.openid, is_locked=True)
+        if opened.phone is None:
+            raise DataRejected("no number came")
+        return opened.phone
 
     def _bind(self, caller: Caller, phone: PhoneNumber) -> Binding:
+        return self._binding(caller, *self._database.run(lambda connection: self._give(connection, caller, phone)))
+
+    def _give(self, connection: Connection, caller: Caller, phone: PhoneNumber) -> tuple[User, Session | None]:
+        """Give the number to the caller; return whose it is, and a new session if the caller turned out to be those."""
         now = self._now()
+        user = users.lock(connection, caller.user.id)
+        refuse_inactive(user)
+        owner = self._accounts.bind_phone(connection, user, phone, caller.session.appid, now)
+        if owner.id == user.id:
+            return owner, None
+        # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
+        app = self._apps.get(caller.session.appid)
+        begun = caller.session
+        return owner, self._new_sessions.open(
+            connection, owner, app, self._policy, begun.device, now, identity_id=begun.identity_id
+        )
 
-        def work(connection: Connection) -> tuple[User, Session | None]:
-            user = users.lock(connection, caller.user.id)
-            refuse_inactive(user)
-            owner = self._accounts.bind_phone(connection, user, phone, caller.session.appid, now)
-            if owner.id == user.id:
-                return owner, None
-            # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
-            app = self._apps.get(caller.session.appid)
-            begun = caller.session
-            return owner, self._new_sessions.open(
-                connection, owner, app, self._policy, begun.device, now, identity_id=begun.identity_id
-            )
-
-        user, session = self._database.run(work)
+    def _binding(self, caller: Caller, user: User, session: Session | None) -> Binding:
         if session is None:
             return Binding(user, None)
         access = self._tokens.access(user, session, caller.openid, self._policy)

@@ -1,17 +1,23 @@
 """What of the phone's data is believed: whose, how old, under which key, and how often it may fail."""
 
 import base64
+import hashlib
 import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from Crypto.Cipher import AES
 from Crypto.Util.Padding import pad
+from sqlalchemy import Connection
 
 from authsvc.db.database import Database
+from authsvc.db.statements import Statement
 from authsvc.errors import DataRejected
 from authsvc.sealing import KeyedHash
-from authsvc.services.opening import MAX_FAILURES, SealedData
+from authsvc.services.opening import MAX_FAILURES, Opened, Sealed, SealedData, or_refusal, settled
 from authsvc.types import EncryptedData, MiniProgram, SignedProfile
 from tests.harness import vectors
 from tests.harness.inprocess import Clock, rows
@@ -44,13 +50,20 @@ def opened(database: Database, sealed_data: SealedData):
     """Open a payload as a login of OPENID would, with these keys to try; failures are counted as a login does."""
 
     def attempt(data: EncryptedData, keys: tuple[str, ...] = (CURRENT,)) -> dict[str, Any]:
-        try:
-            return database.run(lambda connection: sealed_data.open(connection, APP, keys, data, OPENID))
-        except DataRejected:
-            database.run(lambda connection: sealed_data.count_failure(connection, keys))
-            raise
+        return unsealed(database, sealed_data, Sealed(data), keys).payload
 
     return attempt
+
+
+def unsealed(
+    database: Database, sealed_data: SealedData, came: Sealed, keys: Sequence[str], *, is_locked: bool = True
+) -> Opened:
+    """Open in a transaction as a login does."""
+
+    def work(connection: Connection) -> Opened | DataRejected:
+        return or_refusal(lambda: sealed_data.open(connection, APP, keys, came, OPENID, is_locked=is_locked))
+
+    return settled(database.run(work))
 
 
 @pytest.mark.parametrize("age", [0, 1, 299, 300, -59, -60])
@@ -68,7 +81,7 @@ def test_older_data_and_data_from_the_future_is_refused(opened, clock: Clock, ag
 def test_the_age_limit_is_the_operators(database: Database, clock: Clock) -> None:
     patient = SealedData(KeyedHash((bytes(range(32)),), "decrypt failures"), clock, 10**9)
     data = EncryptedData(vectors.PROFILE.encrypted_data, vectors.IV)
-    payload = database.read(lambda connection: patient.open(connection, APP, [vectors.SESSION_KEY], data, OPENID))
+    payload = unsealed(database, patient, Sealed(data), [vectors.SESSION_KEY]).payload
     assert payload == json.loads(vectors.PROFILE.plaintext)
 
 
@@ -115,14 +128,16 @@ def test_no_other_key_is_tried(opened, clock: Clock, keys: tuple[str, ...]) -> N
         opened(sealed(profile(clock), FOREIGN), keys)
 
 
-def test_the_first_key_that_fits_is_taken(database: Database, sealed_data: SealedData, clock: Clock) -> None:
+def test_the_first_key_that_fits_is_taken(opened, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
+    decrypt = SealedData._decrypt
 
-    def attempt(key: str) -> str | None:
+    def noting(self: SealedData, app: MiniProgram, key: str, *rest: Any) -> dict[str, Any] | None:
         tried.append(key)
-        return key if key == CURRENT else None
+        return decrypt(self, app, key, *rest)
 
-    assert database.read(lambda connection: sealed_data._first(connection, [CURRENT, PREVIOUS], attempt)) == CURRENT
+    monkeypatch.setattr(SealedData, "_decrypt", noting)
+    opened(sealed(profile(clock)), (CURRENT, PREVIOUS))
     assert tried == [CURRENT]
 
 
@@ -167,18 +182,77 @@ def test_no_session_key_is_written_down_with_its_failures(opened, database: Data
 def test_signed_data_holds_under_the_current_key_or_the_one_before(
     database: Database, sealed_data: SealedData, raw_data: str, session_key: str, signature: str
 ) -> None:
-    signed = SignedProfile(raw_data, signature)
+    came = Sealed(signed=SignedProfile(raw_data, signature))
     for keys in ([session_key], [FOREIGN, session_key]):
-        database.read(lambda connection, keys=keys: sealed_data.check_signature(connection, keys, signed))
+        assert unsealed(database, sealed_data, came, keys) == Opened()
     for keys in ([FOREIGN], []):
         with pytest.raises(DataRejected):
-            database.read(lambda connection, keys=keys: sealed_data.check_signature(connection, keys, signed))
+            unsealed(database, sealed_data, came, keys)
 
 
-def test_signatures_share_the_limit_of_their_key(opened, database: Database, sealed_data: SealedData) -> None:
+def test_signatures_share_the_limit_of_their_key(
+    opened, clock: Clock, database: Database, sealed_data: SealedData
+) -> None:
     raw_data, session_key, signature = vectors.SIGNATURES[0]
     for _ in range(MAX_FAILURES):
-        database.run(lambda connection: sealed_data.count_failure(connection, [session_key]))
+        with pytest.raises(DataRejected):
+            opened(sealed(profile(clock), FOREIGN), (session_key,))
     with pytest.raises(DataRejected):
-        signed = SignedProfile(raw_data, signature)
-        database.read(lambda connection: sealed_data.check_signature(connection, [session_key], signed))
+        unsealed(database, sealed_data, Sealed(signed=SignedProfile(raw_data, signature)), [session_key])
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_locked", [True, False], ids=["known", "new"])
+def test_an_honest_opening_leaves_nothing_and_a_known_persons_asks_once(
+    each_database: Database, sealed_data: SealedData, clock: Clock, monkeypatch: pytest.MonkeyPatch, is_locked: bool
+) -> None:
+    asked: list[str] = []
+    run = Statement.run
+
+    def noting(self: Statement, connection: Connection, **values: Any) -> Any:
+        asked.append(str(self._texts["sqlite"]).split()[0])
+        return run(self, connection, **values)
+
+    came = Sealed(sealed(profile(clock)), SignedProfile(*signed_under(CURRENT)))
+    monkeypatch.setattr(Statement, "run", noting)
+    unsealed(each_database, sealed_data, came, (CURRENT, PREVIOUS), is_locked=is_locked)
+    changes = [word for word in asked if word not in ("BEGIN", "SELECT")]
+    assert asked.count("SELECT") == 1 and bool(changes) is not is_locked
+    assert rows(each_database, "SELECT * FROM decrypt_failures") == []
+
+
+def signed_under(key: str) -> tuple[str, str]:
+    return "{}", hashlib.sha1(f"{{}}{key}".encode(), usedforsecurity=False).hexdigest()
+
+
+def test_of_sixty_at_once_five_are_looked_at_for_somebody_new_and_an_honest_one_takes_none(
+    each_database: Database, sealed_data: SealedData, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of somebody known the identity is locked: see tests/service/test_opening_burst.py."""
+    tried: list[str] = []
+    decrypt = SealedData._decrypt
+
+    def slowly(self: SealedData, app: MiniProgram, key: str, *rest: Any) -> dict[str, Any] | None:
+        tried.append(key)
+        time.sleep(0.005)
+        return decrypt(self, app, key, *rest)
+
+    monkeypatch.setattr(SealedData, "_decrypt", slowly)
+    good, bad = sealed(profile(clock)), sealed(profile(clock), FOREIGN)
+
+    def attempt(data: EncryptedData) -> bool:
+        try:
+            unsealed(each_database, sealed_data, Sealed(data), (CURRENT,), is_locked=False)
+        except DataRejected:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as crowd:
+        assert all(crowd.map(attempt, [good] * 20))
+        tried.clear()
+        assert not any(crowd.map(attempt, [bad] * 60))
+    assert len(tried) == MAX_FAILURES
+    assert rows(each_database, "SELECT failures FROM decrypt_failures") == [(MAX_FAILURES,)]
+    assert not attempt(good)

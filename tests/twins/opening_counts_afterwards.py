@@ -1,0 +1,43 @@
+"""Failed openings as they are often counted: look at the count, open, and count in a transaction after the refusal.
+
+Only for data that does not open: this twin does not go on from there.
+"""
+
+import time
+
+from sqlalchemy import Connection
+
+from authsvc.app import create_app
+from authsvc.db import decryptfailures
+from authsvc.errors import DataRejected
+from authsvc.services.login import LoginService
+from authsvc.services.opening import MAX_FAILURES, Opened, Sealed
+from authsvc.types import LoginCommand, LoginResult, MiniProgram, Stranger
+
+_carry_out = LoginService._carry_out
+
+
+def _count_afterwards(
+    self: LoginService, app: MiniProgram, command: LoginCommand, login_hash: str | None
+) -> LoginResult | Stranger:
+    if command.encrypted is None:
+        return _carry_out(self, app, command, login_hash)
+    opening, exchanged = self._sealed_data, self._wechat.code2session(app, command.code)
+    key_hash = opening._hashes.of(exchanged.session_key)
+
+    def look(connection: Connection) -> Opened:
+        is_usable = decryptfailures.counts(connection, [key_hash]).get(key_hash, 0) < MAX_FAILURES
+        keys = [exchanged.session_key] if is_usable else []
+        return opening._open(app, keys, Sealed(command.encrypted, expects_phone=True), exchanged.openid)
+
+    try:
+        self._database.read(look)
+    except DataRejected:
+        time.sleep(0.02)
+        self._database.run(lambda connection: opening._count(connection, [exchanged.session_key]))
+        raise
+    raise NotImplementedError
+
+
+LoginService._carry_out = _count_afterwards
+app = create_app()
