@@ -12,6 +12,7 @@ from authsvc.config import Settings
 from authsvc.db import engine
 from authsvc.db.database import Database
 from authsvc.db.models import db
+from authsvc.imaging.lane import Lane
 from authsvc.picturestore.bucket import PictureBucket
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.picturestore.store import PictureStore
@@ -92,6 +93,9 @@ logger = logging.getLogger(__name__)
 MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
 # Calls of a batch at once: with WeChat at 200 ms that is 3,600 a minute.
 _AT_ONCE = 12
+# Pictures of others that one process holds while they wait to be drawn: up to 2 MB each, and some 100 KB.
+_AVATARS_AT_ONCE = 8
+_CODES_AT_ONCE = 64
 _NATIVE_IDLE_SECONDS = 30 * 86400
 
 
@@ -167,7 +171,9 @@ def _services(
     apps = Apps(settings.apps, settings.wx_tourist_app)
     transport = Transport(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
     wechat = WeChatClient(transport, settings.wx_token_api)
-    avatars = Avatars(_pictures(settings, "avatars"), f"{settings.public_base_url}/avatars")
+    avatars = Avatars(
+        _pictures(settings, "avatars"), Lane("avatar", _AVATARS_AT_ONCE), f"{settings.public_base_url}/avatars"
+    )
     issuer = TokenIssuer(keys, settings.public_base_url, clock)
     tokens = SessionTokens(apps, issuer, RefreshTokens(secret_keys), settings.jwt_extra_claims)
     tickets = RegistrationTickets(Sealer(secret_keys, "registration ticket"), clock)
@@ -185,6 +191,7 @@ def _services(
         access_tokens=access_tokens,
         database=database,
         store=_pictures(settings, "qrcodes"),
+        lane=Lane("code", _CODES_AT_ONCE),
         base_url=f"{settings.public_base_url}/qrcodes",
         hashes=KeyedHash(secret_keys, "pictures of codes"),
         invites=invites,

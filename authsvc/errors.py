@@ -674,6 +674,15 @@ class PicturesUnavailable(ServiceBusy):
     error = "pictures_unavailable"
 
 
+class PicturesBusy(ServiceBusy):
+    """More pictures wait to be drawn than may wait, or one took longer than it may on a machine as busy as this."""
+
+    error = "pictures_busy"
+    zh = "图片处理繁忙，请稍后再试"
+    en = "Too many pictures are waiting; please try again"
+    alarm = False
+
+
 class PicturesFull(ServiceBusy):
     """As many pictures of codes are kept as the operator allows."""
 

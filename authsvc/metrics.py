@@ -46,6 +46,12 @@ database_faults = Counter(
     ("word",),
     registry=_registry,
 )
+pictures = Counter(
+    "authsvc_pictures",
+    "Pictures of others by kind (avatar, code) and outcome: drawn, refused, or the name of an error in docs/errors.md.",
+    ("kind", "outcome"),
+    registry=_registry,
+)
 pushes = Counter("authsvc_pushes", "Messages that WeChat pushed, by event.", ("event",), registry=_registry)
 
 

@@ -13,7 +13,19 @@ PhonePolicy = Literal["link", "reject"]
 TokenApi = Literal["stable_token", "token"]
 ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode", "revoke"]
 LimitedKind = Literal[
-    "login", "refresh", "phone", "invite", "qrcode", "signin", "export", "request", "gateway", "read", "push", "health"
+    "login",
+    "refresh",
+    "phone",
+    "invite",
+    "qrcode",
+    "signin",
+    "avatar",
+    "export",
+    "request",
+    "gateway",
+    "read",
+    "push",
+    "health",
 ]
 Asker = Literal["address", "app", "user", "service"]
 # The shapes that a deployment serves; native is always one of them.

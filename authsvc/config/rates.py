@@ -22,6 +22,7 @@ _DEFAULTS: dict[LimitedKind, str] = {
     "read": "address 12000/minute",
     "push": "address 6000/minute",
     "health": "address 1200/minute",
+    "avatar": "address 120/minute, user 10/minute",
 }
 _RATE = re.compile(r"(address|app|user|service) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}

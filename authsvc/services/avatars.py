@@ -1,38 +1,41 @@
-"""Uploaded pictures of people: decoded, checked and drawn anew, so that nothing but pixels is kept."""
+"""Uploaded pictures of people: drawn anew before they are kept, and gone when nobody shows them any more."""
 
-import io
 import logging
 import secrets
 
-from PIL import Image, ImageOps
-
 from authsvc.errors import BodyTooLarge, PictureRejected, PicturesUnavailable
+from authsvc.imaging.essence import Undecodable
+from authsvc.imaging.lane import Lane
 from authsvc.picturestore.store import PictureStore, is_name
-from authsvc.services.decoding import Undecodable, opened
 
 logger = logging.getLogger(__name__)
 
 MAX_UPLOAD_BYTES = 2 * 1024 * 1024
-# WeChat's own avatars are 132 px; phones send photographs.
-_MAX_PIXELS = 25_000_000
-_SIDE = 512
-_FORMATS = ("JPEG", "PNG", "WEBP")
 
 
 class Avatars:
     """Keeps uploaded pictures in ``store``, under addresses that begin with ``base_url`` and cannot be guessed."""
 
-    def __init__(self, store: PictureStore, base_url: str) -> None:
+    def __init__(self, store: PictureStore, lane: Lane, base_url: str) -> None:
+        """``lane`` draws avatars."""
         self._store = store
+        self._lane = lane
         self._base_url = base_url
 
     def keep(self, upload: bytes) -> str:
-        """Store a picture, drawn anew, and return its address.
+        """Store a picture as a JPEG of at most 512 px a side, without metadata, and return its address.
 
-        Raises PictureRejected, BodyTooLarge or PicturesUnavailable.
+        Raises BodyTooLarge; PictureRejected for what is no JPEG, PNG or WebP with all its pixels, or costs too much;
+        PicturesBusy or PicturesUnavailable.
         """
-        name = f"{secrets.token_hex(16)}.jpg"
-        self._store.put(name, reencode(upload))
+        if len(upload) > MAX_UPLOAD_BYTES:
+            raise BodyTooLarge
+        try:
+            ending, drawn = self._lane.draw(upload)
+        except Undecodable as reason:
+            raise PictureRejected(str(reason)) from None
+        name = f"{secrets.token_hex(16)}.{ending}"
+        self._store.put(name, drawn)
         return f"{self._base_url}/{name}"
 
     def read(self, name: str) -> bytes | None:
@@ -55,33 +58,3 @@ class Avatars:
             self.delete(address)
         except PicturesUnavailable as error:
             logger.warning("a picture of nobody stays: %s", error)
-
-
-def reencode(upload: bytes) -> bytes:
-    """Return the picture as a JPEG of at most 512 px a side, without metadata.
-
-    Raises BodyTooLarge, or PictureRejected for anything that is not a JPEG, PNG or WebP with all its pixels, or that
-    has too many of them to decode.
-    """
-    if len(upload) > MAX_UPLOAD_BYTES:
-        raise BodyTooLarge
-    try:
-        with opened(upload, _FORMATS) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
-                raise PictureRejected("too many pixels")
-            drawn = _drawn(picture)
-    except Undecodable as reason:
-        raise PictureRejected(str(reason)) from None
-    output = io.BytesIO()
-    drawn.save(output, "JPEG", quality=85)
-    return output.getvalue()
-
-
-def _drawn(picture: Image.Image) -> Image.Image:
-    # Small first: a JPEG is then decoded at an eighth of its size. A palette cannot be averaged.
-    small = picture.convert("RGBA") if picture.mode == "P" else picture
-    small.thumbnail((_SIDE, _SIDE))
-    upright = ImageOps.exif_transpose(small).convert("RGBA")
-    canvas = Image.new("RGB", upright.size, "white")
-    canvas.paste(upright, mask=upright.getchannel("A"))
-    return canvas

@@ -64,7 +64,7 @@ class PeopleService:
     def set_avatar(self, caller: Caller, upload: bytes) -> User:
         """Keep an uploaded picture, drawn anew, as the caller's.
 
-        Raises PictureRejected, BodyTooLarge or PicturesUnavailable.
+        Raises PictureRejected, BodyTooLarge, PicturesBusy or PicturesUnavailable.
         """
         address = self._avatars.keep(upload)
         try:

@@ -36,14 +36,14 @@ from authsvc.errors import (
     WxaCodeUnanswered,
     WxaPageUnknown,
 )
+from authsvc.imaging.essence import Undecodable
+from authsvc.imaging.lane import Lane
 from authsvc.pictures import CodePicture, PictureLimits, WxaCode
 from authsvc.picturestore.store import PictureStore, is_name
 from authsvc.sealing import KeyedHash
 from authsvc.services.accesstokens import AccessTokens
 from authsvc.services.accounts import refuse_inactive
 from authsvc.services.apps import Apps
-from authsvc.services.codepictures import checked
-from authsvc.services.decoding import Undecodable
 from authsvc.services.invites import InviteService
 from authsvc.types import Caller, MiniProgram
 from authsvc.wechat.client import WeChatClient
@@ -72,6 +72,7 @@ class QrCodes:
         access_tokens: AccessTokens,
         database: Database,
         store: PictureStore,
+        lane: Lane,
         base_url: str,
         hashes: KeyedHash,
         invites: InviteService,
@@ -79,12 +80,16 @@ class QrCodes:
         limits: PictureLimits,
         clock: SystemClock,
     ) -> None:
-        """``defaults`` is how codes look and which page they open, ``base_url`` what goes before a picture's name."""
+        """``defaults`` is how codes look and which page they open, ``base_url`` what goes before a picture's name.
+
+        ``lane`` draws codes anew: what comes from WeChat may be anything.
+        """
         self._apps = apps
         self._wechat = wechat
         self._access_tokens = access_tokens
         self._database = database
         self._store = store
+        self._lane = lane
         self._base_url = base_url
         self._hashes = hashes
         self._invites = invites
@@ -243,7 +248,7 @@ class QrCodes:
         """Ask WeChat; return the picture's ending and content."""
         try:
             answer = self._access_tokens.call(app, lambda token: self._wechat.get_wxacode_unlimited(token, code))
-            return checked(answer)
+            return self._lane.draw(answer)
         except Undecodable as reason:
             logger.error("WeChat sent what is no picture of a code: %s", reason)
             raise WxaCodeUnanswered(str(reason)) from None

@@ -47,7 +47,8 @@ def house(
     shared_simulator.call("POST", "/control/apps", {"appid": OTHER_APP, "secret": app_secret})
     apps = run_folder / f"apps-{request.param}.toml"
     apps.write_text(f'[[app]]\nappid = "{OTHER_APP}"\nsecret = "{app_secret}"\n')
-    return start_service(f"people-{request.param}", database=request.param, settings={"WX_APPS_FILE": str(apps)})
+    settings = {"WX_APPS_FILE": str(apps), "RATE_LIMIT_AVATAR": "off"}
+    return start_service(f"people-{request.param}", database=request.param, settings=settings)
 
 
 @dataclass
@@ -224,6 +225,9 @@ PICTURES: dict[str, bytes] = {
     "JPEG in CMYK": pictures.encoded(pictures.picture().convert("CMYK"), "JPEG"),
     "WebP": pictures.encoded(pictures.picture(), "WEBP"),
     "large": pictures.encoded(pictures.picture((3000, 2000)), "JPEG"),
+    "100 MB of text in PNG": pictures.png(
+        pictures.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100_000_000), 9))
+    ),
     "one pixel": pictures.encoded(pictures.picture((1, 1)), "PNG"),
 }
 
@@ -233,7 +237,7 @@ def test_a_picture_of_any_accepted_kind_becomes_a_jpeg(lan: Person, content: byt
     with Image.open(io.BytesIO(kept(lan, lan.upload(content, "picture.bin")))) as made:
         assert (made.format, made.mode) == ("JPEG", "RGB")
         assert max(made.size) <= 512
-        with Image.open(io.BytesIO(content)) as given:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as given:
             assert abs(made.width / made.height - given.width / given.height) < 0.01
 
 
@@ -292,8 +296,6 @@ REFUSED: dict[str, bytes] = {
     "0 × 0 in PNG": pictures.png_that_claims(0, 0),
     "65,000 × 65,000 in JPEG": pictures.jpeg_that_claims(65_000, 65_000),
     "5,001 × 5,000 in PNG": pictures.png_that_claims(5_001, 5_000),
-    "100 MB of text in PNG": pictures.PNG_SIGNATURE
-    + pictures.png(pictures.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100_000_000), 9)))[8:],
 }
 
 

@@ -13,7 +13,8 @@ import authsvc
 PACKAGE = Path(authsvc.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = ("web", "services", "wechat", "tokenstore", "picturestore", "signing", "db", "cli", "wxsim", "verify")
+ADAPTERS = ("wechat", "tokenstore", "picturestore", "imaging", "signing", "db")
+ROOMS = ("web", "services", *ADAPTERS, "cli", "wxsim", "verify")
 # Files beside the rooms that every room may use.
 LEAVES = (
     *("types", "pictures", "errors", "clock", "sealing", "metrics", "privatefolder", "networks"),
@@ -83,11 +84,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "wechat": (*rooms_but("wechat"), "flask", "werkzeug", "sqlalchemy", "marshmallow", "redis"),
     "tokenstore": (*rooms_but("tokenstore"), "flask", "werkzeug", "sqlalchemy", "marshmallow", "requests"),
     "picturestore": (*rooms_but("picturestore"), "flask", "werkzeug", "sqlalchemy", "marshmallow", "requests", "redis"),
+    "imaging": (*rooms_but("imaging"), "flask", "werkzeug", "sqlalchemy", "marshmallow", "requests", "redis"),
     "signing": (*rooms_but("signing"), "sqlalchemy", "marshmallow", "requests", "redis"),
     "db": (*rooms_but("db"), "flask", "werkzeug", "marshmallow", "requests", "redis", "flask_jwt_extended", "jwt"),
     # what the product does
     "services": (
-        *rooms_but("services", "wechat", "tokenstore", "picturestore", "signing", "db"),
+        *rooms_but("services", *ADAPTERS),
         *("flask", "werkzeug", "marshmallow", "requests", "urllib3", "redis", "flask_jwt_extended", "flask_sqlalchemy"),
         *("alembic", "sqlalchemy"),
     ),
@@ -172,6 +174,12 @@ def test_the_database_has_one_door() -> None:
 def test_wechat_has_one_door() -> None:
     assert rooms_of(users_of("requests", "urllib3", "httpx", "http.client", "urllib.request")) <= {"wechat", "verify"}
     assert rooms_of(users_of("Crypto")) <= {"wechat"}
+
+
+def test_pictures_are_decoded_in_one_process_alone() -> None:
+    """Nothing that a worker runs has Pillow, nor what imports it."""
+    assert users_of("PIL") == {"imaging/drawing.py", "imaging/__main__.py"}
+    assert users_of("authsvc.imaging.drawing") == {"imaging/__main__.py"}
 
 
 def test_http_lives_at_the_edge() -> None:

@@ -1,0 +1,199 @@
+"""Uploads that cost far more than they weigh: each is an answer, and nobody else notices."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from threading import Event
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.harness import pictures, signedin
+from tests.harness.crowd import Crowd, Request, percentile
+from tests.harness.pictures import chunk, encoded, jpeg_of_segments, jpeg_segment, picture
+from tests.harness.processes import Process, free_port
+from tests.harness.service import Service
+from tests.harness.simulator import Simulator
+
+UPLOAD = "/api/v1/me/avatar"
+OFF = {"RATE_LIMIT_AVATAR": "off", "ACCESS_LOG": "0", "LOG_LEVEL": "INFO"}
+THREADS = ("--worker-class", "gthread", "--threads", "8")
+TWIN = "tests.twins.decodes_in_the_worker:app"
+# Milliseconds; a busy machine gets three tries at it.
+P99 = 50.0
+TRIES = 3
+AT_ONCE = 8
+SECONDS = 3.0
+
+HOSTILE: dict[str, bytes] = {
+    "10,000 empty scans": pictures.jpeg_of_empty_scans(10_000),
+    "130,000 Exif segments": jpeg_of_segments(jpeg_segment(0xE1, b"Exif\0\0abcdef") * 130_000),
+    "174,000 PNG chunks": pictures.png(chunk(b"prVt", b"") * 174_000),
+}
+# As large as may be: taken, at a cost.
+LARGE = encoded(Image.new("RGBA", (5000, 5000)), "PNG", compress_level=1)
+GOOD = encoded(picture(), "JPEG")
+
+
+def upload(service: Service, token: str, content: bytes) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.post(service.url + UPLOAD, files={"file": content}, headers=headers, timeout=60)
+
+
+def helpers(service: Service) -> list[int]:
+    """The helper processes of a service's workers."""
+    return [child for worker in service.workers() for child in children_of(worker)]
+
+
+def children_of(pid: int) -> list[int]:
+    """Also those that other threads than the first have started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in lists for child in path.read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def house(start_service: Callable[..., Service]) -> Service:
+    return start_service("hostile-pictures", workers=2, settings=OFF)
+
+
+@pytest.fixture(scope="module")
+def tokens(house: Service, shared_simulator: Simulator) -> list[str]:
+    return [signedin.native(house, shared_simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+def test_it_is_refused_before_it_is_decoded(house: Service, tokens: list[str], content: bytes) -> None:
+    assert len(content) < 2 * 1024 * 1024
+    began = time.monotonic()
+    answer = upload(house, tokens[0], content)
+    assert (answer.status_code, answer.json()["error"]) == (400, "picture_rejected")
+    assert time.monotonic() - began < 3  # 40, 4 and 1 s of a worker, where it is decoded
+
+
+def test_more_than_may_wait_are_told_to_come_again(house: Service, tokens: list[str]) -> None:
+    """Two workers hold eight each; the other half of what they are sent at once is answered at once."""
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda number: upload(house, tokens[number % AT_ONCE], LARGE), range(40)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert {(answer.status_code, answer.json()["error"]) for answer in refused} == {(503, "pictures_busy")}
+    assert {answer.headers["Retry-After"] for answer in refused} == {"2"}
+    assert upload(house, tokens[0], GOOD).status_code == 200
+    assert len(helpers(house)) <= 2
+
+
+def test_the_limit_of_a_user_holds(start_briefly: Callable[..., Service], simulator: Simulator) -> None:
+    service = start_briefly("avatar-limit", workers=1, settings={**OFF, "RATE_LIMIT_AVATAR": "user 3/hour"})
+    one, other = (signedin.native(service, simulator.code(name)).access for name in ("avatar-one", "avatar-other"))
+    assert [upload(service, one, GOOD).status_code for _ in range(4)] == [200, 200, 200, 429]
+    answer = upload(service, one, HOSTILE["10,000 empty scans"])
+    assert (answer.status_code, answer.json()["error"]) == (429, "too_many_requests")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert upload(service, other, GOOD).status_code == 200
+
+
+# --- nobody else notices --------------------------------------------------------------------------------------
+
+
+def p99_meanwhile(service: Service, tokens: list[str], contents: list[bytes], seconds: float) -> tuple[float, int]:
+    """Milliseconds of /healthz while ``AT_ONCE`` uploads are always under way; and how many of them were answered."""
+    is_over = Event()
+
+    def keep_sending(number: int) -> int:
+        for sent in count():
+            if is_over.is_set():
+                return sent
+            upload(service, tokens[number], contents[(number + sent) % len(contents)])
+        raise AssertionError("unreachable")
+
+    onlooker = Crowd(1)
+    health = [Request("GET", f"{service.url}/healthz")]
+    onlooker.measure(health, 0.1).result(30)  # its process has started
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        senders = [pool.submit(keep_sending, number) for number in range(AT_ONCE)]
+        time.sleep(0.5)
+        seen = onlooker.measure(health, seconds).result(120)
+        is_over.set()
+        uploads = sum(sender.result(120) for sender in senders)
+    onlooker.close()
+    assert {answer.status for answer in seen} == {200}
+    return percentile([answer.seconds for answer in seen], 99) * 1000, uploads
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", ["hostile", "large"])
+def test_eight_uploads_at_once_slow_nobody_down(
+    house: Service, tokens: list[str], kind: str, figures: Callable[[str], None]
+) -> None:
+    contents = list(HOSTILE.values()) if kind == "hostile" else [LARGE]
+    for _ in range(TRIES):
+        p99, uploads = p99_meanwhile(house, tokens, contents, SECONDS)
+        if p99 <= P99:
+            break
+    figures(f"{AT_ONCE} {kind} uploads at once, 2 workers: /healthz p99 {p99:.1f} ms, {uploads} uploads meanwhile")
+    assert p99 <= P99
+
+
+@pytest.mark.alone
+def test_the_check_finds_a_service_that_decodes_in_its_workers(
+    start_briefly: Callable[..., Service], simulator: Simulator, figures: Callable[[str], None]
+) -> None:
+    twin = start_briefly("hostile-pictures-twin", module=TWIN, workers=2, settings=OFF)
+    tokens = [signedin.native(twin, simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
+    p99, uploads = p99_meanwhile(twin, tokens, [LARGE], 0.2)
+    figures(f"the same where the workers decode: /healthz p99 {p99:.0f} ms, {uploads} uploads meanwhile")
+    assert p99 > P99
+
+
+# --- the processes --------------------------------------------------------------------------------------------
+
+
+def gone(pids: list[int], seconds: float = 5) -> bool:
+    """Whether all of these end, and are no zombies."""
+    give_up = time.monotonic() + seconds
+    while any(Path("/proc", str(pid)).exists() for pid in pids):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture(params=["gevent", "gthread"])
+def of_kind(request: pytest.FixtureRequest, start_briefly: Callable[..., Service]) -> Iterator[Service]:
+    arguments = () if request.param == "gevent" else THREADS
+    return start_briefly(f"helpers-{request.param}", workers=1, arguments=arguments, settings=OFF)
+
+
+def test_a_helper_ends_with_its_worker_however_that_ends(of_kind: Service, simulator: Simulator) -> None:
+    token = signedin.native(of_kind, simulator.code("helpers")).access
+    assert upload(of_kind, token, GOOD).status_code == 200
+    (helper,) = helpers(of_kind)
+    os.kill(helper, signal.SIGKILL)
+    assert upload(of_kind, token, GOOD).status_code == 200
+    assert gone([helper])
+    (helper,), (worker,) = helpers(of_kind), of_kind.workers()
+    os.kill(worker, signal.SIGKILL)
+    assert gone([worker, helper])
+    assert upload(of_kind, token, GOOD).status_code == 200
+    left = helpers(of_kind)
+    assert len(left) == 1
+    of_kind.stop()
+    assert gone(left)
+
+
+def test_flask_run_draws_as_well(house: Service, tokens: list[str]) -> None:
+    port = free_port()
+    environment = {**house.environment, "PORT": str(port)}
+    command = [*house._command[:2], "flask", "--app", "wsgi", "run", "--port", str(port)]
+    process = Process(command, log=house.folder / "flask-run.log", env=environment, cwd=house.folder)
+    process.wait_for(f"http://127.0.0.1:{port}/healthz")
+    headers = {"Authorization": f"Bearer {tokens[0]}"}
+    answer = requests.post(f"http://127.0.0.1:{port}{UPLOAD}", files={"file": GOOD}, headers=headers, timeout=30)
+    left = children_of(process.pid)
+    process.stop()
+    assert (answer.status_code, len(left)) == (200, 1)
+    assert gone(left)
