@@ -2,8 +2,10 @@
 
 import re
 import secrets
+import time
 from contextlib import suppress
 from operator import itemgetter
+from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
@@ -16,6 +18,8 @@ from authsvc.services.avatars import MAX_UPLOAD_BYTES
 
 # A picture, and what multipart puts around it: the largest body that any address takes.
 UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
+# More than the JSON of any route.
+_LONG_BODY_BYTES = 64 * 1024
 _LOOPBACK = {None, "127.0.0.1", "::1"}
 # Chinese, and the languages of the family that are tagged by themselves (RFC 5646 §4.1.2).
 _CHINESE = ("zh", "cmn", "yue", "wuu", "hak", "nan")
@@ -85,8 +89,26 @@ def install(app: Flask, trusted_proxies: int) -> None:
     app.after_request(_finish)
 
 
+class _TakingTurns:
+    """A long body that lets other requests go on between its pieces.
+
+    Where the sender is faster than we are, reading never waits, and what never waits holds gevent's loop: ten
+    milliseconds for 2 MB, and eight times that when eight of them arrive.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        time.sleep(0)
+        content: bytes = self._stream.read(size)
+        return content
+
+
 def _begin() -> None:
     request_id()
+    if (request.content_length or 0) > _LONG_BODY_BYTES:
+        request.environ["wsgi.input"] = _TakingTurns(request.environ["wsgi.input"])
 
 
 def _finish(response: Response) -> Response:

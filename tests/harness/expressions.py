@@ -36,7 +36,7 @@ class Found:
     """An expression, where it stands, and whether it looks for its beginning anywhere in a text."""
 
     place: str
-    pattern: "re.Pattern[str]"
+    pattern: "re.Pattern[str] | re.Pattern[bytes]"
     anywhere: bool
 
 
@@ -54,9 +54,14 @@ def expressions() -> list[Found]:
     return [_found(path, tree, call, uses) for path, tree in trees.items() for call in _calls(tree)]
 
 
-def slow_text(pattern: "re.Pattern[str]", anywhere: bool) -> str | None:
+def slow_text(pattern: "re.Pattern[str] | re.Pattern[bytes]", anywhere: bool) -> str | None:
     """Return the beginning of a text that this expression takes too long for, if one is found."""
-    look: Callable[[str], object] = pattern.search if anywhere else pattern.match
+    search: Callable[..., object] = pattern.search if anywhere else pattern.match
+    is_of_bytes = isinstance(pattern.pattern, bytes)
+
+    def look(text: str) -> object:
+        return search(text.encode("latin-1", "replace") if is_of_bytes else text)
+
     for make in _growing(pattern):
         if is_slow(look, make):
             return make(40)

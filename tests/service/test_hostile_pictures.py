@@ -21,13 +21,15 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 UPLOAD = "/api/v1/me/avatar"
-OFF = {"RATE_LIMIT_AVATAR": "off", "ACCESS_LOG": "0", "LOG_LEVEL": "INFO"}
+OFF = {"RATE_LIMIT_AVATAR": "off", "RATE_LIMIT_HEALTH": "off", "ACCESS_LOG": "0", "LOG_LEVEL": "INFO"}
 THREADS = ("--worker-class", "gthread", "--threads", "8")
 TWIN = "tests.twins.decodes_in_the_worker:app"
 # Milliseconds; a busy machine gets three tries at it.
 P99 = 50.0
 TRIES = 3
 AT_ONCE = 8
+# Between one's uploads: what is refused at once would only measure how fast this machine moves megabytes.
+PAUSE = 0.2
 SECONDS = 3.0
 
 HOSTILE: dict[str, bytes] = {
@@ -77,9 +79,11 @@ def test_it_is_refused_before_it_is_decoded(house: Service, tokens: list[str], c
 
 def test_more_than_may_wait_are_told_to_come_again(house: Service, tokens: list[str]) -> None:
     """Two workers hold eight each; the other half of what they are sent at once is answered at once."""
+    content = encoded(Image.new("RGBA", (2500, 2500)), "PNG", compress_level=1)
     with ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda number: upload(house, tokens[number % AT_ONCE], LARGE), range(40)))
+        answers = list(pool.map(lambda number: upload(house, tokens[number % AT_ONCE], content), range(40)))
     refused = [answer for answer in answers if answer.status_code != 200]
+    assert 0 < len(refused) < 40
     assert {(answer.status_code, answer.json()["error"]) for answer in refused} == {(503, "pictures_busy")}
     assert {answer.headers["Retry-After"] for answer in refused} == {"2"}
     assert upload(house, tokens[0], GOOD).status_code == 200
@@ -100,7 +104,7 @@ def test_the_limit_of_a_user_holds(start_briefly: Callable[..., Service], simula
 
 
 def p99_meanwhile(service: Service, tokens: list[str], contents: list[bytes], seconds: float) -> tuple[float, int]:
-    """Milliseconds of /healthz while ``AT_ONCE`` uploads are always under way; and how many of them were answered."""
+    """Milliseconds of /healthz while ``AT_ONCE`` people upload over and over; and how many uploads were answered."""
     is_over = Event()
 
     def keep_sending(number: int) -> int:
@@ -108,6 +112,7 @@ def p99_meanwhile(service: Service, tokens: list[str], contents: list[bytes], se
             if is_over.is_set():
                 return sent
             upload(service, tokens[number], contents[(number + sent) % len(contents)])
+            time.sleep(PAUSE)
         raise AssertionError("unreachable")
 
     onlooker = Crowd(1)
@@ -144,7 +149,7 @@ def test_the_check_finds_a_service_that_decodes_in_its_workers(
 ) -> None:
     twin = start_briefly("hostile-pictures-twin", module=TWIN, workers=2, settings=OFF)
     tokens = [signedin.native(twin, simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
-    p99, uploads = p99_meanwhile(twin, tokens, [LARGE], 0.2)
+    p99, uploads = p99_meanwhile(twin, tokens, [LARGE], 0.05)
     figures(f"the same where the workers decode: /healthz p99 {p99:.0f} ms, {uploads} uploads meanwhile")
     assert p99 > P99
 

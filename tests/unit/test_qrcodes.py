@@ -12,6 +12,7 @@ import pytest
 from authsvc import errors as e
 from authsvc.db import codepictures
 from authsvc.db.database import Database
+from authsvc.imaging.lane import Lane
 from authsvc.pictures import PictureLimits, WxaCode
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash
@@ -52,8 +53,13 @@ def wechat() -> WeChat:
     return WeChat()
 
 
+@pytest.fixture(scope="module")
+def lane() -> Lane:
+    return Lane("code", 64)
+
+
 @pytest.fixture
-def new(each_database: Database, clock: Clock, wechat: WeChat, tmp_path: Path) -> Callable[..., QrCodes]:
+def new(each_database: Database, clock: Clock, wechat: WeChat, lane: Lane, tmp_path: Path) -> Callable[..., QrCodes]:
     def build(key: bytes = b"k" * 32, **limits: int) -> QrCodes:
         return QrCodes(
             apps=Apps((APP, OTHER_APP)),
@@ -61,6 +67,7 @@ def new(each_database: Database, clock: Clock, wechat: WeChat, tmp_path: Path) -
             access_tokens=wechat,  # type: ignore[arg-type]
             database=each_database,
             store=PictureFolder(tmp_path / "qrcodes"),
+            lane=lane,
             base_url="https://login.example.test/qrcodes",
             hashes=KeyedHash((key,), "pictures"),
             invites=None,  # type: ignore[arg-type]
