@@ -61,7 +61,8 @@ def _serve(frames: Frames) -> bool:
 
 def _give_up_rights() -> None:
     _rehearse()
-    os.nice(_NICE)
+    with suppress(OSError):  # a filter of system calls may have its own opinion
+        os.nice(_NICE)
     with suppress(OSError):  # when memory runs out, this process goes and not a worker
         Path("/proc/self/oom_score_adj").write_text("1000")
     _lower(resource.RLIMIT_AS, MEMORY_BYTES)
