@@ -1,8 +1,10 @@
 """nginx with a file of deploy/, pointed at the programs of this run."""
 
+import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +19,27 @@ PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 class Nginx:
-    """nginx on a port of its own. Needs a name of deploy/, and what is to be put in place of which text there."""
+    """nginx on a port of its own. Needs a name of deploy/, and what is to be put in place of which text there.
 
-    def __init__(self, folder: Path, name: str, changes: Mapping[str, str]) -> None:
+    ``pair`` is a certificate and its key; without them it speaks plain HTTP.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, changes: Mapping[str, str], pair: tuple[Path, Path] | None = None
+    ) -> None:
         self.folder = folder
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.url = f"{'https' if pair else 'http'}://127.0.0.1:{port}"
         text = (DEPLOY / name).read_text(encoding="utf-8")
-        # TLS is the administrator's; addresses and paths are this run's.
-        text = re.sub(r"^ *ssl_\w+ .*$", "", text, flags=re.MULTILINE)
-        for old, new in {**changes, "443 ssl": f"127.0.0.1:{port}", "/var/log/nginx": str(folder)}.items():
+        # The certificate is the administrator's; addresses and paths are this run's.
+        if pair:
+            text = re.sub(r"/etc/nginx/tls/\S+\.crt", str(pair[0]), text)
+            text = re.sub(r"/etc/nginx/tls/\S+\.key", str(pair[1]), text)
+        else:
+            text = re.sub(r"^ *ssl_\w+ .*$", "", text, flags=re.MULTILINE)
+        address = f"127.0.0.1:{port}{' ssl' if pair else ''}"
+        for old, new in {**changes, "443 ssl": address, "/var/log/nginx": str(folder)}.items():
             assert old in text, f"{old} is not in {name}"
             text = text.replace(old, new)
         (folder / "authsvc.conf").write_text(text, encoding="utf-8")
@@ -43,8 +56,13 @@ class Nginx:
         assert checked.returncode == 0, checked.stderr
         log = self.folder / "nginx.out"
         process = Process(self._command, log=log, env={"PATH": "/usr/bin"}, cwd=self.folder)
-        process.wait_for(self.url)
+        process.wait_until(self._listens)
         return process
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2):
+            return True
+        return False
 
 
 def skip_without_nginx() -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -41,15 +42,25 @@ class Process:
 
     def wait_for(self, url: str, seconds: float = 20) -> None:
         """Return when ``url`` answers; raise with the log when the program ends or stays silent."""
+
+        def answers() -> bool:
+            try:
+                requests.get(url, timeout=2)
+                return True
+            except requests.RequestException:
+                return False
+
+        self.wait_until(answers, seconds)
+
+    def wait_until(self, is_ready: Callable[[], bool], seconds: float = 20) -> None:
+        """Return when it is ready; raise with the log when the program ends or never is."""
         give_up = time.monotonic() + seconds
         while time.monotonic() < give_up:
             if self._popen.poll() is not None:
                 raise RuntimeError(f"ended with {self._popen.returncode}:\n{self.log.read_text()[-3000:]}")
-            try:
-                requests.get(url, timeout=2)
+            if is_ready():
                 return
-            except requests.RequestException:
-                time.sleep(0.05)
+            time.sleep(0.05)
         self.stop()
         raise RuntimeError(f"never answered:\n{self.log.read_text()[-3000:]}")
 
