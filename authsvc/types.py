@@ -138,12 +138,12 @@ class TokenStatus:
 
 @dataclass(frozen=True, slots=True)
 class WeChatPhone:
-    """A number that WeChat vouches for: country code and national number, digits only.
+    """A number that WeChat vouches for: country code and national number, as WeChat writes them.
 
     ``tapped_at`` is when the user gave it away (seconds since 1970 UTC, WeChat's clock).
     """
 
-    country_code: str
+    country_code: str = field(repr=False)
     national: str = field(repr=False)
     tapped_at: int = 0
 

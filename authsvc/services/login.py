@@ -13,7 +13,7 @@ from authsvc.db.identities import Identity
 from authsvc.db.loginattempts import LoginAttempt
 from authsvc.errors import DataRejected, LoginCodeUsed
 from authsvc.sealing import KeyedHash
-from authsvc.services import accounts, phonenumbers, profiles
+from authsvc.services import accounts, profiles
 from authsvc.services.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.apps import Apps
 from authsvc.services.avatars import Avatars
@@ -133,7 +133,7 @@ class LoginService:
         """Ask WeChat for the number behind the phone code, if there is one; it refuses another person's."""
         if command.phone_code is None:
             return None
-        return phonenumbers.canonical(self._phone_codes.number(app, command.phone_code, openid, command.address))
+        return self._phone_codes.number(app, command.phone_code, openid, command.address)
 
     def _transact(
         self,

@@ -35,8 +35,9 @@ from authsvc.errors import (
 )
 from authsvc.networks import site, subscriber
 from authsvc.sealing import KeyedHash
+from authsvc.services import phonenumbers
 from authsvc.services.accesstokens import AccessTokens
-from authsvc.types import MiniProgram, PhoneBudgets, WeChatPhone
+from authsvc.types import MiniProgram, PhoneBudgets, PhoneNumber, WeChatPhone
 from authsvc.wechat.client import WeChatClient
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class PhoneCodes:
         self._clock = clock
         self._sweep_at = 0.0
 
-    def number(self, app: MiniProgram, code: str, openid: str | None = None, address: str | None = None) -> WeChatPhone:
+    def number(self, app: MiniProgram, code: str, openid: str | None = None, address: str | None = None) -> PhoneNumber:
         """Return the number behind ``code``; ``openid`` and the client's IP ``address`` wherever they are known.
 
         Without an openid the call is nobody's, and takes from what is left to such calls too.
@@ -103,13 +104,14 @@ class PhoneCodes:
         """
         try:
             phone = self._ask(app, code, openid, address)
+            number = _canonical(phone)
         except AuthSvcError as error:
             metrics.phone_calls.labels(error.error).inc()
             raise
         metrics.phone_calls.labels("answered").inc()
         if not -_FUTURE_SECONDS <= self._clock.now() - phone.tapped_at <= self._max_age:
             raise PhoneCodeInvalid("the tap is too old, or a clock is wrong")
-        return phone
+        return number
 
     def calls_today(self, app: MiniProgram) -> int:
         """Return how many numbers of this app WeChat was asked for today."""
@@ -206,6 +208,14 @@ class PhoneCodes:
 
 def _everybody(app: MiniProgram) -> str:
     return f"app:{app.appid}"
+
+
+def _canonical(phone: WeChatPhone) -> PhoneNumber:
+    """Paid for, and no number: the person taps again, and the operator is told."""
+    try:
+        return phonenumbers.from_code(phone)
+    except WeChatBadAnswer as error:
+        raise _unanswered(error) from None
 
 
 def _unanswered(error: WeChatError) -> PhoneUnanswered:

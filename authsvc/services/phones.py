@@ -8,7 +8,6 @@ from authsvc.clock import SystemClock
 from authsvc.db import identities, users
 from authsvc.db.database import Database
 from authsvc.errors import DataRejected, NotFound
-from authsvc.services import phonenumbers
 from authsvc.services.accounts import AccountRules, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
@@ -87,7 +86,7 @@ class PhoneService:
         elif ticket_text is not None:
             ticket = self._tickets.open(ticket_text)
             app, openid = self._apps.get(ticket.appid), ticket.openid
-        return phonenumbers.canonical(self._codes.number(app, code, openid, address))
+        return self._codes.number(app, code, openid, address)
 
     def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
         """Make the number behind a code of the phone button the caller's.
@@ -97,7 +96,7 @@ class PhoneService:
         self._refuse_added(caller)
         app = self._apps.get(caller.session.appid)
         phone = self._codes.number(app, code, caller.openid or None, address)
-        return self._bind(caller, phonenumbers.canonical(phone))
+        return self._bind(caller, phone)
 
     def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
         """Make the number inside ``data`` the caller's. Raises AddedWeChat, DataRejected or PhoneTaken."""

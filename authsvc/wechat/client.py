@@ -30,8 +30,6 @@ _MOCK_CODE = "the code is a mock one"
 _ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
 # WeChat gives 7200; a longer promise is not believed.
 MAX_TOKEN_SECONDS = 7200
-_COUNTRY_CODE = re.compile(r"\+?([1-9][0-9]{0,3})\Z")
-_NATIONAL = re.compile(r"[0-9]{3,15}\Z")
 _SIG_METHOD = "hmac_sha256"
 
 
@@ -156,18 +154,17 @@ def _fetched_token(path: str, answer: dict[str, Any], source: TokenApi) -> Fetch
 
 
 def _wechat_phone(app: MiniProgram, answer: dict[str, Any]) -> WeChatPhone:
-    """Read ``phone_info``; countryCode comes as text or, in older captures, as a number."""
+    """Read ``phone_info``; countryCode comes as text or, in older captures, as a number. What it says is not judged."""
     info = answer.get("phone_info")
     watermark = info.get("watermark") if isinstance(info, dict) else None
     if not isinstance(info, dict) or not isinstance(watermark, dict):
         raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: no phone_info with a watermark")
     country, national, tapped_at = info.get("countryCode"), info.get("purePhoneNumber"), watermark.get("timestamp")
-    code = _COUNTRY_CODE.match(str(country)) if type(country) in (str, int) else None
-    if code is None or not isinstance(national, str) or not _NATIONAL.match(national):
+    if type(country) not in (str, int) or not isinstance(national, str):
         raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: no usable number")
     if watermark.get("appid") != app.appid or type(tapped_at) is not int:
         raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: the watermark is not ours")
-    return WeChatPhone(code[1], national, tapped_at)
+    return WeChatPhone(str(country), national, tapped_at)
 
 
 def _wechat_session(path: str, answer: dict[str, Any]) -> WeChatSession:

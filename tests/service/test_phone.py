@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness import signedin
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -178,6 +179,32 @@ def test_a_foreign_number_has_its_own_country(simulator: Simulator, service: Ser
     token = sign_in(service, simulator, user)["access_token"]
     tapped = tap(simulator, user, "61234567", country_code="852")
     assert bind(service, token, code=tapped["code"]).json()["data"]["phone"] == "+85261234567"
+
+
+@pytest.mark.parametrize(
+    "code, national, stored",
+    [
+        ("1876", "5551234", "+18765551234"),
+        ("1242", "3591234", "+12423591234"),
+        ("0086", "13700137000", "+8613700137000"),
+        ("86", "1370013700012345", "+861370013700012345"),
+        ("999", "5551234", "+9995551234"),
+    ],
+)
+def test_what_wechat_has_verified_is_stored_by_both_ways_in_and_is_one_number(
+    simulator: Simulator, service: Service, names: Iterator[str], code: str, national: str, stored: str
+) -> None:
+    by_code, by_data = next(names), next(names)
+    token = sign_in(service, simulator, by_code)["access_token"]
+    tapped = tap(simulator, by_code, national, country_code=code)
+    assert bind(service, token, code=tapped["code"]).json()["data"]["phone"] == stored
+    user = service.call("GET", "/api/v1/me", token=token).json()["data"]["id"]
+    simulator.code(by_data)
+    body = {"code": simulator.code(by_data), **signedin.tapped(simulator, by_data, phone=national, country_code=code)}
+    answer = service.call("POST", "/auth/mp_login", json=body)
+    assert answer.status_code == 200, answer.text
+    assert signedin.claims(answer.json()["access_token"])["sub"] == user
+    service.rows(f"UPDATE users SET phone = NULL, country_code = NULL WHERE id = {user}")
 
 
 def test_one_person_may_ask_five_times_a_day(simulator: Simulator, service: Service, names: Iterator[str]) -> None:

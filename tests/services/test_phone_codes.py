@@ -19,7 +19,7 @@ from authsvc.db.database import Database
 from authsvc.db.models import Base
 from authsvc.sealing import KeyedHash
 from authsvc.services.phonecodes import PhoneCodes
-from authsvc.types import MiniProgram, PhoneBudgets, WeChatPhone
+from authsvc.types import MiniProgram, PhoneBudgets, PhoneNumber, WeChatPhone
 from tests.harness.databases import MySQLSchema, skip_without_mysql
 
 APP = MiniProgram("wx4f4bc4dec97d474b", "an-app-secret-of-no-use", "audience")
@@ -133,8 +133,7 @@ def verdicts(count: int, ask: Callable[[], object]) -> list[str]:
 
 def test_a_number_comes_back_and_the_openid_goes_along(new: Callable[..., PhoneCodes], wechat: WeChat) -> None:
     codes, spent = new(), code()
-    phone = codes.number(APP, spent, "o-lan", "192.0.2.1")
-    assert (phone.country_code, phone.national) == ("86", "13800138000")
+    assert codes.number(APP, spent, "o-lan", "192.0.2.1") == PhoneNumber("86", "13800138000")
     assert wechat.calls == [(spent, "o-lan")]
     assert codes.calls_today(APP) == 1
 
