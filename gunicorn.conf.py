@@ -10,6 +10,8 @@ from typing import Any
 from authsvc import logs
 from authsvc.config import BadSettings, Settings
 from authsvc.config.source import variables
+from authsvc.db import sqlitefile
+from authsvc.db.sqlitefile import UnfitDatabase
 from authsvc.signing.keyring import key_source
 from authsvc.signing.keyset import BadKeys
 
@@ -43,7 +45,8 @@ def on_starting(server: object) -> None:
     try:
         settings = Settings.from_env()
         key_source(settings.instance_path, settings.jwt_private_key, settings.jwt_private_key_file).load()
-    except (BadSettings, BadKeys) as problems:
+        sqlitefile.prepare(settings.database_url)
+    except (BadSettings, BadKeys, UnfitDatabase) as problems:
         sys.exit(f"authsvc does not start:\n{problems}")
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     # The workers read it: each grants its share of a rate limit where no Redis counts for all.

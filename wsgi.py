@@ -1,5 +1,17 @@
 """What gunicorn and ``flask run`` import."""
 
-from authsvc.app import create_app
+import sys
 
-app = create_app()
+from authsvc.app import create_app
+from authsvc.config import BadSettings
+from authsvc.db.sqlitefile import UnfitDatabase
+from authsvc.signing.keyset import BadKeys
+
+# gunicorn's word for an app that does not load: it ends, instead of making one worker after another.
+_NEVER = 4
+
+try:
+    app = create_app()
+except (BadSettings, BadKeys, UnfitDatabase) as problems:
+    sys.stderr.write(f"authsvc does not start:\n{problems}\n")
+    sys.exit(_NEVER)

@@ -9,7 +9,7 @@ from flask_migrate import Migrate
 from authsvc import logs
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
-from authsvc.db import engine
+from authsvc.db import engine, sqlitefile
 from authsvc.db.database import Database
 from authsvc.db.models import db
 from authsvc.imaging.lane import Lane
@@ -135,7 +135,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
 
 def _database(app: Flask, settings: Settings) -> Database:
     url = settings.database_url
-    engine.prepare_sqlite_file(url)
+    sqlitefile.prepare(url)
     if settings.workers > 1:
         engine.warn_of_old_sqlite(url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url

@@ -1,5 +1,7 @@
 """``flask authsvc …``: what an operator does from the shell."""
 
+from typing import Any
+
 import click
 
 from authsvc.cli.audit import audit
@@ -9,6 +11,7 @@ from authsvc.cli.invites import invites
 from authsvc.cli.keys import keys
 from authsvc.cli.purge import purge
 from authsvc.cli.qrcodes import qrcodes
+from authsvc.cli.refusals import told
 from authsvc.cli.services import services
 from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.terminal import escape_what_does_not_fit
@@ -17,7 +20,14 @@ from authsvc.cli.users import users
 from authsvc.db import engine
 
 
-@click.group()
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever a service raises is told in a sentence."""
+        with told():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Commands)
 def authsvc() -> None:
     """Set up and look after authsvc."""
     escape_what_does_not_fit()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import click
 
-from authsvc.errors import AuthSvcError, ServiceBusy
+from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
 from authsvc.services.administration import Refused
 from authsvc.services.campaigns import BadCampaign
 
@@ -28,6 +28,8 @@ def told() -> Iterator[None]:
         yield
     except (Refused, BadCampaign) as refusal:
         raise click.ClickException(str(refusal)) from None
+    except DatabaseUnusable as unusable:
+        raise click.ClickException(f"the database cannot be used ({unusable})") from None
     except ServiceBusy as busy:
         raise Later(f"{busy.en} ({busy})") from None
     except UnicodeEncodeError:

@@ -89,8 +89,8 @@ def database(source: Source, instance: Path) -> str:
     # Platforms hand out mysql://; our driver is PyMySQL.
     value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
     plain = choice(source, "DATABASE_PLAIN_TEXT", "0", _SWITCH) == "1"
-    if value.startswith("sqlite:///"):
-        return value
+    if value.startswith("sqlite:"):
+        return _sqlite(source, value, instance)
     parts = _DATABASE.match(value)
     if parts is None:
         source.problems.append("DATABASE_URL must begin with sqlite:/// or mysql://")
@@ -98,6 +98,24 @@ def database(source: Source, instance: Path) -> str:
     query = _mysql_query(source, parts, plain)
     address = value if parts["query"] is None else value.partition("?")[0]
     return f"{address}?{urlencode(query)}" if query else address
+
+
+def _sqlite(source: Source, value: str, instance: Path) -> str:
+    """Return the address of a file by its whole path; one that is not whole begins in INSTANCE_PATH."""
+    _, scheme, path = value.rpartition("sqlite:///") if value.startswith("sqlite:///") else ("", "", value)
+    if value in ("sqlite://", "sqlite:///") or ":memory:" in value or "mode=memory" in value:
+        source.problems.append(
+            "DATABASE_URL: SQLite in memory is another database in each process, and gone with it; name a file"
+        )
+    elif not scheme:
+        source.problems.append(
+            "DATABASE_URL needs three slashes and a path: sqlite:///authsvc.db, sqlite:////var/lib/…"
+        )
+    elif path.startswith(("file:", "~")) or "?" in path:
+        source.problems.append("DATABASE_URL: after sqlite:/// comes a path, without file:, ~ or parameters")
+    elif path.endswith("/"):
+        source.problems.append("DATABASE_URL names a folder; a file is wanted")
+    return f"sqlite:///{instance / path}"
 
 
 def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str, str]:

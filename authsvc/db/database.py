@@ -23,6 +23,7 @@ from authsvc.db.connections import Connections, Silent, made_at
 from authsvc.db.faults import Cure, Fault
 from authsvc.db.fitness import Condition, Fitness, Look
 from authsvc.db.models import EXACT_COLUMNS, VERSION_TABLE
+from authsvc.db.sqlitefile import UnfitDatabase, has_room
 from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
 
 logger = logging.getLogger(__name__)
@@ -39,10 +40,6 @@ _LOOKING_SECONDS = 0.5
 
 class Restart(Exception):
     """Raised inside a transaction that lost a race: undo all of it and run it again, to find the winner's rows."""
-
-
-class UnfitDatabase(Exception):
-    """The service must not start on this database, or cannot: the text says what to do."""
 
 
 class _Undo(Exception):
@@ -64,7 +61,7 @@ class _Failed(Exception):
     def told(self) -> AuthSvcError:
         """Return it as the callers of the database room know it."""
         kind = DatabaseUnusable if self.fault.is_lasting else ServiceBusy
-        return kind(f"{self.fault.word}, {self}: {self.fault.advice}")
+        return kind(self.fault.explain(str(self)))
 
 
 class _Line:
@@ -89,6 +86,7 @@ class Database:
 
     def __init__(self, engine: Engine, migrations: str) -> None:
         self._engine = engine
+        self._url = engine.url.render_as_string()  # without the password
         self._writing = engine.execution_options(**{engine_room.WRITES: True})
         self._heads = set(ScriptDirectory(migrations).get_heads())
         self._line = _Line() if engine.dialect.name == "sqlite" else None
@@ -202,7 +200,7 @@ class Database:
             return Condition(failed.fault.word, is_migrated=False)
         except ServiceBusy:
             return Condition("busy", is_migrated=False)
-        return Condition(None, is_migrated)
+        return Condition(None if has_room(self._url) else "full", is_migrated)
 
     def _is_migrated(self) -> bool:
         """True when the newest migration has run."""
@@ -269,9 +267,7 @@ class Database:
             if faults.number_of(error) == faults.NO_PLUGIN:
                 raise UnfitDatabase(faults.NO_PLUGIN_ADVICE) from error
             level = logging.ERROR if fault.is_lasting else logging.WARNING
-            logger.log(
-                level, "database not checked at start (%s, %s): %s", fault.word, faults.summary(error), fault.advice
-            )
+            logger.log(level, "database not checked at start: %s", fault.explain(faults.summary(error)))
             return
         except RuntimeError as error:  # PyMySQL's word for a package that a way of logging in wants
             raise UnfitDatabase(faults.advice_on_package(str(error))) from error

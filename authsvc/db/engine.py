@@ -1,7 +1,6 @@
 """How the engine is set up for SQLite and for MySQL/MariaDB, and what each connection is told first."""
 
 import logging
-import os
 import random
 import socket
 import sqlite3
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
@@ -80,13 +78,11 @@ def options(database_url: str, pool_size: int, *, statement_seconds: int | None 
 
 def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, Any]:
     """Bounded waits; and no TLS to our own machine, where PyMySQL would spend 20 ms of CPU a connection on it."""
-    args: dict[str, Any] = {
-        "connect_timeout": ANSWER_SECONDS,
-        "read_timeout": statement_seconds,
-        "write_timeout": statement_seconds,
-        "charset": "utf8mb4",
-    }
     url = make_url(database_url)
+    times = {"connect_timeout": ANSWER_SECONDS, "read_timeout": statement_seconds, "write_timeout": statement_seconds}
+    # What an operator has said for requests is not meant for commands and migrations.
+    said = set(url.query) if statement_seconds == ANSWER_SECONDS else set()
+    args: dict[str, Any] = {name: time for name, time in times.items() if name not in said} | {"charset": "utf8mb4"}
     asks_for_tls = any(name.startswith("ssl") for name in url.query)
     if url.drivername == "mysql+pymysql" and url.host in _LOOPBACK_HOSTS and not asks_for_tls:
         args["ssl_disabled"] = True
@@ -102,14 +98,6 @@ def for_long_work(engine: Engine) -> Engine:
     patient = create_engine(url, poolclass=NullPool, execution_options={WRITES: True}, **kept)
     listen(patient, lock_seconds=_LONG_LOCK_SECONDS)
     return patient
-
-
-def prepare_sqlite_file(database_url: str) -> None:
-    """Create the database file with mode 0600 before SQLite would create it with the umask's."""
-    path = make_url(database_url).database
-    if path and path != ":memory:" and database_url.startswith("sqlite"):
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def warn_of_old_sqlite(database_url: str) -> None:

@@ -40,20 +40,20 @@ class Cure(Enum):
 
 
 _GRANTS = "GRANT it SELECT, INSERT, UPDATE, DELETE, and for migrations CREATE, ALTER, INDEX, DROP, REFERENCES"
-ADVICE: dict[DatabaseWord, str] = {
-    "busy": "it is locked or overloaded; try again",
-    "unreachable": "is the server running, and are host and port of DATABASE_URL right?",
-    "read_only": "DATABASE_URL must lead to the server, or name a file, that takes writes",
-    "no_rights": f"the user of DATABASE_URL lacks a right ({_GRANTS}), or the file may not be opened",
-    "login_refused": "the server does not let the user of DATABASE_URL in: is the password right?",
-    "no_database": "create it (CREATE DATABASE … CHARACTER SET utf8mb4), or mend its name in DATABASE_URL;"
-    " then run: flask db upgrade",
-    "schema": "a table or column is missing; run: flask db upgrade",
-    "full": "make room on the disk of the database",
-    "disk": "look at the disk and the log of the database: it reports damage, or errors of input and output",
-    "server_mode": "a setting of the server forbids a statement; docs/configuration.md says what is needed",
-    "tls": "TLS failed; look at the ssl parameters of DATABASE_URL and the certificate of the server",
-    "unknown": "look the number up, and at the log of the database",
+_ADVICE: dict[DatabaseWord, str] = {
+    "busy": "the database of DATABASE_URL is locked or overloaded; try again",
+    "unreachable": "the server of DATABASE_URL cannot be reached; does it run, and are host and port right?",
+    "read_only": "the database of DATABASE_URL takes no writes; name a server or a file that does",
+    "no_rights": f"the user of DATABASE_URL lacks a right ({_GRANTS}), or its file cannot be opened",
+    "login_refused": "the server of DATABASE_URL does not let its user in; is the password right, the account open?",
+    "no_database": "the server of DATABASE_URL has no such database; create it (CREATE DATABASE … CHARACTER SET"
+    " utf8mb4), then run: flask db upgrade",
+    "schema": "the database of DATABASE_URL lacks a table or a column; run: flask db upgrade",
+    "full": "the disk of the database that DATABASE_URL names is full; make room",
+    "disk": "the database of DATABASE_URL reports damage, or errors of its disk; look at its log",
+    "server_mode": "a setting of the server of DATABASE_URL forbids a statement; see docs/database.md",
+    "tls": "TLS with the server of DATABASE_URL failed; look at its certificate and at the ssl parameters",
+    "unknown": "the database of DATABASE_URL failed in a way that authsvc does not know; look at its log",
 }
 
 
@@ -65,10 +65,9 @@ class Fault:
     word: DatabaseWord
     is_lasting: bool = False
 
-    @property
-    def advice(self) -> str:
-        """What an operator does about it."""
-        return ADVICE[self.word]
+    def explain(self, summary: str) -> str:
+        """Return what happened, with the driver's ``summary``, and what an operator does about it."""
+        return f"{self.word}, {summary}: {_ADVICE[self.word]}"
 
     def without_reconnecting(self) -> "Fault":
         """Return the same with no hope in a fresh connection."""

@@ -9,7 +9,7 @@ from flask_migrate import Migrate, upgrade
 from authsvc.app import MIGRATIONS, create_app
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
-from authsvc.db import engine
+from authsvc.db import engine, sqlitefile
 from authsvc.db.database import Database
 from authsvc.db.models import Base, db
 from authsvc.sealing import KeyedHash, LastingHash
@@ -42,7 +42,7 @@ def migrated_database(url: str) -> Iterator[Database]:
     """The database at ``url`` as the service sets it up, all migrations run."""
     app = Flask("tests")
     driver_url = url.replace("mysql://", "mysql+pymysql://")
-    engine.prepare_sqlite_file(driver_url)
+    sqlitefile.prepare(driver_url)
     app.config["SQLALCHEMY_DATABASE_URI"] = driver_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(driver_url, 4)
     db.init_app(app)

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from authsvc.app import MIGRATIONS
-from authsvc.db import engine
+from authsvc.db import engine, sqlitefile
 from authsvc.db.models import db
 
 _KILLED = 86
@@ -59,7 +59,7 @@ def _die_after(writes: int) -> None:
 
 def _upgrade(url: str) -> None:
     app = Flask("tests")
-    engine.prepare_sqlite_file(url)
+    sqlitefile.prepare(url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, 1)
     db.init_app(app)

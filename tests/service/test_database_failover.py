@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from authsvc.db.fitness import Condition
 from tests.harness.crowd import Crowd, Request, percentile, post
 from tests.harness.inprocess import migrated_database
 from tests.harness.mariadb import MariaDBServer
+from tests.harness.processes import Process, free_port
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.sockets import Forwarder
@@ -392,3 +395,38 @@ def test_a_connection_is_not_asked_whether_it_lives_before_each_login(
     figures(f"MariaDB: a returning login is {asked / 10:.1f} statements, commit included, and no ping")
     # Connections of this test, which say goodbye, are commands of this kind too.
     assert counted("Com_admin_commands") - pings <= 3
+
+
+# --- ways of logging in --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ed25519(primary: MariaDBServer) -> str:
+    primary.sql(
+        "CREATE USER modern@127.0.0.1 IDENTIFIED VIA ed25519 USING PASSWORD('ed25519-password')",
+        f"GRANT ALL ON {SCHEMA}.* TO modern@127.0.0.1",
+    )
+    return f"mysql://modern:ed25519-password@127.0.0.1:{primary.port}/{SCHEMA}"
+
+
+def test_a_user_of_ed25519_can_be_used(primary: MariaDBServer, ed25519: str) -> None:
+    pytest.importorskip("nacl", reason="skipped: PyNaCl is not installed (scripts/setup dev)")
+    with migrated_database(ed25519) as database:
+        assert database.condition() == Condition(None, is_migrated=True)
+
+
+def test_without_the_package_for_ed25519_it_says_what_to_install(
+    served: Service, primary: MariaDBServer, ed25519: str, tmp_path: Path
+) -> None:
+    (tmp_path / "nacl.py").write_text("raise ImportError('not installed')")
+    paths = f"{tmp_path}:{served.environment['PYTHONPATH']}"
+    log = served.folder / "refused.txt"
+    alone = {"PORT": str(free_port()), "WEB_CONCURRENCY": "1"}
+    environment = {**served.environment, "DATABASE_URL": ed25519, "PYTHONPATH": paths, **alone}
+    process = Process(served._command, log=log, env=environment, cwd=served.folder)
+    try:
+        assert process.wait(40) != 0
+    finally:
+        process.stop()
+    assert "authsvc does not start:\nthe user of DATABASE_URL logs in by ed25519, for which PyMySQL" in log.read_text()
+    assert "Traceback" not in log.read_text()

@@ -9,7 +9,7 @@ from flask import Flask
 from flask_migrate import Migrate, downgrade, upgrade
 
 from authsvc.app import MIGRATIONS
-from authsvc.db import engine
+from authsvc.db import engine, sqlitefile
 from authsvc.db.models import db
 from tests.harness.databases import MySQLSchema, skip_without_mysql
 
@@ -37,7 +37,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
         schema = MySQLSchema()
         url = schema.url.replace("mysql://", "mysql+pymysql://")
     app = Flask("tests")
-    engine.prepare_sqlite_file(url)
+    sqlitefile.prepare(url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, 2)
     db.init_app(app)

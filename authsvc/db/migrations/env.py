@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from authsvc.db import engine, repeatable
+from authsvc.db import engine, faults, repeatable
 from authsvc.db.models import VERSION_TABLE, Base
 
 logger = logging.getLogger("authsvc.db.migrations")
@@ -28,6 +28,15 @@ def _is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compa
 
 
 def _run() -> None:
+    try:
+        _migrate()
+    except DBAPIError as error:
+        if (fault := faults.of(error)) is None:
+            raise
+        raise CommandError(fault.explain(faults.summary(error))) from error
+
+
+def _migrate() -> None:
     with _alone() as connection:
         context.configure(
             connection=connection,
