@@ -179,6 +179,7 @@ PLACES: dict[str, Place] = {
     "GET /api/v1/me/consents": _guarded("GET", "/api/v1/me/consents"),
     "POST /api/v1/me/consents": _guarded("POST", "/api/v1/me/consents", json={"version": "2026-11"}),
     "GET /api/v1/me/export": _guarded("GET", "/api/v1/me/export"),
+    "GET /api/v1/me/activity": _guarded("GET", "/api/v1/me/activity"),
     "POST /api/v1/me/close": _guarded("POST", "/api/v1/me/close"),
     "GET /api/v1/me/invite": _guarded("GET", "/api/v1/me/invite"),
     "GET /api/v1/me/invite/arrivals": _guarded("GET", "/api/v1/me/invite/arrivals"),

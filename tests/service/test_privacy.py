@@ -36,8 +36,9 @@ class Person:
         self.nickname, self.shown = f"nick-{secrets.token_hex(12)}", f"https://example.com/{secrets.token_hex(16)}.png"
         self.sealed_keys: set[str] = set()
         self.session_keys: set[str] = set()
-        for _ in range(2):  # a new session_key, the one before kept
-            self.sign_in(rotate=True)
+        self.devices = [f"device-{secrets.token_hex(12)}" for _ in range(2)]
+        for device in self.devices:  # a new session_key, the one before kept; a new device, which an audit event names
+            self.sign_in(device, rotate=True)
         self.call("PUT", "/api/v1/me", json={"nickname": self.nickname, "avatar_url": self.shown, "gender": 1})
         self.phone = str(self.simulator.call("GET", f"/control/users/{self.name}")["phone"])
         data = tapped(self.simulator, self.name)
@@ -49,10 +50,10 @@ class Person:
         self.call("GET", "/api/v1/me/invite/qrcode")
         self.call("POST", CONSENTS, json={"version": "2026-11"})
 
-    def sign_in(self, **options: Any) -> None:
+    def sign_in(self, device: str, **options: Any) -> None:
         body = {"invite_code": self.invite} if self.invite else {}
         code = self.simulator.code(self.name, **options)
-        self.tokens: SignedIn = native(self.service, code, json=body)
+        self.tokens: SignedIn = native(self.service, code, json=body, headers={"User-Agent": device})
         self.session_keys.add(self.simulator.account(self.name)["session_key"])
         sealed = "SELECT session_key, previous_session_key FROM identities WHERE user_id = "
         self.sealed_keys |= {
@@ -106,6 +107,15 @@ def places(service: Service) -> list[Path]:
     return [path for path in service.folder.rglob("*") if path.is_file() and path != service.answers]
 
 
+def devices_in_the_database(people: list[Person]) -> set[str]:
+    """Which devices of theirs stand in the database; the access log, where one is kept, names them too."""
+    canaries = Canaries()
+    for device in (device for person in people for device in person.devices):
+        canaries.never(device, device)
+    files = [path for path in places(people[0].service) if path.name != people[0].service.log.name]
+    return kinds(canaries.hits([], files))
+
+
 def kinds(hits: list[str]) -> set[str]:
     return {hit.partition(" in ")[0] for hit in hits}
 
@@ -137,6 +147,7 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
     before = canaries.hits([], places(service))
     assert kinds(before) == STORED
     assert all(in_some_form(content, places(service)) for content, _ in shown)
+    assert devices_in_the_database(gone) == {device for person in gone for device in person.devices}
 
     service.flask("authsvc", "users", "merge", str(merged.id), "--into", str(erased.id), "--yes")
     service.flask("authsvc", "users", "erase", str(erased.id), "--yes")
@@ -152,6 +163,7 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
         f" {len(before)} times before, {len(after)} times after in {len(files)} {where}"
     )
     assert after == []
+    assert devices_in_the_database(gone) == set()
     assert [name for content, name in shown if in_some_form(content, files)] == []
     assert service.count("users") == 1
     assert len(list((service.folder / "instance" / "qrcodes").glob("*.jpg"))) == service.count("code_pictures") == 1
@@ -204,7 +216,7 @@ def test_an_export_is_complete_and_holds_no_secret(
     text = json.dumps(found)
     assert all(key not in text for key in (*person.sealed_keys, *person.session_keys))
     assert [user["phone"] for user in found["users"]] == [person.phone]
-    assert {event["event"] for event in found["audit_events"]} == {"register", "phone_bound"}
+    assert {event["event"] for event in found["audit_events"]} == {"register", "new_device", "phone_bound"}
     assert json.loads(service.flask("authsvc", "users", "export", str(person.id), shows_secret=True)) | {
         "audit_events": []
     } == found | {"audit_events": []}
