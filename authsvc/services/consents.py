@@ -3,8 +3,9 @@
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import consents
+from authsvc.db import consents, users
 from authsvc.db.database import Database
+from authsvc.services.accounts import refuse_inactive
 from authsvc.types import Caller, Consent
 
 
@@ -16,10 +17,14 @@ class Consents:
         self._clock = clock
 
     def give(self, caller: Caller, version: str) -> list[Consent]:
-        """Note that the caller agrees to this version; return all, the oldest first. The first time counts."""
+        """Note that the caller agrees to this version; return all, the oldest first. The first time counts.
+
+        Raises AccountDisabled for somebody who has left, or was locked out or erased, in this moment.
+        """
         now, user_id = int(self._clock.now()), caller.user.id
 
         def work(connection: Connection) -> list[Consent]:
+            refuse_inactive(users.lock(connection, user_id))
             consents.give(connection, user_id, version, now)
             return consents.of_user(connection, user_id)
 

@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import invites
+from authsvc.db import invites, users
 from authsvc.db.database import Database, Restart
 from authsvc.services import invitecodes
 from authsvc.types import Arrivals, InviteCode, InviteFault, InvitePolicy
@@ -29,6 +29,7 @@ class InviteService:
         """Return the code that this user hands out: always the same one, until it expires.
 
         It is made, or claimed from the pool, when it is asked for first. One that is used up or disabled stays theirs.
+        Raises AccountDisabled for somebody who was erased in this moment.
         """
         now = self._now()
         found = self._database.read(lambda connection: invites.find_own(connection, user_id, now))
@@ -63,6 +64,7 @@ class InviteService:
         return code.fault(self._now()) or "valid"
 
     def _give(self, connection: Connection, user_id: int, now: int) -> InviteCode:
+        users.lock(connection, user_id)
         invites.retire_own(connection, user_id, now)
         if not (self._policy.source == "pool" and self._claim(connection, user_id, now)):
             self._make(connection, user_id, now)

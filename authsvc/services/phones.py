@@ -85,7 +85,7 @@ class PhoneService:
             app, openid = self._apps.get(caller.session.appid), caller.openid or None
         elif ticket_text is not None:
             ticket = self._tickets.open(ticket_text)
-            app, openid = self._apps.get(ticket.appid), ticket.openid
+            app, openid = self._apps.choose(ticket.appid, None), ticket.openid
         return self._codes.number(app, code, openid, address)
 
     def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:

@@ -65,7 +65,7 @@ class RegistrationService:
         """
         ticket = self._tickets.open(ticket_text)
         came_with = invite_code or ticket.invite_code
-        app = self._apps.get(ticket.appid)
+        app = self._apps.choose(ticket.appid, None)
         arrival = Arrival(app, ticket.openid, ticket.unionid, None, Profile(gender=gender), invite_code=came_with)
 
         def work(connection: Connection) -> tuple[User, Session, InviteStatus | None] | AuthSvcError:

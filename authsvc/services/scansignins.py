@@ -188,11 +188,13 @@ class ScanSignIns:
         phone = sessions.find_live(connection, str(found.session_id), now)
         if phone is None:
             return None
-        app, identity_id = self._apps.get(found.appid), phone.session.identity_id
         user = users.lock(connection, phone.user.id)
         refuse_inactive(user)
-        if user.token_version != phone.user.token_version:  # signed out everywhere in this moment
+        # Once more, behind the lock: whoever signs out everywhere, or unlinks the WeChat, holds it until that is done.
+        phone = sessions.find_live(connection, phone.session.id, now)
+        if phone is None:
             return None
+        app, identity_id = self._apps.get(found.appid), phone.session.identity_id
         session = self._new_sessions.open(
             connection, user, app, self._policy, found.device, now, identity_id=identity_id
         )
