@@ -117,6 +117,8 @@ class Database:
         except _Failed as failed:
             metrics.database_faults.labels(failed.fault.word).inc()
             self._fitness.refused(failed.fault.word)
+            if isinstance(failed.__cause__, DBAPIError) and failed.fault.is_lasting:
+                logger.info("the database refused: %s", failed.__cause__.statement)  # which holds no values
             raise failed.told() from failed.__cause__
 
     def _transact(

@@ -71,8 +71,8 @@ class Statement:
         except dialect.loaded_dbapi.Error as error:
             raise _explained(connection, cursor, error, sql) from error
         except BaseException as error:
-            if not isinstance(error, Exception):  # a killed greenlet leaves the rest of an answer on the wire
-                connection.invalidate(error)
+            # A killed greenlet, or a driver that stumbled over an answer, leaves the rest of it on the wire.
+            connection.invalidate(error)
             raise
         cursor.close()
         return rows

@@ -89,10 +89,16 @@ class MariaDBServer:
         process = Process(command, log=self._folder / "mariadb.txt", env={"PATH": _PATH}, cwd=self._data)
         for _ in range(1000):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2):
-                return process
+                if self._is_listening():
+                    return process
             time.sleep(0.01)
         process.kill()
         raise RuntimeError("mariadbd does not answer:\n" + (self._folder / "mariadb.txt").read_text()[-3000:])
+
+    def _is_listening(self) -> bool:
+        """On its own socket as well, which it makes after the port."""
+        with socket.socket(socket.AF_UNIX) as knocking:
+            return knocking.connect_ex(str(self._socket)) == 0
 
     @property
     def _socket(self) -> Path:

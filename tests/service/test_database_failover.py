@@ -10,17 +10,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import requests
+from sqlalchemy import create_engine
 
+from authsvc.app import MIGRATIONS
+from authsvc.db import engine as engine_room
+from authsvc.db.database import Database
 from authsvc.db.fitness import Condition
+from authsvc.errors import DatabaseUnusable
 from tests.harness.crowd import Crowd, Request, percentile, post
 from tests.harness.inprocess import migrated_database
 from tests.harness.mariadb import MariaDBServer
 from tests.harness.processes import Process, free_port
 from tests.harness.service import Service
+from tests.harness.sha2front import Plugin, Sha2Front
 from tests.harness.simulator import Simulator
 from tests.harness.sockets import Forwarder
 from tests.harness.waiting import wait_until
@@ -349,6 +355,25 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(
     assert login(simulator, served, "before-0").status_code == 200
 
 
+def test_a_pool_that_is_used_up_is_waited_for_and_no_reason_to_be_taken_out(
+    simulator: Simulator, served: Service, primary: MariaDBServer
+) -> None:
+    """Logins of one person wait for one row, on all connections of both workers (8 each)."""
+    codes = [simulator.code("before-0") for _ in range(40)]
+    with ThreadPoolExecutor(41) as many:
+        with held(primary, "before-0", simulator):
+            waiting = [
+                many.submit(requests.post, served.url + LOGIN, json={"code": code}, timeout=30) for code in codes
+            ]
+            wait_until(lambda: len(_waiting(primary)) == 16)
+            time.sleep(1)  # what was known before is too old by now
+            asked = [requests.get(f"{served.url}/readyz", timeout=30) for _ in range(6)]
+        answers = [answer.result() for answer in waiting]
+    assert {answer.status_code for answer in asked} == {200}
+    assert max(answer.elapsed.total_seconds() for answer in asked) < 1
+    assert {answer.status_code for answer in answers} == {200}
+
+
 @pytest.mark.parametrize("limit", ["of the server", "of the user"])
 def test_a_limit_on_connections_is_waited_for_or_told(
     simulator: Simulator, served: Service, primary: MariaDBServer, limit: str
@@ -356,13 +381,13 @@ def test_a_limit_on_connections_is_waited_for_or_told(
     primary.kill_connections(SCHEMA)
     hoard = []
     if limit == "of the user":
-        primary.sql("ALTER USER app@127.0.0.1 WITH MAX_USER_CONNECTIONS 3")
+        primary.sql("ALTER USER app@127.0.0.1 WITH MAX_USER_CONNECTIONS 1")
     else:
         primary.sql("SET GLOBAL max_connections = 10")
         with pytest.raises(Exception, match="Too many connections"):
             while True:
                 hoard.append(primary.connect(user="root"))
-        for _ in range(2):
+        for _ in range(4):
             hoard.pop().close()
     people = [f"limited-{number}" for number in range(16)]
     try:
@@ -430,3 +455,21 @@ def test_without_the_package_for_ed25519_it_says_what_to_install(
         process.stop()
     assert "authsvc does not start:\nthe user of DATABASE_URL logs in by ed25519, for which PyMySQL" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("plugin", get_args(Plugin))
+def test_users_of_mysqls_sha2_plugins_can_be_used_without_tls(primary: MariaDBServer, plugin: Plugin) -> None:
+    front = Sha2Front(primary.port, SCHEMA, plugin, "sha2-password")
+    try:
+        with migrated_database(f"mysql://modern:sha2-password@127.0.0.1:{front.port}/{SCHEMA}") as database:
+            assert database.condition() == Condition(None, is_migrated=True)
+        assert front.let_in >= 2
+        with pytest.raises(DatabaseUnusable, match=r"^login_refused, .*1045"):
+            _wrong(f"mysql+pymysql://modern:wrong@127.0.0.1:{front.port}/{SCHEMA}")
+    finally:
+        front.close()
+
+
+def _wrong(url: str) -> None:
+    engine = create_engine(url, **engine_room.options(url, 1))
+    Database(engine, MIGRATIONS).read(lambda connection: None)

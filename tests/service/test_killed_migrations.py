@@ -13,21 +13,27 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from authsvc.db import repeatable
-from tests.harness.databases import MySQLSchema, skip_without_mysql
 from tests.harness.inprocess import migrated_database
+from tests.harness.mariadb import MariaDBServer
 from tests.harness.service import ROOT
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDBServer]:
+    """One that forces nothing to disk: a hundred changes of tables after each other would wait for it."""
+    started = MariaDBServer(tmp_path_factory.mktemp("migrated"))
+    yield started
+    started.remove()
+
+
 @pytest.fixture(params=["sqlite", "mysql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of this test's own."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'authsvc.db'}"
-        return
-    skip_without_mysql()
-    schema = MySQLSchema()
-    yield schema.url.replace("mysql://", "mysql+pymysql://")
-    schema.drop()
+        return f"sqlite:///{tmp_path / 'authsvc.db'}"
+    there: MariaDBServer = request.getfixturevalue("server")
+    there.sql("DROP DATABASE IF EXISTS migrated", "CREATE DATABASE migrated CHARACTER SET utf8mb4")
+    return there.url("migrated").replace("mysql://", "mysql+pymysql://")
 
 
 def migrating(url: str, *modes: str) -> int:
