@@ -13,6 +13,7 @@ from authsvc.db import engine, sqlitefile
 from authsvc.db.database import Database
 from authsvc.db.models import db
 from authsvc.imaging.lane import Lane
+from authsvc.oneatatime import OneAtATime
 from authsvc.picturestore.bucket import PictureBucket
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.picturestore.store import PictureStore
@@ -289,7 +290,7 @@ def _services(
         conflicts=Conflicts(database),
         consents=Consents(database, clock),
         activity=ActivityLog(database, clock, settings.audit_retention),
-        exports=Exports(database, audit, clock),
+        exports=Exports(database, audit, clock, OneAtATime(settings.instance_path / "exports")),
         administration=Administration(database, apps, bans, audit, clock),
         retention=RetentionService(database, clock, settings.audit_retention),
         invites=invites,

@@ -3,6 +3,15 @@
 import time
 
 
+def give_way() -> None:
+    """Let other requests of this worker have their turn: called between two pieces of long work.
+
+    gevent answers ``sleep(0)`` without looking whether anybody sent something: requests then waited 450 ms beside
+    pieces of five, and 20 ms with this.
+    """
+    time.sleep(0.0001)
+
+
 class SystemClock:
     """The machine's clocks: one that tells the time and may be set, one that only counts."""
 

@@ -397,6 +397,15 @@ class PictureLimitReached(AuthSvcError):
     action: ClassVar[Action] = "contact"
 
 
+class LimitReached(AuthSvcError):
+    """This user has as many of these (consents, identities) as one may have."""
+
+    error = "limit_reached"
+    zh = "数量已达上限"
+    en = "You have as many of these as one may have"
+    action: ClassVar[Action] = "contact"
+
+
 class NotPermitted(AuthSvcError):
     """A known caller without the permission that this takes."""
 

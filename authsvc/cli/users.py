@@ -84,7 +84,7 @@ def show(user_id: int, full: bool) -> None:
     with told():
         user = services.administration.get(user_id)
         live = len(services.administration.sessions(user_id))
-        stored = services.exports.own(user_id)
+        stored, events = services.exports.glance(user_id)
     for name, value in (
         ("user", user.id),
         ("status", user.status),
@@ -95,11 +95,11 @@ def show(user_id: int, full: bool) -> None:
         ("claimed phone", _shown(user.claimed_phone, full)),
         ("created", utc(user.created_at)),
         ("last login", utc(user.last_login_at)),
-        *(("identity", _identity(row, full)) for row in stored["identities"]),
-        *(("merged user", row["id"]) for row in stored["users"] if row["id"] != user_id),
-        *(("consent", f"{row['version']}  {utc(int(str(row['given_at'])))}") for row in stored["consents"]),
+        *(("identity", _identity(row, full)) for row in stored.rows("identities")),
+        *(("merged user", row["id"]) for row in stored.rows("users") if row["id"] != user_id),
+        *(("consent", f"{row['version']}  {utc(int(str(row['given_at'])))}") for row in stored.rows("consents")),
         ("live sessions", live),
-        ("audit events", len(stored["audit_events"])),
+        ("audit events", events),
     ):
         if value is not None:
             click.echo(f"{name:<14} {value}")
@@ -213,8 +213,8 @@ def erase(user_id: int, yes: bool) -> None:
 def export(user_id: int) -> None:
     """Print all that is stored about a user as JSON, phone numbers and openids in full. Goes on record."""
     with told():
-        found = _services().exports.for_operator(user_id)
-    click.echo(json.dumps(found, ensure_ascii=lacks_characters(), indent=2))
+        for text in _services().exports.for_operator(user_id).json(ascii_only=lacks_characters()):
+            click.echo(text, nl=False)
 
 
 @users.command()

@@ -16,7 +16,7 @@ _DEFAULTS: dict[LimitedKind, str] = {
     "invite": "address 60/minute",
     "qrcode": "address 300/minute, user 120/minute",
     "signin": "address 60/minute",
-    "export": "address 600/minute, user 6/hour",
+    "export": "address 600/minute, user 30/hour",
     "request": "address 6000/minute, user 6000/minute, service 60000/minute",
     "gateway": "address 60000/minute, user 12000/minute",
     "read": "address 12000/minute",

@@ -52,6 +52,7 @@ _FORGET_DEVICES = Statement(
     f"UPDATE audit_events SET detail = SUBSTR(detail, 1, {_APP_CHARS})"
     f" WHERE user_id = :user_id AND event IN {WITH_DEVICE}"
 )
+_COUNT = Statement("SELECT COUNT(*) FROM audit_events WHERE user_id = :user_id")
 _DELETE_OLD = Deletion("audit_events", "at < :before")
 
 
@@ -78,6 +79,11 @@ def find(
     """Return the newest events that fit, oldest first; ``None`` asks for any."""
     found = _FIND.run(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
     return [AuditEvent(*row) for row in reversed(found.all())]
+
+
+def count(connection: Connection, user_id: int) -> int:
+    """Return how many events are about this user."""
+    return int(_COUNT.run(connection, user_id=user_id).scalar())
 
 
 def of_person(

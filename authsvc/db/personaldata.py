@@ -4,9 +4,12 @@ A test holds this page against the models: a table that points at users is named
 exported or withheld. A user merged into another has rows of their own; ``users.same_person`` finds them all.
 """
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
 from authsvc.db import auditevents, invites
+from authsvc.db.pages import BEGINNING, Pages, Place
 from authsvc.db.statements import Statement
 
 # What opens or forges something if it gets into wrong hands, or says nothing to the person.
@@ -44,9 +47,23 @@ EXPORTED = {
     "code_pictures": ("user_id", "stem, ending, user_id, asked_at"),
     "audit_events": ("user_id", "id, at, event, user_id, detail, request_id"),
 }
+# How a table is read page by page: in parts, each in the order of an index that begins with the owner.
+_PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "users": (("", ("id",)),),
+    "identities": (("", ("id",)),),
+    "sessions": ((" AND revoked_at IS NULL", ("id",)), (" AND revoked_at IS NOT NULL", ("revoked_at", "id"))),
+    "consents": (("", ("version",)),),
+    "invite_codes": ((" AND is_own IS NOT NULL", ("id",)), (" AND is_own IS NULL", ("id",))),
+    "invite_uses": (("", ("user_id",)),),
+    "code_pictures": (("", ("stem",)),),
+    "audit_events": (("", ("at", "id")),),
+}
 _READ = {
-    table: Statement(f"SELECT {columns} FROM {table} WHERE {owner} = :user_id ORDER BY 1")
-    for table, (owner, columns) in EXPORTED.items()
+    table: tuple(
+        Pages(f"SELECT {EXPORTED[table][1]} FROM {table} WHERE {EXPORTED[table][0]} = :user_id{condition}", keys)
+        for condition, keys in parts
+    )
+    for table, parts in _PARTS.items()
 }
 # In the order of the foreign keys. Audit events stay, without devices: they know the person by a number and a keyed
 # hash only. Marks stay for a month, or verifiers elsewhere would go on taking tokens of an account that is gone.
@@ -65,12 +82,28 @@ _ERASE = (
 )
 
 
-def read(connection: Connection, user_id: int) -> dict[str, list[dict[str, object]]]:
-    """Return the rows of a user by table, each as column: value; times are seconds UTC."""
-    return {
-        table: [row._asdict() for row in statement.run(connection, user_id=user_id)]
-        for table, statement in _READ.items()
-    }
+@dataclass(frozen=True, slots=True)
+class TablePlace:
+    """Where to go on in a table of a user's."""
+
+    part: int = 0
+    place: Place = BEGINNING
+
+
+def read(
+    connection: Connection, table: str, user_id: int, start: TablePlace, at_most: int
+) -> tuple[list[dict[str, object]], TablePlace | None]:
+    """Return up to ``at_most`` rows of a user from there on, and where to go on; None at the end.
+
+    A row is column: value; times are seconds UTC.
+    """
+    parts = _READ[table]
+    rows, place = parts[start.part].read(connection, start.place, at_most, user_id=user_id)
+    if place is not None:
+        after: TablePlace | None = TablePlace(start.part, place)
+    else:
+        after = TablePlace(start.part + 1) if start.part + 1 < len(parts) else None
+    return [row._asdict() for row in rows], after
 
 
 def erase(connection: Connection, user_id: int, now: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from authsvc.db.deletion import Deletion
+from authsvc.db.pages import Pages, Place
 from authsvc.db.statements import Statement
 
 _VALUES = "INSERT INTO not_before_marks (user_id, not_before) VALUES (:user_id, :now)"
@@ -19,24 +20,27 @@ _DELETE_OLD = Deletion("not_before_marks", "not_before < :before")
 class EndedSessions:
     """Finds sessions that were ended while a token of theirs may live. ``lifetimes`` are seconds by contract."""
 
-    def __init__(self, lifetimes: Mapping[str, int], prefix: int) -> None:
-        """``prefix`` is how many characters of a session's id are wanted."""
+    def __init__(self, lifetimes: Mapping[str, int]) -> None:
         cases = " ".join(f"WHEN :contract{n} THEN :now - :lifetime{n}" for n in range(len(lifetimes)))
-        self._statement = Statement(
-            f"SELECT SUBSTR(id, 1, {prefix}) FROM sessions WHERE revoked_at >= :start AND revoked_at < :end"
+        self._pages = Pages(
+            "SELECT id, contract, revoked_at FROM sessions WHERE revoked_at >= :start"
             # A contract that is gone from the code leaves tokens behind: none of ours lives longer than the longest.
-            f" AND revoked_at >= CASE contract {cases} ELSE :now - :longest END"
+            f" AND revoked_at >= CASE contract {cases} ELSE :now - :longest END",
+            ("revoked_at", "contract", "id"),
         )
         self._values: dict[str, str | int] = {"longest": max(lifetimes.values())}
         for number, (contract, lifetime) in enumerate(lifetimes.items()):
             self._values |= {f"contract{number}": contract, f"lifetime{number}": lifetime}
 
-    def find(self, connection: Connection, start: int, end: int, now: int) -> list[str]:
-        """Return the beginnings of the ids of sessions ended from ``start`` until before ``end``.
+    def find(
+        self, connection: Connection, start: int, now: int, place: Place, at_most: int
+    ) -> tuple[list[str], Place | None]:
+        """Return the ids of sessions ended from ``start`` on, a page of them, and where to go on; None at the end.
 
         Left out are those whose tokens have run out.
         """
-        return [row[0] for row in self._statement.run(connection, start=start, end=end, now=now, **self._values)]
+        rows, after = self._pages.read(connection, place, at_most, start=start, now=now, **self._values)
+        return [row.id for row in rows], after
 
 
 def mark(connection: Connection, user_id: int, now: int) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 from authsvc.clock import SystemClock
 from authsvc.db import consents, users
 from authsvc.db.database import Database
+from authsvc.errors import LimitReached
 from authsvc.services.accounts import refuse_inactive
 from authsvc.types import Caller, Consent
 
@@ -19,13 +20,14 @@ class Consents:
     def give(self, caller: Caller, version: str) -> list[Consent]:
         """Note that the caller agrees to this version; return all, the oldest first. The first time counts.
 
-        Raises AccountDisabled for somebody who has left, or was locked out or erased, in this moment.
+        Raises LimitReached, or AccountDisabled for somebody who has left, or was locked out or erased, in this moment.
         """
         now, user_id = int(self._clock.now()), caller.user.id
 
         def work(connection: Connection) -> list[Consent]:
             refuse_inactive(users.lock(connection, user_id))
-            consents.give(connection, user_id, version, now)
+            if not consents.give(connection, user_id, version, now):
+                raise LimitReached(f"user {user_id} has agreed to {consents.MOST} versions")
             return consents.of_user(connection, user_id)
 
         return self._database.run(work)

@@ -1,5 +1,6 @@
 """Signing in: the one use case behind every contract's login."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,6 +40,8 @@ from authsvc.types import (
     WeChatSession,
 )
 from authsvc.wechat.client import WeChatClient
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ class LoginService:
         if known is not None and held[:1] != [exchanged.session_key]:
             self._session_keys.replace(connection, known, exchanged.session_key, now)
         if command.consent_version is not None:
-            consents.give(connection, admitted.user.id, command.consent_version, now)
+            self._note_consent(connection, admitted.user, command.consent_version, now)
         policy = command.policy or self._policy
         session = self._new_sessions.open(
             connection,
@@ -175,6 +178,11 @@ class LoginService:
         return _Outcome(
             admitted.user, session, admitted.is_new, opened.payload, admitted.invite, admitted.former_avatar
         )
+
+    def _note_consent(self, connection: Connection, user: User, version: str, now: int) -> None:
+        """Keep it unless there are too many: a front end that makes a version of each moment must lock nobody out."""
+        if not consents.give(connection, user.id, version, now):
+            logger.warning("consent of user %s not kept: they have agreed to %d versions", user.id, consents.MOST)
 
     def _claimed(self, command: LoginCommand) -> Profile:
         """What the client says of the person, but for uploaded pictures: theirs is stored, others' are not theirs."""

@@ -8,7 +8,7 @@ from authsvc.clock import SystemClock
 from authsvc.db import identities, remnants, sessions, users
 from authsvc.db.database import Database, Restart
 from authsvc.db.identities import Identity
-from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, NotFound, OtherMiniProgram
+from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, LimitReached, NotFound, OtherMiniProgram
 from authsvc.services.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.apps import Apps
 from authsvc.services.audit import AuditLog
@@ -20,6 +20,9 @@ from authsvc.services.reach import Reach, reach
 from authsvc.services.sessionkeys import SessionKeys
 from authsvc.types import Caller, IdentityLink, MiniProgram, Profile, User, WeChatSession
 from authsvc.wechat.client import WeChatClient
+
+# In all mini programs together. Each opens the account.
+MOST_IDENTITIES = 50
 
 
 class PeopleService:
@@ -126,7 +129,8 @@ class PeopleService:
 
         In the session's own mini program it may be another WeChat of the same person, which then opens the account in
         that mini program alone. In another one it must have the unionid that the session began with. Adding what is
-        there already changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, or IdentityTaken.
+        there already changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, IdentityTaken or
+        LimitReached.
         """
         app = self._apps.choose(appid, None)
         self._refuse_unreachable(caller, app)
@@ -164,6 +168,8 @@ class PeopleService:
             owner = identities.find_unionid_owner(connection, exchanged.unionid) if exchanged.unionid else None
             if owner is not None and owner.id != user_id:
                 raise IdentityTaken("unionid of another user")
+            if len(identities.links(connection, user_id)) >= MOST_IDENTITIES:
+                raise LimitReached(f"user {user_id} has {MOST_IDENTITIES} identities")
             self._accounts.refuse_banned(connection, arrival, now)
             is_added = not is_same_person and owner is None
             self._accounts.add_identity(connection, arrival, user_id, now, is_added=is_added)

@@ -19,6 +19,7 @@ from authsvc.db import (
 )
 from authsvc.db.database import Database
 from authsvc.services.pushes import RECEIPT_SECONDS
+from authsvc.services.scansignins import RUN_OUT_SECONDS
 
 # Longer than any LOGIN_RETRY_WINDOW.
 _ATTEMPT_SECONDS = 3600
@@ -26,8 +27,6 @@ _ATTEMPT_SECONDS = 3600
 _SESSION_SECONDS = 31 * 86400
 # WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
 _FAILURE_SECONDS = 31 * 86400
-# Until then a page that comes late learns that it is late, and not that nobody knows it.
-_SCAN_SECONDS = 3600
 
 _Delete = Callable[[Connection, int], int]
 
@@ -52,7 +51,7 @@ class RetentionService:
             "marks of bans": self._delete(banmarks.delete_expired, now),
             "marks of invites": self._delete(invitemarks.delete_expired, now),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
-            "scan sign-ins": self._delete(scansignins.delete_expired, now - _SCAN_SECONDS),
+            "scan sign-ins": self._delete(scansignins.delete_expired, now - RUN_OUT_SECONDS),
             "receipts of pushes": self._delete(pushreceipts.delete_received, now - RECEIPT_SECONDS),
             "audit events": self._delete(auditevents.delete_stored, now - self._audit_seconds),
         }

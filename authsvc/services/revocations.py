@@ -11,15 +11,14 @@ of several machines may differ.
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
-from authsvc.clock import SystemClock
+from authsvc.clock import SystemClock, give_way
 from authsvc.db import revocations
 from authsvc.db.database import Database
+from authsvc.db.pages import BEGINNING, Place
 from authsvc.db.revocations import EndedSessions
 from authsvc.signing.tokens import FEED_TYPE, TokenIssuer
 
@@ -27,8 +26,8 @@ OVERLAP_SECONDS = 60
 SESSION_PREFIX = 11
 # An answer that says "nothing new" is not signed: this often at least, a reader gets one that is.
 _RESIGN_SECONDS = 60
-_SLICE_SECONDS = 86400
-_FOR_EVER = 2**53
+# Ten milliseconds' worth.
+_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class RevocationFeed:
         """``lifetimes`` of tokens in seconds, by contract."""
         self._database = database
         self._issuer = issuer
-        self._ended = EndedSessions(lifetimes, SESSION_PREFIX)
+        self._ended = EndedSessions(lifetimes)
         self._longest = max(lifetimes.values())
         self._clock = clock
 
@@ -73,9 +72,13 @@ class RevocationFeed:
         began = max(since or 0, now - self._longest) - OVERLAP_SECONDS
 
         sessions: list[str] = []
-        for start, end in pairwise([*range(began, now + 1, _SLICE_SECONDS), _FOR_EVER]):
-            sessions += self._database.read(partial(self._ended.find, start=start, end=end, now=now - OVERLAP_SECONDS))
-            time.sleep(0)  # under gevent, other requests of this worker get their turn between two slices
+        place: Place | None = BEGINNING
+        while place is not None:
+            find = partial(self._ended.find, start=began, now=now - OVERLAP_SECONDS, place=place, at_most=_AT_ONCE)
+            ids, place = self._database.read(find)
+            sessions += [session_id[:SESSION_PREFIX] for session_id in ids]
+            if place is not None:
+                give_way()
         users = self._database.read(lambda connection: revocations.marked_since(connection, began))
         return Revocations(since, now, "".join(sessions), users)
 

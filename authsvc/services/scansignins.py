@@ -6,6 +6,7 @@ the other. The session is opened when the browser fetches it, once.
 """
 
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,7 +18,7 @@ from authsvc.db import scansignins, sessions, users
 from authsvc.db.database import Database
 from authsvc.db.scansignins import ScanSignIn
 from authsvc.db.sessions import LiveSession
-from authsvc.errors import NotFound, ScanTicketInvalid
+from authsvc.errors import NotFound, ScanTicketInvalid, ServiceBusy
 from authsvc.networks import subscriber
 from authsvc.sealing import KeyedHash
 from authsvc.services import devices
@@ -29,6 +30,11 @@ from authsvc.services.qrcodes import QrCodes
 from authsvc.services.sessiontokens import SessionTokens
 from authsvc.types import Caller, LoginResult, ScanState, Session, TokenPolicy
 
+logger = logging.getLogger(__name__)
+
+# What has run out is kept for so long: a page that comes late learns that it is late, and not that nobody knows it.
+RUN_OUT_SECONDS = 3600
+_SWEEP_SECONDS = 600.0
 # To find the phone and sign in there. A code that was made to trick somebody dies as fast.
 _SCAN_SECONDS = 180
 # To read what is asked.
@@ -102,6 +108,7 @@ class ScanSignIns:
         self._audit = audit
         self._policy = policy
         self._clock = clock
+        self._sweep_at = 0.0
 
     def start(self, appid: str | None, device: str, address: str | None) -> Asked:
         """Note that a browser asks, and draw the code for it. ``device`` is its User-Agent.
@@ -122,8 +129,20 @@ class ScanSignIns:
             created_at=now,
             expires_at=now + _SCAN_SECONDS,
         )
+        self._sweep(now)
         self._database.run(lambda connection: scansignins.insert(connection, asked))
         return Asked(scan_id, secret, picture, ending, _SCAN_SECONDS)
+
+    def _sweep(self, now: int) -> None:
+        """Forget what ran out long ago, now and then: strangers make these rows, and a purge may be far away."""
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + _SWEEP_SECONDS
+        try:
+            while self._database.run(lambda connection: scansignins.delete_expired(connection, now - RUN_OUT_SECONDS)):
+                pass
+        except ServiceBusy as error:
+            logger.info("old scan sign-ins not swept: %s", error)
 
     def poll(self, scan_id: str, secret: str) -> Progress:
         """Tell the browser how far it is, and hand the session over when it is approved.

@@ -42,6 +42,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.NotFound: 404,
     e.PictureRejected: 400,
     e.PictureLimitReached: 409,
+    e.LimitReached: 409,
     e.LoginCodeInvalid: 401,
     e.LoginCodeUsed: 401,
     e.PhoneCodeInvalid: 400,

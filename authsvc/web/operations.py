@@ -14,7 +14,7 @@ from authsvc.types import LimitedKind, ServiceScope
 from authsvc.web import bodies, contracts, guards, ratelimits
 from authsvc.web.contracts.shape import Contract
 
-View = Callable[..., Mapping[str, Any]]
+View = Callable[..., Mapping[str, Any] | Response]
 # Whether a request, by the arguments of its view, wants step-up.
 StepUp = bool | Callable[[Mapping[str, Any]], bool]
 PlainView = Callable[..., Response]
@@ -86,7 +86,8 @@ def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
 def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:
     """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer.
 
-    An app that does not serve the contract has no such address.
+    One whose answer is written while it is read returns a response (``web/streaming.py``). An app that does not serve
+    the contract has no such address.
     """
     in_query = method == "GET" or operation.in_query
     read = bodies.read_query if in_query else bodies.read_form if operation.form else bodies.read
@@ -101,7 +102,8 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
         # Last of all: whatever else is wrong with a request costs no code.
         if operation.wants_step_up(arguments):
             guards.step_up(arguments["caller"])
-        return bodies.write(view(**arguments), operation.status)
+        answer = view(**arguments)
+        return answer if isinstance(answer, Response) else bodies.write(answer, operation.status)
 
     setattr(endpoint, _ATTRIBUTE, operation)
     _record(blueprint, method, rule, operation, endpoint)

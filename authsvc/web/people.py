@@ -16,6 +16,7 @@ from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped
 from authsvc.web.operations import Operation, View, add, describe
 from authsvc.web.pictures import picture_response
 from authsvc.web.schemas import APPID, CONSENT_VERSION, AvatarUrl, Body, CodeField, Integer, Nickname, Text
+from authsvc.web.streaming import inside, streamed
 
 people = Blueprint("people", __name__)
 
@@ -148,8 +149,9 @@ def _consent(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
     return envelope(_consents_view(services().consents.give(caller, body["version"])))
 
 
-def _export(caller: Caller) -> Mapping[str, Any]:
-    return envelope(services().exports.for_person(caller))
+def _export(caller: Caller) -> Response:
+    export = services().exports.for_person(caller)
+    return streamed(inside(envelope, export.json()), export.close)
 
 
 def _activity(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:

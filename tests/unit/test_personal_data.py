@@ -1,9 +1,11 @@
 """Nothing about a person is overlooked: an export shows all of it but secrets, an erasure leaves none of it."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Table
@@ -11,11 +13,12 @@ from sqlalchemy import Table
 from authsvc.db import personaldata, users
 from authsvc.db.database import Database
 from authsvc.db.models import Base
-from authsvc.errors import AccountClosed, AccountDisabled, NotFound
+from authsvc.errors import AccountClosed, AccountDisabled, NotFound, TooManyRequests
+from authsvc.oneatatime import OneAtATime
 from authsvc.services.administration import Administration
 from authsvc.services.closing import AccountClosing
 from authsvc.services.exports import Exports
-from authsvc.types import PhoneNumber
+from authsvc.types import Caller, PhoneNumber, Session, VerifiedClaims
 from tests.harness.fair import Fair
 from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
@@ -100,18 +103,21 @@ def everything(database: Database) -> str:
 
 
 def test_an_export_holds_the_rows_of_the_person_and_of_whom_they_were_before_and_no_secret(
-    fill: Callable[..., None], each_database: Database, clock: Clock
+    fill: Callable[..., None], each_database: Database, clock: Clock, tmp_path: Path
 ) -> None:
     fill(1, 2, 3)
     Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
-    found = Exports(each_database, AUDIT, clock).own(1)
+    exports = Exports(each_database, AUDIT, clock, OneAtATime(tmp_path / "exports"))
+    export = exports.for_operator(1)
+    found = json.loads("".join(export.json()))
     for text in ("n1", "n2", "o1", "o2", "u1", "s1", "s2", "d2", "v1", "v2", "c1", "c2", "13800000001", "merge"):
         assert text in str(found)
     for text in ("sealed", "hash1", "n3", "o3", "s3", "13800000003"):
         assert text not in str(found)
     assert [row["merged_into_id"] for row in found["users"]] == [None, 1]
-    with pytest.raises(NotFound):
-        Exports(each_database, AUDIT, clock).own(4)
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            exports.for_operator(4)
 
 
 def test_an_erasure_leaves_nothing_but_audit_events_and_numbers(
@@ -247,3 +253,57 @@ def test_whoever_signs_in_while_they_are_erased_is_gone_or_somebody_new(
     assert counts(each_database) | {"users": pairs, "identities": pairs} == counts(each_database)
     name = each_database._engine.dialect.name
     figures(f"erasure beside a login, {name}: {pairs} pairs, {refused} logins refused, 0 half states")
+
+
+def test_an_export_of_many_rows_has_each_of_them_once_whatever_they_share(
+    fill: Callable[..., None], each_database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages go on by keys: rows of one second, ended and live ones, more and fewer than a page, and none."""
+    fill(1, 2)
+    copies = {
+        "sessions": "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at,"
+        " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, revoked_at) VALUES"
+        " ('x{n}', 1, 'wx', 'native', 0, 5, 5, 5, 9, 9, 9, {ended})",
+        "audit_events": "INSERT INTO audit_events (at, event, user_id) VALUES ({second}, 'x{n}', 1)",
+        "consents": "INSERT INTO consents (user_id, version, given_at) VALUES (1, 'x{n}', 6)",
+        "invite_codes": "INSERT INTO invite_codes (code, owner_id, created_at) VALUES ('x{n}', 1, 7)",
+    }
+    values = [{"n": n, "second": n % 3 if n % 2 else 7, "ended": ("NULL", 4, n)[n % 3]} for n in range(25)]
+
+    def copy(connection) -> None:
+        for sql in copies.values():
+            for each in values:
+                connection.exec_driver_sql(sql.format(**each))
+
+    each_database.run(copy)
+    export = Exports(each_database, AUDIT, clock, OneAtATime(tmp_path / "exports")).for_operator(1)
+    for at_once in (1, 2, 5, 24, 25, 26, 100):
+        monkeypatch.setattr("authsvc.services.exports._ROWS_AT_ONCE", at_once)
+        found = json.loads("".join(export.json()))
+        names = {"sessions": "id", "audit_events": "event", "consents": "version", "invite_codes": "code"}
+        for table, name in names.items():
+            got = [row[name] for row in found[table] if str(row[name]).startswith("x")]
+            assert sorted(got) == sorted(f"x{n}" for n in range(25)), (table, at_once)
+        assert set(found) == set(personaldata.EXPORTED)
+
+
+def test_one_export_of_a_person_at_a_time(
+    fill: Callable[..., None], each_database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    fill(1, 2)
+    exports = Exports(each_database, AUDIT, clock, OneAtATime(tmp_path / "exports"))
+    one, other = (caller(each_database, number) for number in (1, 2))
+    first = exports.for_person(one)
+    with pytest.raises(TooManyRequests):
+        exports.for_person(one)
+    exports.for_person(other).close()
+    first.close()
+    first.close()
+    exports.for_person(one).close()
+
+
+def caller(database: Database, user_id: int) -> Caller:
+    """The user of that number, by the session that the table was filled with."""
+    claims = VerifiedClaims(user_id, f"s{user_id}", "wx", "x", 0, 0, "wx")
+    session = Session(f"s{user_id}", user_id, "wx", "native")
+    return Caller(database.read(lambda connection: users.get(connection, user_id)), session, claims, f"o{user_id}")
