@@ -2,24 +2,26 @@
 
 import re
 import secrets
-import time
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authsvc import context
 from authsvc.networks import subscriber
 from authsvc.services import Services
 from authsvc.services.avatars import MAX_UPLOAD_BYTES
+from authsvc.web.streams import patient
 
 # A picture, and what multipart puts around it: the largest body that any address takes.
 UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
-# More than the JSON of any route.
-_LONG_BODY_BYTES = 64 * 1024
+# Of Accept-Language: nobody speaks more.
+_LANGUAGE_CHARACTERS = 1000
+_CHUNKED_REST_BYTES = 256 * 1024
 _LOOPBACK = {None, "127.0.0.1", "::1"}
 # Chinese, and the languages of the family that are tagged by themselves (RFC 5646 §4.1.2).
 _CHINESE = ("zh", "cmn", "yue", "wuu", "hak", "nan")
@@ -65,7 +67,8 @@ def prefers_english() -> bool:
     The best quality decides (RFC 9110 §12.5.4), and of equals the first named. Which Chinese or which English is all
     the same: what we have of either is the closest.
     """
-    wanted = sorted(request.accept_languages, key=itemgetter(1), reverse=True)
+    header = request.headers.get("Accept-Language", "")[:_LANGUAGE_CHARACTERS]
+    wanted = sorted(parse_accept_header(header, LanguageAccept), key=itemgetter(1), reverse=True)
     refused = {_primary(tag) for tag, quality in wanted if quality == 0}
     for tag, quality in wanted:
         if quality and _primary(tag) in ("en", "*", *_CHINESE):
@@ -85,30 +88,13 @@ def install(app: Flask, trusted_proxies: int) -> None:
     """
     if trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies)  # type: ignore[method-assign]  # Flask's own way
+    app.wsgi_app = patient(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.before_request(_begin)
     app.after_request(_finish)
 
 
-class _TakingTurns:
-    """A long body that lets other requests go on between its pieces.
-
-    Where the sender is faster than we are, reading never waits, and what never waits holds gevent's loop: ten
-    milliseconds for 2 MB, and eight times that when eight of them arrive.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1) -> bytes:
-        time.sleep(0)
-        content: bytes = self._stream.read(size)
-        return content
-
-
 def _begin() -> None:
     request_id()
-    if (request.content_length or 0) > _LONG_BODY_BYTES:
-        request.environ["wsgi.input"] = _TakingTurns(request.environ["wsgi.input"])
 
 
 def _finish(response: Response) -> Response:
@@ -124,9 +110,11 @@ def _read_the_rest() -> None:
     """Take in what a refused upload still sends.
 
     A connection that is closed on unread bytes is reset, and a proxy that is still sending then never reads our answer.
+    What is longer, or goes on in chunks for longer, is not read: that connection ends (``gunicorn.conf.py``).
     """
-    if 0 < (request.content_length or 0) <= UPLOAD_BYTES:
-        request.max_content_length = UPLOAD_BYTES
+    most = _CHUNKED_REST_BYTES if "Transfer-Encoding" in request.headers else UPLOAD_BYTES
+    if "Transfer-Encoding" in request.headers or 0 < (request.content_length or 0) <= UPLOAD_BYTES:
+        request.max_content_length = most
         with suppress(HTTPException):
             while request.stream.read(65536):
                 pass

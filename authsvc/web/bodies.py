@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError
 from authsvc.errors import (
     BodyNotUtf8,
     BodyTooLarge,
+    BoundaryMissing,
     EmptyBody,
     FormDeclaredAsJson,
     FormExpected,
@@ -20,6 +21,7 @@ from authsvc.errors import (
     JsonInsideText,
     MalformedBody,
     UnsupportedMediaType,
+    UploadMalformed,
 )
 
 MAX_BODY_BYTES = 16 * 1024
@@ -28,6 +30,9 @@ READ_BYTES = MAX_BODY_BYTES + 1
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 # How a form begins: a name and its value, or the boundary before a part.
 _FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]%-]{0,80}=|--[^\r\n]{1,100}\r?\ncontent-disposition:", re.IGNORECASE)
+# Of an upload: parts (wx.uploadFile sends one, and whatever its formData holds), and bytes of what stands above one.
+_MOST_PARTS = 20
+_MOST_PART_HEAD = 4096
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
 
 
@@ -70,6 +75,31 @@ def read_form(schema: Schema) -> dict[str, Any]:
     if len(values) < len(pairs):
         raise InvalidRequest("a parameter twice", fields={name: ["malformed"] for name in values})
     return _load(schema, values)
+
+
+def read_upload(part: str, most_bytes: int) -> bytes | None:
+    """Return the file in a multipart body of at most ``most_bytes``; None where there is none.
+
+    Raises UploadMalformed for any other body, BoundaryMissing, BodyTooLarge.
+    """
+    # Two megabytes of another kind of form take half a second to be taken apart.
+    if request.mimetype != "multipart/form-data":
+        raise UploadMalformed("no multipart form")
+    if not request.mimetype_params.get("boundary"):
+        raise BoundaryMissing
+    request.max_content_length = most_bytes
+    # Counted before it is parsed, which takes long for what is no upload.
+    if not _few_small_parts(request.get_data(), request.mimetype_params.get("boundary", "")):
+        return None
+    file = request.files.get(part)
+    return None if file is None else file.read()
+
+
+def _few_small_parts(body: bytes, boundary: str) -> bool:
+    delimiter = f"--{boundary}".encode()
+    if body.count(delimiter) > _MOST_PARTS + 1:  # one closes the last part
+        return False
+    return all(len(piece.partition(b"\r\n\r\n")[0]) < _MOST_PART_HEAD for piece in body.split(delimiter))
 
 
 def write(body: Mapping[str, Any], status: int = 200) -> Response:

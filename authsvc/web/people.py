@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from marshmallow import fields, validate
 
-from authsvc.errors import BoundaryMissing, UploadMalformed
+from authsvc.errors import UploadMalformed
 from authsvc.services import profiles
 from authsvc.types import Caller, Consent, IdentityLink, Profile
-from authsvc.web import ratelimits
+from authsvc.web import bodies, ratelimits
 from authsvc.web.access import UPLOAD_BYTES, services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.operations import Operation, View, add, describe
@@ -21,8 +21,6 @@ from authsvc.web.streaming import inside, streamed
 people = Blueprint("people", __name__)
 
 _NUMBER = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
-# wx.uploadFile sends one, and whatever its formData holds.
-_MOST_PARTS = 20
 
 
 class ProfileChange(Body):
@@ -115,17 +113,10 @@ def _change(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _upload(caller: Caller) -> Mapping[str, Any]:
-    # Two megabytes of another kind of form take half a second to be taken apart.
-    if request.mimetype != "multipart/form-data":
-        raise UploadMalformed("no multipart form")
-    if not request.mimetype_params.get("boundary"):
-        raise BoundaryMissing
-    request.max_content_length = UPLOAD_BYTES
-    request.max_form_parts = _MOST_PARTS
-    file = request.files.get("file")
-    if file is None:
-        raise UploadMalformed("no part named file")
-    return envelope(user_view(services().people.set_avatar(caller, file.read())))
+    content = bodies.read_upload("file", UPLOAD_BYTES)
+    if content is None:
+        raise UploadMalformed("no part named file, or too many parts")
+    return envelope(user_view(services().people.set_avatar(caller, content)))
 
 
 def _links(caller: Caller) -> Mapping[str, Any]:
