@@ -34,7 +34,8 @@ def hoarder(house: Service, shared_simulator: Simulator) -> SignedIn:
     """Somebody with as many sessions and events as a year of loops could leave."""
     person = native(house, shared_simulator.code("hoarder"))
     sessions = [
-        f"('hoard{n:017}', {person.user_id}, 'wx', 'native', 0, 5, 5, 5, 9, 9, 9, {n % 7 + 4})" for n in range(ROWS)
+        f"('hoard{n:017}', {person.user_id}, '{house.appid}', 'native', 0, 5, 5, 5, 9, 9, 9, {n % 7 + 4})"
+        for n in range(ROWS)
     ]
     events = [f"(1900000000 + {n % 5}, 'hoarded', {person.user_id}, 'x')" for n in range(ROWS)]
     connection = house.connect()
