@@ -389,7 +389,7 @@ class BoundaryMissing(UploadMalformed):
 
 
 class PictureLimitReached(AuthSvcError):
-    """This user has as many different pictures of codes as one may have."""
+    """This user, or service, has as many different pictures of codes as one may have."""
 
     error = "picture_limit_reached"
     zh = "小程序码数量已达上限"

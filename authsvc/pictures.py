@@ -59,12 +59,15 @@ class CodePicture:
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """How many pictures of codes are kept: for one user, and of everybody; ``keep`` seconds since last asked for.
+    """How many pictures of codes are kept: for one user, for one service, and of everybody.
+
+    Services have four fifths of the total among them. ``keep`` is seconds since a picture was last asked for.
 
     0 is no limit. ``per_minute`` is how many a batch asks WeChat for, which draws 5,000.
     """
 
     per_user: int = 20
+    per_service: int = 20_000
     total: int = 100_000
     keep: int = 180 * 86400
     per_minute: int = 4000

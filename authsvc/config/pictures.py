@@ -46,6 +46,7 @@ def limits(source: Source) -> PictureLimits:
     """Return how many pictures of codes are kept, and for how long."""
     return PictureLimits(
         per_user=source.number("QRCODE_PER_USER", 20, 0, 10**6),
+        per_service=source.number("QRCODE_PER_SERVICE", 20_000, 0, 10**9),
         total=source.number("QRCODE_TOTAL", 100_000, 0, 10**9),
         keep=source.number("QRCODE_KEEP_DAYS", 180, 0, 36500) * _DAY,
         per_minute=source.number("QRCODE_PER_MINUTE", 4000, 1, 5000),

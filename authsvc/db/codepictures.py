@@ -1,16 +1,30 @@
 """Queries on pictures of mini-program codes: which there are, who makes one, whose they are.
 
-A row is claimed until a moment (seconds UTC), which tells its claims apart: whoever changes the row names the claim
-that they know of, and does nothing when there is another.
+A row is claimed by a number that its holder has drawn, until a moment (seconds UTC): whoever changes the row names the
+claim that they know of, and does nothing when there is another.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 
 BATCH = 500
+# Longer than anybody waits for a picture.
+FAILURE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a new picture counts for: a user, a service (the name of its credential), or nobody."""
+
+    user_id: int | None = None
+    service: str | None = None
+
+
+NOBODY = Owner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,7 @@ class StoredPicture:
     user_id: int | None
     claimed_until: int
     asked_at: int
+    claim: int
 
     @property
     def name(self) -> str | None:
@@ -29,21 +44,38 @@ class StoredPicture:
         return f"{self.stem}.{self.ending}" if self.ending else None
 
 
-_SELECT = "SELECT stem, ending, user_id, claimed_until, asked_at FROM code_pictures"
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt ended: the name of an error in errors.py, and WeChat's number if it gave one."""
+
+    error: str
+    errcode: int | None = None
+
+
+_SELECT = "SELECT stem, ending, user_id, claimed_until, asked_at, claim FROM code_pictures"
 _FIND = Statement(f"{_SELECT} WHERE stem = :stem")
 _INSERT = Statement(
-    "INSERT INTO code_pictures (stem, user_id, claimed_until, asked_at) VALUES (:stem, :user_id, :until, :now)"
+    "INSERT INTO code_pictures (stem, user_id, service, claim, claimed_until, asked_at)"
+    " VALUES (:stem, :user_id, :service, :claim, :until, :now)"
 )
+# The moment as well: during an upgrade there are workers that draw no numbers.
 _TAKE_OVER = Statement(
-    "UPDATE code_pictures SET ending = NULL, claimed_until = :until WHERE stem = :stem AND claimed_until = :known"
+    "UPDATE code_pictures SET ending = NULL, claimed_until = :until, claim = :claim"
+    " WHERE stem = :stem AND claim = :known AND claimed_until = :known_until"
 )
 _FINISH = Statement(
-    "UPDATE code_pictures SET ending = :ending WHERE stem = :stem AND claimed_until = :until AND ending IS NULL"
+    "UPDATE code_pictures SET ending = :ending WHERE stem = :stem AND claim = :claim AND ending IS NULL"
 )
-_DELETE = Statement("DELETE FROM code_pictures WHERE stem = :stem AND claimed_until = :until AND ending IS NULL")
+_DELETE = Statement("DELETE FROM code_pictures WHERE stem = :stem AND claim = :claim AND ending IS NULL")
+_NOTE_FAILURE = Statement(
+    "INSERT INTO code_failures (claim, error, errcode, failed_at) VALUES (:claim, :error, :errcode, :now)"
+)
+_FIND_FAILURE = Statement("SELECT error, errcode FROM code_failures WHERE claim = :claim")
+_DELETE_FAILURES = Deletion("code_failures", "failed_at < :before")
 _TOUCH = Statement("UPDATE code_pictures SET asked_at = :now, user_id = COALESCE(user_id, :user_id) WHERE stem = :stem")
 _COUNT = Statement("SELECT COUNT(*) FROM code_pictures")
 _COUNT_OF_USER = Statement("SELECT COUNT(*) FROM code_pictures WHERE user_id = :user_id")
+_COUNT_OF_SERVICE = Statement("SELECT COUNT(*) FROM code_pictures WHERE service = :service")
 _OF_USER = Statement(f"{_SELECT} WHERE user_id = :user_id")
 _MOVE = Statement("UPDATE code_pictures SET user_id = :into WHERE user_id = :user_id")
 _NOT_ASKED = Statement(f"{_SELECT} WHERE asked_at < :before ORDER BY asked_at LIMIT {BATCH}")
@@ -56,24 +88,43 @@ def find(connection: Connection, stem: str) -> StoredPicture | None:
     return StoredPicture(*row) if row else None
 
 
-def claim(connection: Connection, stem: str, user_id: int | None, *, until: int, now: int) -> bool:
-    """Begin a picture that nobody has begun; False when somebody has."""
-    return _INSERT.run_unless_taken(connection, stem=stem, user_id=user_id, until=until, now=now) is not None
+def begin(connection: Connection, stem: str, owner: Owner, claim: int, *, until: int, now: int) -> bool:
+    """Claim a picture that nobody has begun; False when somebody has."""
+    values = {"user_id": owner.user_id, "service": owner.service, "claim": claim, "until": until, "now": now}
+    return _INSERT.run_unless_taken(connection, stem=stem, **values) is not None
 
 
-def take_over(connection: Connection, known: StoredPicture, *, until: int) -> bool:
+def take_over(connection: Connection, known: StoredPicture, claim: int, *, until: int) -> bool:
     """Claim a row that is as it is known; the picture no longer counts. False when somebody was faster."""
-    return _TAKE_OVER.run(connection, stem=known.stem, known=known.claimed_until, until=until).rowcount == 1
+    values = {"stem": known.stem, "known": known.claim, "known_until": known.claimed_until}
+    return _TAKE_OVER.run(connection, claim=claim, until=until, **values).rowcount == 1
 
 
-def finish(connection: Connection, stem: str, ending: str, *, until: int) -> bool:
+def finish(connection: Connection, stem: str, ending: str, claim: int) -> bool:
     """Say that the picture is there; False when the claim was lost."""
-    return _FINISH.run(connection, stem=stem, ending=ending, until=until).rowcount == 1
+    return _FINISH.run(connection, stem=stem, ending=ending, claim=claim).rowcount == 1
 
 
-def delete(connection: Connection, stem: str, *, until: int) -> None:
-    """Give up a claim and the row with it."""
-    _DELETE.run(connection, stem=stem, until=until)
+def delete(connection: Connection, stem: str, claim: int) -> bool:
+    """Give up a claim and the row with it; False when it was lost."""
+    return _DELETE.run(connection, stem=stem, claim=claim).rowcount == 1
+
+
+def fail(connection: Connection, stem: str, claim: int, failure: Failure, now: int) -> None:
+    """Give up a claim, and leave word of why for those who wait for it."""
+    if delete(connection, stem, claim):
+        _NOTE_FAILURE.run(connection, claim=claim, error=failure.error, errcode=failure.errcode, now=now)
+
+
+def failure_of(connection: Connection, claim: int) -> Failure | None:
+    """Return how the attempt under this claim failed; None while it has not, and when it is long ago."""
+    row = _FIND_FAILURE.run(connection, claim=claim).first()
+    return Failure(*row) if row else None
+
+
+def delete_failures(connection: Connection, before: int) -> int:
+    """Delete some failures from before then (seconds UTC); return how many, 0 when none is left."""
+    return _DELETE_FAILURES.run(connection, before)
 
 
 def touch(connection: Connection, stem: str, user_id: int | None, now: int) -> None:
@@ -89,6 +140,11 @@ def count(connection: Connection) -> int:
 def count_of_user(connection: Connection, user_id: int) -> int:
     """Return how many of them are this user's."""
     return int(_COUNT_OF_USER.run(connection, user_id=user_id).scalar())
+
+
+def count_of_service(connection: Connection, service: str) -> int:
+    """Return how many of them this service has had made."""
+    return int(_COUNT_OF_SERVICE.run(connection, service=service).scalar())
 
 
 def of_user(connection: Connection, user_id: int) -> list[StoredPicture]:

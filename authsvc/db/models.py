@@ -28,7 +28,7 @@ EXACT_COLUMNS = {
     "phone_calls": ("subject",),
     "spent_phone_codes": ("code_hash",),
     "push_receipts": ("receipt",),
-    "code_pictures": ("stem", "ending"),
+    "code_pictures": ("stem", "ending", "service"),
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
     "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
@@ -352,11 +352,13 @@ class PushReceiptRow(Base):
 class CodePictureRow(Base):
     """A picture of a mini-program code, kept or being made: whose it is, and when it was last asked for.
 
-    Who wants to make it claims the row until then; without an ending there is no picture yet.
+    Who wants to make it claims the row until then, by a number drawn for it; without an ending there is no picture yet.
+    ``service`` is the credential that had it made.
     """
 
     __tablename__ = "code_pictures"
     __table_args__ = (
+        Index("ix_code_pictures_service", "service"),
         Index("ix_code_pictures_user_id", "user_id"),
         Index("ix_code_pictures_asked_at", "asked_at"),
         TABLE,
@@ -367,6 +369,20 @@ class CodePictureRow(Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_code_pictures_user_id"))
     claimed_until: Mapped[int] = mapped_column(BigInteger)
     asked_at: Mapped[int] = mapped_column(BigInteger)
+    claim: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    service: Mapped[str | None] = mapped_column(exact(40))
+
+
+class CodeFailureRow(Base):
+    """How an attempt at a picture failed, for a minute: whoever waited for it looks here."""
+
+    __tablename__ = "code_failures"
+    __table_args__ = (Index("ix_code_failures_failed_at", "failed_at"), TABLE)
+
+    claim: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    error: Mapped[str] = mapped_column(String(40))
+    errcode: Mapped[int | None] = mapped_column(Integer)
+    failed_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class ScanSignInRow(Base):

@@ -22,7 +22,7 @@ WITHHELD = {
     "audit_events": ("subject",),
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
-    "code_pictures": ("claimed_until",),
+    "code_pictures": ("claimed_until", "claim", "service"),
     "ban_marks": ("id", "mark", "user_id", "ban", "expires_at"),  # hashes of what they have given up
 }
 # table: (column that says whose a row is, what is exported)

@@ -20,6 +20,8 @@ class ServiceCredential:
 
 _COLUMNS = "SELECT name, secret_hash, scopes, created_at FROM service_credentials"
 _FIND = Statement(f"{_COLUMNS} WHERE name = :name")
+_LOCK_SQL = "SELECT 1 FROM service_credentials WHERE name = :name"
+_LOCK = Statement(_LOCK_SQL, mysql=f"{_LOCK_SQL} FOR UPDATE")
 _LIST = Statement(f"{_COLUMNS} ORDER BY name")
 _ANY = Statement("SELECT 1 FROM service_credentials LIMIT 1")
 _INSERT = Statement(
@@ -33,6 +35,11 @@ def find(connection: Connection, name: str) -> ServiceCredential | None:
     """Return the credential of this name, if there is one."""
     row = _FIND.run(connection, name=name).one_or_none()
     return None if row is None else _credential(tuple(row))
+
+
+def lock(connection: Connection, name: str) -> bool:
+    """Keep others who lock it waiting until the transaction ends; False when there is none of this name."""
+    return _LOCK.run(connection, name=name).first() is not None
 
 
 def list_all(connection: Connection) -> list[ServiceCredential]:

@@ -19,7 +19,7 @@ from authsvc.types import MiniProgram
 _POINTLESS = (WeChatQuotaExhausted, WeChatRateLimited, PicturesFull)
 # So many failures, one after the other, are not about single codes.
 _FAILURES_IN_A_ROW = 10
-# Longer than the breaker keeps calls back, and than a failed picture is remembered.
+# Longer than the breaker keeps calls back.
 _PAUSE_SECONDS = 6.0
 
 T = TypeVar("T")

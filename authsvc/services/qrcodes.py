@@ -2,10 +2,12 @@
 
 A picture's name is a keyed hash of all that it shows, so guessing is pointless. Who finds no row for it in the
 database claims the name by inserting one, asks WeChat, stores the picture and marks the row; everybody else waits for
-that, on whatever machine.
+that, on whatever machine. An attempt that failed has failed for those who waited for it; who comes afterwards begins
+another.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,15 +19,19 @@ from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
 from authsvc.db import codepictures as rows
-from authsvc.db import users
-from authsvc.db.codepictures import StoredPicture
+from authsvc.db import servicecredentials, users
+from authsvc.db.codepictures import NOBODY, Failure, Owner, StoredPicture
 from authsvc.db.database import Database
 from authsvc.errors import (
+    AuthSvcError,
     DatabaseUnusable,
     InvalidRequest,
     NotFound,
+    NotPermitted,
     PictureLimitReached,
+    PicturesBusy,
     PicturesFull,
+    PicturesUnavailable,
     ServiceBusy,
     WeChatBadAnswer,
     WeChatBusy,
@@ -53,11 +59,11 @@ logger = logging.getLogger(__name__)
 _DAY = 86400
 # Longer than an access_token and a picture take together. Whoever holds a claim longer has died.
 _CLAIM_SECONDS = 30
+_CLAIM_BITS = 62
 _PATIENCE_SECONDS = 12.0
 _POLL_SECONDS = 0.1
-# Those who wait for a picture that failed are not to ask WeChat one after the other.
-_FAILURE_SECONDS = 5.0
-_FAILURES = 1000
+# Of all pictures, what services leave to people and their invite codes.
+_FOR_PEOPLE = 1 / 5
 _COUNT_SECONDS = 30.0
 
 
@@ -96,7 +102,6 @@ class QrCodes:
         self._defaults = defaults
         self._limits = limits
         self._clock = clock
-        self._failures: dict[str, tuple[WeChatError, float]] = {}
         self._counted = 0, float("-inf")
 
     def own(self, caller: Caller, **look: Any) -> CodePicture:
@@ -107,7 +112,7 @@ class QrCodes:
         app = self._apps.choose(caller.session.appid, None)
         code = self.invite(self._invites.own_code(caller.user.id).code, **look)
         with _page_of_the_settings():
-            return self.picture(app, code, caller.user.id)
+            return self.picture(app, code, Owner(user_id=caller.user.id))
 
     def draw_once(self, app: MiniProgram, scene: str, page: str) -> tuple[str, bytes]:
         """Have WeChat draw a code that is used up by its first use, and keep nothing; return its ending and content.
@@ -125,26 +130,26 @@ class QrCodes:
         """Return a code with this scene, in all else as the settings say unless ``look`` says otherwise."""
         return replace(self._defaults, scene=scene, **look)
 
-    def of_app(self, appid: str | None, code: WxaCode) -> CodePicture:
-        """Return a picture that belongs to nobody, of an app by its appid (default: the first one).
+    def of_app(self, appid: str | None, code: WxaCode, service: str) -> CodePicture:
+        """Return a picture for a service, of an app by its appid (default: the first one).
 
         Raises UnknownApp, or as ``picture`` does.
         """
-        return self.picture(self._apps.choose(appid, None), code)
+        return self.picture(self._apps.choose(appid, None), code, Owner(service=service))
 
     def find(self, app: MiniProgram, code: WxaCode) -> str | None:
         """Return the name of a picture that is kept, without having one drawn."""
         return self._kept(self._stem(app, code), None)
 
-    def picture(self, app: MiniProgram, code: WxaCode, user_id: int | None = None) -> CodePicture:
-        """Return the kept picture of a code, or have WeChat draw it; it goes when the user ``user_id`` goes.
+    def picture(self, app: MiniProgram, code: WxaCode, owner: Owner = NOBODY) -> CodePicture:
+        """Return the kept picture of a code, or have WeChat draw it; that of a user goes when the user goes.
 
         Raises InvalidRequest (scene, page, …), WxaPageUnknown, WxaCodeUnanswered (try again), WeChatRateLimited (5,000
         a minute), PictureLimitReached, PicturesFull, PicturesUnavailable, ServiceBusy, or another WeChatError.
         """
         _refuse_malformed(code)
         stem = self._stem(app, code)
-        name = self._kept(stem, user_id) or self._make_in_turn(stem, app, code, user_id)
+        name = self._kept(stem, owner.user_id) or self._make_in_turn(stem, app, code, owner)
         return CodePicture(name, f"{self._base_url}/{name}", code)
 
     def read(self, name: str) -> bytes:
@@ -190,59 +195,84 @@ class QrCodes:
 
     # Making
 
-    def _make_in_turn(self, stem: str, app: MiniProgram, code: WxaCode, user_id: int | None) -> str:
-        """Make the picture, or wait for whoever does; one that died holding the claim is succeeded."""
+    def _make_in_turn(self, stem: str, app: MiniProgram, code: WxaCode, owner: Owner) -> str:
+        """Make the picture, or wait for whoever does; one that died holding the claim is succeeded.
+
+        Raises what the attempt failed with that this request waited for.
+        """
         give_up = time.monotonic() + _PATIENCE_SECONDS
+        waited_for: int | None = None
         while time.monotonic() < give_up:
-            self._raise_remembered(stem)
-            until = self._now() + _CLAIM_SECONDS
-            if self._claim(stem, user_id, until):
-                return self._make(stem, app, code, until)
+            stored = self._database.read(lambda connection: rows.find(connection, stem))
+            if waited_for is not None and (stored is None or stored.claim != waited_for):
+                self._share_failure(waited_for)
+            claim = secrets.randbits(_CLAIM_BITS)
+            if self._claim(stem, stored, owner, claim):
+                return self._make(stem, app, code, claim)
+            if stored is None:
+                continue  # somebody was faster: whoever it was, their attempt is the one to wait for
+            waited_for = stored.claim
             time.sleep(_POLL_SECONDS)
-            if name := self._kept(stem, user_id):
+            if name := self._kept(stem, owner.user_id):
                 return name
         raise WxaCodeUnanswered("another request has been making this picture for too long")
 
-    def _claim(self, stem: str, user_id: int | None, until: int) -> bool:
+    def _share_failure(self, claim: int) -> None:
+        """Raise what the attempt under this claim failed with; nothing when its maker died or was made to leave."""
+        failure = self._database.read(lambda connection: rows.failure_of(connection, claim))
+        if failure is not None:
+            raise _error(failure)
+
+    def _claim(self, stem: str, stored: StoredPicture | None, owner: Owner, claim: int) -> bool:
         """Make this name the caller's to draw; False while it is another's."""
-        stored = self._database.read(lambda connection: rows.find(connection, stem))
+        until = self._now() + _CLAIM_SECONDS
         if stored is None:
-            self._refuse_when_full()
-            return self._database.run(partial(self._begin, stem, user_id, until))
+            self._refuse_when_full(owner)
+            return self._database.run(partial(self._begin, stem, owner, claim, until))
         is_dead = stored.name is None and stored.claimed_until <= self._now()
         is_lost = stored.name is not None and not self._store.holds(stored.name)
-        return (is_dead or is_lost) and self._database.run(partial(rows.take_over, known=stored, until=until))
+        return (is_dead or is_lost) and self._database.run(
+            partial(rows.take_over, known=stored, claim=claim, until=until)
+        )
 
-    def _begin(self, stem: str, user_id: int | None, until: int, connection: Connection) -> bool:
-        if user_id is not None:
-            # Two claims at once would each count without the other, and whoever is being erased leaves no more of them.
-            refuse_inactive(users.lock(connection, user_id))
-            if rows.count_of_user(connection, user_id) >= self._limits.per_user > 0:
-                raise PictureLimitReached(f"user {user_id}")
-        return rows.claim(connection, stem, user_id, until=until, now=self._now())
+    def _begin(self, stem: str, owner: Owner, claim: int, until: int, connection: Connection) -> bool:
+        # Two claims at once would each count without the other, and whoever is being erased leaves no more of them.
+        if owner.user_id is not None:
+            refuse_inactive(users.lock(connection, owner.user_id))
+            if rows.count_of_user(connection, owner.user_id) >= self._limits.per_user > 0:
+                raise PictureLimitReached(f"user {owner.user_id}")
+        if owner.service is not None and self._limits.per_service:
+            if not servicecredentials.lock(connection, owner.service):
+                raise NotPermitted(f"service {owner.service} has been removed")
+            if rows.count_of_service(connection, owner.service) >= self._limits.per_service:
+                raise PictureLimitReached(f"service {owner.service}")
+        return rows.begin(connection, stem, owner, claim, until=until, now=self._now())
 
-    def _make(self, stem: str, app: MiniProgram, code: WxaCode, until: int) -> str:
+    def _make(self, stem: str, app: MiniProgram, code: WxaCode, claim: int) -> str:
         """Have the picture drawn and keep it, as the holder of the claim."""
         try:
             ending, content = self._draw(app, code)
             name = f"{stem}.{ending}"
             self._store.put(name, content)
         except BaseException as error:
-            self._give_up(stem, until, error)
+            self._give_up(stem, claim, error)
             raise
-        if not self._database.run(partial(rows.finish, stem=stem, ending=ending, until=until)):
+        if not self._database.run(partial(rows.finish, stem=stem, ending=ending, claim=claim)):
             self._store.delete(name)
             raise WxaCodeUnanswered("the picture was deleted while it was made")
         return name
 
-    def _give_up(self, stem: str, until: int, error: BaseException) -> None:
-        """Let others try; those of this process after a moment only, unless WeChat was not asked at all."""
+    def _give_up(self, stem: str, claim: int, error: BaseException) -> None:
+        """Let others try, and tell those who wait; but these try themselves where WeChat was not asked at all."""
         try:
-            self._database.run(partial(rows.delete, stem=stem, until=until))
+            if isinstance(error, WeChatOverloaded) or not isinstance(error, Exception):
+                self._database.run(partial(rows.delete, stem=stem, claim=claim))
+                return
+            failure, now = _failure(error), self._now()
+            self._database.run(partial(rows.fail, stem=stem, claim=claim, failure=failure, now=now))
+            self._database.run(partial(rows.delete_failures, before=now - rows.FAILURE_SECONDS))
         except (ServiceBusy, DatabaseUnusable) as busy:
             logger.warning("a claim on a picture stays for %d s: %s", _CLAIM_SECONDS, busy)
-        if isinstance(error, WeChatError) and not isinstance(error, WeChatOverloaded):
-            self._remember(stem, error)
 
     def _draw(self, app: MiniProgram, code: WxaCode) -> tuple[str, bytes]:
         """Ask WeChat; return the picture's ending and content."""
@@ -257,26 +287,16 @@ class QrCodes:
                 logger.error("unusable answer to a code: %s", error)
             raise WxaCodeUnanswered(str(error), error.errcode, error.errmsg) from None
 
-    def _refuse_when_full(self) -> None:
+    def _refuse_when_full(self, owner: Owner) -> None:
         """Raise PicturesFull at the limit of all together; counted anew every half minute, so give or take some."""
         count, counted_at = self._counted
         now = time.monotonic()
         if now - counted_at > _COUNT_SECONDS:
             count = self._database.read(rows.count)
             self._counted = count, now
-        if count >= self._limits.total > 0:
+        total = self._limits.total
+        if count >= (total if owner.service is None else total * (1 - _FOR_PEOPLE)) > 0:
             raise PicturesFull(f"{count} pictures")
-
-    def _remember(self, stem: str, error: WeChatError) -> None:
-        now = time.monotonic()
-        if len(self._failures) >= _FAILURES:
-            self._failures = {known: entry for known, entry in self._failures.items() if entry[1] > now}
-        self._failures[stem] = error, now + _FAILURE_SECONDS
-
-    def _raise_remembered(self, stem: str) -> None:
-        error, until = self._failures.get(stem, (None, 0.0))
-        if error is not None and time.monotonic() < until:
-            raise type(error)(f"a moment ago: {error}", error.errcode, error.errmsg)
 
     # Deleting
 
@@ -288,16 +308,39 @@ class QrCodes:
 
     def _remove(self, stored: StoredPicture) -> bool:
         """Delete a picture as the holder of its claim, so that nobody makes it anew meanwhile."""
-        until = self._now() + _CLAIM_SECONDS
-        if not self._database.run(partial(rows.take_over, known=stored, until=until)):
+        claim, until = secrets.randbits(_CLAIM_BITS), self._now() + _CLAIM_SECONDS
+        if not self._database.run(partial(rows.take_over, known=stored, claim=claim, until=until)):
             return False
         for ending in (stored.ending,) if stored.ending else ("jpg", "png"):
             self._store.delete(f"{stored.stem}.{ending}")
-        self._database.run(partial(rows.delete, stem=stored.stem, until=until))
+        self._database.run(partial(rows.delete, stem=stored.stem, claim=claim))
         return True
 
     def _now(self) -> int:
         return int(self._clock.now())
+
+
+def _failure(error: Exception) -> Failure:
+    """Return what those who wait are told: the error, or that there is no picture where nobody foresaw it."""
+    name = error.error if isinstance(error, AuthSvcError) else WxaCodeUnanswered.error
+    return Failure(name, error.errcode if isinstance(error, WeChatError) else None)
+
+
+def _error(failure: Failure) -> AuthSvcError:
+    """Return the error that somebody else met, for those who waited for them."""
+    detail = f"as for the request that asked WeChat: {failure.error}"
+    ours = _OURS.get(failure.error)
+    return ours(detail) if ours else _OF_WECHAT.get(failure.error, WxaCodeUnanswered)(detail, failure.errcode)
+
+
+def _kinds(kind: type[WeChatError]) -> Iterator[type[WeChatError]]:
+    for child in kind.__subclasses__():
+        yield from _kinds(child)
+        yield child  # after those that share its name
+
+
+_OF_WECHAT = {kind.error: kind for kind in _kinds(WeChatError)}
+_OURS = {kind.error: kind for kind in (PicturesUnavailable, PicturesBusy, ServiceBusy)}
 
 
 def _surplus(connection: Connection, total: int) -> list[StoredPicture]:

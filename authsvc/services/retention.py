@@ -8,6 +8,7 @@ from authsvc.clock import SystemClock
 from authsvc.db import (
     auditevents,
     banmarks,
+    codepictures,
     decryptfailures,
     invitemarks,
     loginattempts,
@@ -52,6 +53,7 @@ class RetentionService:
             "marks of invites": self._delete(invitemarks.delete_expired, now),
             "decrypt failures": self._delete(decryptfailures.delete_last_failed, now - _FAILURE_SECONDS),
             "scan sign-ins": self._delete(scansignins.delete_expired, now - RUN_OUT_SECONDS),
+            "failures of codes": self._delete(codepictures.delete_failures, now - codepictures.FAILURE_SECONDS),
             "receipts of pushes": self._delete(pushreceipts.delete_received, now - RECEIPT_SECONDS),
             "audit events": self._delete(auditevents.delete_stored, now - self._audit_seconds),
         }

@@ -81,11 +81,11 @@ def rejected() -> Response:
 )
 def qrcode() -> Response:
     """A code with a scene of the service's own: the same address for the same code, drawn by WeChat once."""
-    guards.service("qrcode")
+    name = guards.service("qrcode")
     body: dict[str, Any] = bodies.read(_CODE)
     appid, scene = body.pop("appid", None), body.pop("scene")
     qrcodes = services().qrcodes
-    return bodies.write(picture_view(qrcodes.of_app(appid, qrcodes.code(scene, **body))))
+    return bodies.write(picture_view(qrcodes.of_app(appid, qrcodes.code(scene, **body), name)))
 
 
 def _lent(token: FetchedToken) -> Response:

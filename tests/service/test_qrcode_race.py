@@ -1,5 +1,5 @@
-"""A hundred requests for one picture that is not there, over four workers: WeChat is asked once, and whoever reads
-meanwhile finds nothing or all of it.
+"""A hundred requests for one picture that is not there, over four workers: WeChat is asked once, whoever reads
+meanwhile finds nothing or all of it, and when that one call fails, it has failed for those who waited and nobody else.
 """
 
 import threading
@@ -16,8 +16,10 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 REQUESTS = 100
+AFTER = 40
 ROUNDS = 2
 TWIN = "tests.twins.every_request_draws:app"
+FAILURES_TWIN = "tests.twins.failures_are_remembered:app"
 
 
 @dataclass
@@ -76,15 +78,17 @@ def race(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> tup
     return len(codes.calls(simulator)), reader
 
 
-@pytest.mark.parametrize("database", ["sqlite", "mysql"])
+@pytest.fixture(scope="module", params=["sqlite", "mysql"])
+def raced(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Iterator[tuple[str, Service]]:
+    service = signedin.four_workers(start_service, "qr-race", request.param, RATE_LIMIT_QRCODE="off")
+    yield request.param, service
+    service.stop()
+
+
 def test_wechat_is_asked_once_and_no_reader_finds_half_a_picture(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
+    raced: tuple[str, Service], simulator: Simulator, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
-    service = signedin.four_workers(start_briefly, "qr-race", database, RATE_LIMIT_QRCODE="off")
+    database, service = raced
     rounds = [race(simulator, service, crowd, f"qr-race-{database}-{number}") for number in range(ROUNDS)]
     assert [called for called, _ in rounds] == [1] * ROUNDS
     assert [bad for _, reader in rounds for bad in reader.bad] == []
@@ -93,6 +97,63 @@ def test_wechat_is_asked_once_and_no_reader_finds_half_a_picture(
         f"one missing picture, {REQUESTS} requests, 4 workers, {database}, {ROUNDS} rounds: 1 call to WeChat each, "
         f"{reads} reads meanwhile, 0 bad"
     )
+
+
+# --- when it fails --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What became of a crowd that asked while WeChat sent nonsense, and of whoever asked right after it was well."""
+
+    calls: int
+    refused: int
+    right_after: int
+
+
+def fail(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> Failed:
+    token = signedin.native(service, simulator.code(user)).access
+    request = Request("GET", service.url + codes.OWN, None, {"Authorization": f"Bearer {token}"})
+    service.call("GET", "/api/v1/me/invite", token=token)  # the code itself is made
+    simulator.clear()
+    # Everybody has asked by the time the answer comes.
+    simulator.slow_down(1.0)
+    simulator.fault(
+        {"kind": "raw", "body_base64": "PGh0bWw+", "content_type": "image/jpeg"}, path=codes.ENDPOINT, times=None
+    )
+    answers = crowd.send([request] * REQUESTS)
+    calls = len(codes.calls(simulator))
+    simulator.slow_down(0)
+    simulator.clear()
+    right_after = [answer.status for answer in crowd.send([request] * AFTER)]
+    assert {answer.status for answer in answers} == {503}
+    assert {answer.json()["error"] for answer in answers} == {"wx_code_picture_unavailable"}
+    return Failed(calls, len(answers), right_after.count(200))
+
+
+def test_a_failure_is_shared_by_those_who_waited_and_by_nobody_else(
+    raced: tuple[str, Service], simulator: Simulator, crowd: Crowd, figures: Callable[[str], None]
+) -> None:
+    database, service = raced
+    failed = fail(simulator, service, crowd, f"qr-fail-{database}")
+    figures(
+        f"one picture that fails, {REQUESTS} requests, 4 workers, {database}: {failed.calls} call to WeChat, "
+        f"{failed.refused} told so, {failed.right_after} of {AFTER} served right after WeChat was well"
+    )
+    assert (failed.calls, failed.right_after) == (1, AFTER)
+    assert len(codes.calls(simulator)) == 1
+    assert service.count("code_failures") == 1
+
+
+def test_the_check_finds_failures_that_each_worker_remembers(
+    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd, figures: Callable[[str], None]
+) -> None:
+    twin = signedin.four_workers(start_briefly, "qr-fail-twin", "sqlite", FAILURES_TWIN, RATE_LIMIT_QRCODE="off")
+    failed = fail(simulator, twin, crowd, "qr-fail-twin")
+    served = f"{failed.right_after} of {AFTER} served right after"
+    figures(f"the same where each worker remembers for five seconds: {failed.calls} calls, {served}")
+    assert failed.calls > 1
+    assert failed.right_after < AFTER
 
 
 def test_the_check_finds_a_picture_that_everybody_draws(

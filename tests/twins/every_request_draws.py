@@ -12,12 +12,12 @@ from authsvc.picturestore.folder import PictureFolder
 from authsvc.services.qrcodes import QrCodes
 
 
-def _look_then_draw(self: QrCodes, stem: str, app: Any, code: Any, user_id: int | None) -> str:
+def _look_then_draw(self: QrCodes, stem: str, app: Any, code: Any, owner: codepictures.Owner) -> str:
     ending, content = self._draw(app, code)
     name = f"{stem}.{ending}"
     self._store.put(name, content)
-    self._database.run(lambda connection: codepictures.claim(connection, stem, user_id, until=1, now=1))
-    self._database.run(lambda connection: codepictures.finish(connection, stem, ending, until=1))
+    self._database.run(lambda connection: codepictures.begin(connection, stem, owner, 1, until=1, now=1))
+    self._database.run(lambda connection: codepictures.finish(connection, stem, ending, 1))
     return name
 
 

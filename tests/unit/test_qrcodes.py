@@ -1,17 +1,21 @@
 """Who makes a picture of a code, for whom, and when it goes: claims, limits, sweeps, on both databases."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from authsvc import errors as e
-from authsvc.db import codepictures
+from authsvc.db import codepictures, servicecredentials
+from authsvc.db.codepictures import NOBODY, Failure, Owner
 from authsvc.db.database import Database
+from authsvc.db.servicecredentials import ServiceCredential
 from authsvc.imaging.lane import Lane
 from authsvc.pictures import PictureLimits, WxaCode
 from authsvc.picturestore.folder import PictureFolder
@@ -122,7 +126,7 @@ def test_a_claim_is_waited_for_and_succeeded_when_its_holder_has_died(
     made = new()
     stem = made._stem(APP, CODE)
     until = int(clock.now()) + 30
-    each_database.run(lambda connection: codepictures.claim(connection, stem, None, until=until, now=1))
+    each_database.run(lambda connection: codepictures.begin(connection, stem, NOBODY, 7, until=until, now=1))
     with pytest.raises(e.WxaCodeUnanswered):
         made.picture(APP, CODE)
     assert wechat.calls == 0
@@ -137,7 +141,7 @@ def test_who_finds_their_claim_taken_over_leaves_nothing(
     made = new()
     wechat.before = lambda: made.delete_of_user(users[0])
     with pytest.raises(e.WxaCodeUnanswered):
-        made.picture(APP, CODE, users[0])
+        made.picture(APP, CODE, Owner(users[0]))
     assert (rows(each_database, "SELECT * FROM code_pictures"), files(tmp_path)) == ([], set())
 
 
@@ -146,8 +150,8 @@ def test_a_picture_goes_with_its_user_also_one_that_was_nobodys_before(
 ) -> None:
     made = new()
     theirs = made.picture(APP, CODE).name
-    assert made.picture(APP, CODE, users[0]).name == theirs
-    others = made.picture(APP, replace(CODE, width=300), users[1]).name
+    assert made.picture(APP, CODE, Owner(users[0])).name == theirs
+    others = made.picture(APP, replace(CODE, width=300), Owner(users[1])).name
     made.delete_of_user(users[0])
     assert files(tmp_path) == {others}
     made.delete_of_user(users[0])
@@ -181,7 +185,7 @@ def test_the_limit_of_a_user_holds_for_many_at_once(
 
     def order(width: int) -> str:
         try:
-            return made.picture(APP, replace(CODE, width=width), users[0]).name
+            return made.picture(APP, replace(CODE, width=width), Owner(users[0])).name
         except e.PictureLimitReached:
             return "refused"
 
@@ -190,3 +194,154 @@ def test_the_limit_of_a_user_holds_for_many_at_once(
     assert answers.count("refused") == 15
     assert (wechat.calls, len(files(tmp_path))) == (5, 5)
     assert rows(each_database, "SELECT COUNT(*) FROM code_pictures") == [(5,)]
+
+
+@pytest.fixture
+def services(each_database: Database) -> list[str]:
+    """The names of two services."""
+    for name in ("printer", "menu"):
+        credential = ServiceCredential(name, "hash", ("qrcode",), 1)
+        each_database.run(lambda connection, one=credential: servicecredentials.insert(connection, one))
+    return ["printer", "menu"]
+
+
+def outcome(work: Callable[[], Any]) -> str:
+    try:
+        work()
+    except e.AuthSvcError as error:
+        return error.error
+    return "drawn"
+
+
+def test_the_share_of_a_service_holds_for_many_at_once_and_is_nobody_elses(
+    new: Callable[..., QrCodes], wechat: WeChat, users: list[int], services: list[str]
+) -> None:
+    processes = [new(per_service=5) for _ in range(4)]
+
+    def order(number: int) -> str:
+        code = replace(CODE, scene=f"s={number}")
+        return outcome(lambda: processes[number % 4].of_app(None, code, services[0]))
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(order, range(20)))
+    assert sorted(answers) == ["drawn"] * 5 + ["picture_limit_reached"] * 15
+    assert wechat.calls == 5
+    assert [order(number) for number, answer in enumerate(answers) if answer == "drawn"] == ["drawn"] * 5
+    made = processes[0]
+    assert outcome(lambda: made.of_app(None, replace(CODE, scene="s=20"), services[1])) == "drawn"
+    assert outcome(lambda: made.picture(APP, replace(CODE, scene="s=21"), Owner(users[0]))) == "drawn"
+    assert outcome(lambda: made.picture(APP, replace(CODE, scene="s=22"))) == "drawn"
+    assert outcome(lambda: new(per_service=0).of_app(None, replace(CODE, scene="s=23"), services[0])) == "drawn"
+
+
+def test_what_a_service_no_longer_asks_for_makes_room(
+    new: Callable[..., QrCodes], clock: Clock, services: list[str]
+) -> None:
+    made = new(per_service=1, keep=10 * DAY)
+    assert outcome(lambda: made.of_app(None, CODE, services[0])) == "drawn"
+    other = replace(CODE, scene="a=2")
+    assert outcome(lambda: made.of_app(None, other, services[0])) == "picture_limit_reached"
+    clock.moment += 11 * DAY
+    assert made.sweep() == 1
+    assert outcome(lambda: made.of_app(None, other, services[0])) == "drawn"
+
+
+def test_services_together_leave_room_for_people(
+    new: Callable[..., QrCodes], users: list[int], services: list[str]
+) -> None:
+    def ordered(number: int) -> str:
+        made, code = new(total=10), replace(CODE, scene=f"s={number}")
+        return outcome(lambda: made.of_app(None, code, services[number % 2]))
+
+    def owned(number: int) -> str:
+        made, code = new(total=10), replace(CODE, scene=f"i={number}")
+        return outcome(lambda: made.picture(APP, code, Owner(users[0])))
+
+    assert list(map(ordered, range(9))) == ["drawn"] * 8 + ["pictures_full"]
+    assert list(map(owned, range(3))) == ["drawn", "drawn", "pictures_full"]
+
+
+def test_a_service_that_is_gone_has_nothing_drawn(new: Callable[..., QrCodes], wechat: WeChat) -> None:
+    assert outcome(lambda: new().of_app(None, CODE, "gone")) == "forbidden"
+    assert wechat.calls == 0
+
+
+# --- what failed ----------------------------------------------------------------------------------------------
+
+
+def test_those_who_waited_share_a_failure_and_who_comes_afterwards_tries_anew(
+    new: Callable[..., QrCodes], each_database: Database, wechat: WeChat
+) -> None:
+    processes = [new() for _ in range(4)]
+    all_wait = threading.Event()
+
+    def fail() -> None:
+        all_wait.wait(10)
+        raise e.WeChatRateLimited("45009", 45009)
+
+    wechat.before = fail
+    with ThreadPoolExecutor(12) as pool:
+        waiting = [pool.submit(outcome, partial(processes[number % 4].picture, APP, CODE)) for number in range(12)]
+        while wechat.calls == 0:
+            time.sleep(0.01)
+        time.sleep(0.3)  # by now everybody has looked, and waits
+        all_wait.set()
+        assert {future.result() for future in waiting} == {"wx_rate_limited"}
+    assert wechat.calls == 1
+    wechat.before = lambda: None
+    assert [outcome(partial(made.picture, APP, CODE)) for made in processes] == ["drawn"] * 4
+    assert wechat.calls == 2
+    assert rows(each_database, "SELECT error, errcode FROM code_failures") == [("wx_rate_limited", 45009)]
+
+
+def test_failures_are_forgotten_after_a_minute(
+    new: Callable[..., QrCodes], each_database: Database, wechat: WeChat, clock: Clock
+) -> None:
+    def fail() -> None:
+        raise e.WeChatUnreachable("nobody there")
+
+    wechat.before = fail
+    made = new()
+    for number in range(3):
+        assert outcome(partial(made.picture, APP, replace(CODE, scene=f"f={number}"))) == "wechat_unavailable"
+        clock.moment += 70
+    assert rows(each_database, "SELECT COUNT(*) FROM code_failures") == [(1,)]
+    assert rows(each_database, "SELECT COUNT(*) FROM code_pictures") == [(0,)]
+
+
+def test_a_call_that_was_never_made_is_no_failure_of_those_who_waited(
+    new: Callable[..., QrCodes], wechat: WeChat
+) -> None:
+    full, free = new(), new()
+    is_waiting = threading.Event()
+
+    def refuse() -> None:
+        wechat.before = lambda: None
+        is_waiting.wait(10)
+        raise e.WeChatOverloaded("no place")
+
+    wechat.before = refuse
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(outcome, partial(full.picture, APP, CODE))
+        while wechat.calls == 0:
+            time.sleep(0.01)
+        second = pool.submit(outcome, partial(free.picture, APP, CODE))
+        time.sleep(0.2)
+        is_waiting.set()
+        assert (first.result(), second.result()) == ("wechat_overloaded", "drawn")
+
+
+def test_an_error_comes_back_as_what_it_was() -> None:
+    for error in (
+        e.WxaPageUnknown("41030", 41030),
+        e.WeChatMisconfigured("40013", 40013),
+        e.WeChatRateLimited("45009", 45009),
+        e.PicturesUnavailable("disk full"),
+        e.PicturesBusy("many wait"),
+        e.ServiceBusy("locked"),
+        e.WxaCodeUnanswered("<html>"),
+    ):
+        again = qrcodes._error(qrcodes._failure(error))
+        assert (type(again), getattr(again, "errcode", None)) == (type(error), getattr(error, "errcode", None))
+    assert qrcodes._failure(KeyError("x")) == Failure("wx_code_picture_unavailable")
+    assert type(qrcodes._error(Failure("of a later version"))) is e.WxaCodeUnanswered

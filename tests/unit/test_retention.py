@@ -31,6 +31,10 @@ def scan(name: str, expires_at: int) -> str:
     )
 
 
+def code_failure(claim: int, failed: int) -> str:
+    return f"INSERT INTO code_failures (claim, error, failed_at) VALUES ({claim}, 'e', {failed})"
+
+
 def receipt(name: str, received_at: int) -> str:
     return f"INSERT INTO push_receipts (receipt, received_at) VALUES ('{name}', {received_at})"
 
@@ -82,6 +86,7 @@ def test_each_kind_goes_when_its_time_is_over(
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
         *(receipt("kept", now - 600), receipt("gone", now - 601)),
+        *(code_failure(1, now - 60), code_failure(2, now - 61)),
         *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
@@ -96,6 +101,7 @@ def test_each_kind_goes_when_its_time_is_over(
         "marks of invites": 1,
         "decrypt failures": 1,
         "scan sign-ins": 1,
+        "failures of codes": 1,
         "receipts of pushes": 1,
         "audit events": 1,
     }
