@@ -18,10 +18,10 @@ OWN = "/api/v1/me/invite/qrcode"
 INTERNAL = "/internal/v1/qrcodes"
 
 
-def credential(service: Service) -> str:
+def credential(service: Service, name: str = "printer") -> str:
     """A credential with which a service may ask for codes."""
-    shown = service.flask("authsvc", "services", "add", "printer", "--scope", "qrcode", shows_secret=True)
-    found = re.search(r"printer\.[A-Za-z0-9_-]{43}", shown)
+    shown = service.flask("authsvc", "services", "add", name, "--scope", "qrcode", shows_secret=True)
+    found = re.search(rf"{name}\.[A-Za-z0-9_-]{{43}}", shown)
     assert found, shown
     return service.canaries.never("service credential", found[0])
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable
 from urllib.parse import quote, unquote, urlsplit
 
@@ -11,7 +12,8 @@ from PIL import Image
 
 from tests.conftest import APPID
 from tests.harness import codes, signedin
-from tests.harness.codes import ENDPOINT, INTERNAL, OWN, calls, fetched, scanned
+from tests.harness.codes import ENDPOINT, INTERNAL, OWN, calls, fetched, ordered, scanned
+from tests.harness.crowd import Crowd, post
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 
@@ -271,3 +273,22 @@ def test_an_unknown_page_is_the_services_fault_and_the_operators_for_ones_own(
     token = signedin.native(service, simulator.code("qr-page")).access
     answer = service.call("GET", OWN, token=token)
     assert (answer.status_code, answer.json()["error"]) == (503, "wx_misconfigured")
+
+
+def test_one_service_cannot_use_up_what_others_need(
+    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd
+) -> None:
+    settings = {"QRCODE_TOTAL": "10", "QRCODE_PER_SERVICE": "3", "RATE_LIMIT_QRCODE": "off"}
+    service = start_briefly("qr-shares", workers=2, settings=settings)
+    greedy = codes.credential(service)
+    headers = {"Authorization": f"Bearer {greedy}"}
+    address = service.url + codes.INTERNAL
+    answers = crowd.send([post(address, {"scene": f"greedy={number}"}, **headers) for number in range(12)])
+    assert Counter(answer.status for answer in answers) == {200: 3, 409: 9}
+    assert {answer.json()["error"] for answer in answers if answer.status == 409} == {"picture_limit_reached"}
+    kept = [number for number, answer in enumerate(answers) if answer.status == 200]
+    assert {ordered(service, greedy, f"greedy={number}").status_code for number in kept} == {200}
+    assert ordered(service, codes.credential(service, "menu"), "menu=1").status_code == 200
+    own = signedin.native(service, simulator.code("qr-shares")).access
+    assert service.call("GET", codes.OWN, token=own).status_code == 200
+    assert service.count("code_pictures") == 5
