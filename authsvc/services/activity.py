@@ -26,7 +26,6 @@ class ActivityLog:
     def of(self, caller: Caller, before: int | None) -> Activity:
         """Return up to PAGE_ENTRIES that the caller's session may see; with ``before``, only those with a lower id."""
         since = int(self._clock.now()) - self._seconds
-
         user_id, appid = caller.user.id, caller.session.appid
         found = self._database.read(
             lambda connection: auditevents.of_person(

@@ -1,7 +1,6 @@
 """What happened to an account, as its person sees it."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from tests.harness import scanning, signedin
@@ -99,11 +98,3 @@ def test_it_comes_in_pages_and_ends_after_90_days(simulator: Simulator, each_ser
     for bad in ("0", "-1", "x", "1" * 16, "１"):
         answer = each_service.call("GET", ACTIVITY, token=person.access, params={"before": bad})
         assert (answer.status_code, list(answer.json()["fields"])) == (400, ["before"])
-
-
-def test_it_ends_where_audit_events_end(simulator: Simulator, start_briefly: Callable[..., Service]) -> None:
-    service = start_briefly("activity-short", workers=1, settings={"AUDIT_RETENTION_DAYS": "30"})
-    person = signedin.native(service, simulator.code("activity-short"))
-    service.rows(f"UPDATE audit_events SET at = at - {31 * 86400} WHERE user_id = {person.user_id}")
-    found = seen(service, person.access)
-    assert (found["entries"], abs(found["since"] + 30 * 86400 - time.time()) < 30) == ([], True)
