@@ -327,6 +327,15 @@ def test_what_a_session_sees_and_changes_of_another_mini_program(what: str, join
     assert act(both) == (by_unionid if joined == "by unionid" else by_phone)
 
 
+def test_step_up_takes_the_code_of_the_sessions_own_mini_program(world: World) -> None:
+    both = _same_unionid(world, "apart-step-up")
+    for who, appid, elsewhere in ((both.here, CLUB, SHOP), (both.there, SHOP, CLUB)):
+        for code_of, expected in ((elsewhere, (401, "wx_code_invalid")), (appid, ENOUGH)):
+            header = {"Step-Up-Code": world.simulator.code(both.name, appid=code_of)}
+            answer = world.asks(who, "GET", "/api/v1/me/export", headers=header)
+            assert refusal(answer) == expected
+
+
 def test_who_may_not_close_from_here_leaves_here_and_closes_there(world: World) -> None:
     both = _same_phone(world, "apart-leaves-both")
     assert refusal(both.asks("POST", "/api/v1/me/close")) == OTHER
