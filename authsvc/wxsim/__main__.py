@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from authsvc.wxsim import create_simulator
 from authsvc.wxsim.guard import (
     SIMULATED_PREFIX,
     ProductionNearby,
@@ -19,6 +18,15 @@ from authsvc.wxsim.guard import (
 from authsvc.wxsim.page import require_loopback
 from authsvc.wxsim.server import listen, serve
 from authsvc.wxsim.state import App, Settings
+
+try:
+    from authsvc.wxsim.app import create_simulator
+except ModuleNotFoundError as missing:
+    if missing.name != "segno":
+        raise
+    raise SystemExit(
+        "Error: the simulator needs segno, of the extra [sim]: scripts/setup sim, or pip install segno"
+    ) from None
 
 DEFAULT_APP = App(f"{SIMULATED_PREFIX}00000001", "51a051a051a051a051a051a051a051a0")
 

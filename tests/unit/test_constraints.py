@@ -8,7 +8,12 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"constraints-run.txt": (), "constraints-s3.txt": ("s3",), "constraints.txt": ("s3", "test", "lint")}
+FILES = {
+    "constraints-run.txt": (),
+    "constraints-s3.txt": ("s3",),
+    "constraints-sim.txt": ("sim",),
+    "constraints.txt": ("s3", "sim", "test", "lint"),
+}
 
 
 def locked(name: str) -> dict[str, tuple[str, list[str]]]:
@@ -38,9 +43,11 @@ def test_every_entry_has_its_hashes_and_nothing_asked_for_is_missing(name: str) 
     assert "setuptools" in entries  # what builds the project is nothing that pip may choose
 
 
-def test_the_three_agree() -> None:
-    run, s3, everything = (locked(name) for name in FILES)
+def test_they_agree() -> None:
+    run, s3, sim, everything = (locked(name) for name in FILES)
     assert run.items() <= s3.items() <= everything.items()
+    assert run.items() < sim.items() <= everything.items()
+    assert sim.keys() - run.keys() == {"segno"}
 
 
 def test_what_is_compiled_has_an_upper_bound() -> None:

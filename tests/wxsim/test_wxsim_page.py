@@ -2,7 +2,8 @@
 
 import requests
 
-from authsvc.wxsim import create_simulator, page
+from authsvc.wxsim import page
+from authsvc.wxsim.app import create_simulator
 from authsvc.wxsim.state import App
 from tests.wxsim.conftest import APPID, SECRET
 

@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -33,6 +35,14 @@ def test_a_taken_port_is_one_clear_line(launch):
         _, errors = popen.communicate(timeout=5)
     assert line == "" and popen.returncode != 0
     assert errors.strip() == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
+
+
+def test_without_the_extra_it_says_in_one_line_what_to_install(tmp_path):
+    program = "import runpy, sys; sys.modules['segno'] = None; runpy.run_module('authsvc.wxsim', run_name='__main__')"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    said = "Error: the simulator needs segno, of the extra [sim]: scripts/setup sim, or pip install segno"
+    assert ended.stderr.splitlines() == [said]
 
 
 @pytest.mark.parametrize(
