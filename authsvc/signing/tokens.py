@@ -15,10 +15,10 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 
 from authsvc.clock import SystemClock
 from authsvc.errors import Unauthenticated
+from authsvc.signing.compact import is_compact
 from authsvc.signing.keyring import KeyRing
 from authsvc.signing.keyset import ALGORITHM
 from authsvc.types import AccessToken, MiniProgram, VerifiedClaims
-from authsvc.verify.compact import is_compact
 
 TYPE = "at+jwt"
 # Of the revocation feed: no access token, and no access token is one.

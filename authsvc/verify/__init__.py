@@ -1,20 +1,25 @@
-"""Verifies authsvc's tokens in another Python service, offline, and refuses what was logged out within seconds.
+"""The old name of ``authsvc_verifier``, a distribution of its own now. Kept for one release."""
 
-Needs PyJWT, cryptography and requests, and nothing else of authsvc; ``authsvc.verify.flask`` needs Flask as well::
+import warnings
 
-    verifier = Verifier("https://login.example.com", "wx0123456789abcdef", credential="orders.…")
-    claims = verifier.verify(token)  # raises TokenRefused or CannotVerify
-"""
-
-from authsvc.verify.errors import (
-    CannotVerify,
-    FeedUnavailable,
-    KeysUnavailable,
-    TokenExpired,
-    TokenRefused,
-    TokenRevoked,
-)
-from authsvc.verify.verifier import Claims, Verifier
+try:
+    from authsvc_verifier import (
+        CannotVerify,
+        Claims,
+        FeedUnavailable,
+        KeysUnavailable,
+        TokenExpired,
+        TokenRefused,
+        TokenRevoked,
+        Verifier,
+    )
+except ModuleNotFoundError as missing:
+    if missing.name != "authsvc_verifier":
+        raise
+    raise ModuleNotFoundError(
+        "authsvc.verify is the distribution authsvc-verifier now: pip install ./verifier, and import authsvc_verifier",
+        name=missing.name,
+    ) from None
 
 __all__ = [
     "CannotVerify",
@@ -26,3 +31,5 @@ __all__ = [
     "TokenRevoked",
     "Verifier",
 ]
+
+warnings.warn("authsvc.verify is authsvc_verifier now: import that", DeprecationWarning, stacklevel=2)

@@ -33,9 +33,9 @@ from authsvc.picturestore.bucket import PictureBucket
 from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import ShelfUnavailable
 from authsvc.types import Rate
-from authsvc.verify import CannotVerify, Verifier
 from authsvc.web.ratelimits import RateLimits
 from authsvc.wechat.transport import Query, Transport
+from authsvc_verifier import CannotVerify, Verifier
 from tests.harness.sockets import SILENT
 
 TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImtpZCJ9.e30." + "A" * 86

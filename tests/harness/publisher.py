@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-from authsvc.verify import Verifier
-from authsvc.verify.feed import PATH as FEED
-from authsvc.verify.keys import PATH as KEYS
+from authsvc_verifier import Verifier
+from authsvc_verifier.feed import PATH as FEED
+from authsvc_verifier.keys import PATH as KEYS
 from tests.harness.forging import by_ec, compact
 from tests.harness.inprocess import Clock
 

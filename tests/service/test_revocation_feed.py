@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from authsvc.verify import TokenRevoked, Verifier
+from authsvc_verifier import TokenRevoked, Verifier
 from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.databases import skip_without_mysql

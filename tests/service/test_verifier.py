@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from authsvc.verify import TokenRefused, Verifier
+from authsvc_verifier import TokenRefused, Verifier
 from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.forging import Forger

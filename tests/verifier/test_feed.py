@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from authsvc.verify import FeedUnavailable, TokenRevoked, Verifier
-from authsvc.verify.feed import PATH
+from authsvc_verifier import FeedUnavailable, TokenRevoked, Verifier
+from authsvc_verifier.feed import PATH
 from tests.harness.forging import b64
 from tests.harness.inprocess import Clock
 from tests.harness.publisher import SESSION, Answer, Publisher

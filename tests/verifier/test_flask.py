@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
-from authsvc.verify.flask import token_required
+from authsvc_verifier.flask import token_required
 from tests.harness.inprocess import Clock
 from tests.harness.publisher import SESSION, Publisher
 

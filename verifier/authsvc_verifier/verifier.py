@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authsvc.verify import compact, feed, keys
-from authsvc.verify.errors import FetchFailed, TokenExpired, TokenRefused
-from authsvc.verify.feed import RevocationFeed
-from authsvc.verify.fetching import Fetcher
-from authsvc.verify.keys import KeySource
+from authsvc_verifier import compact, feed, keys
+from authsvc_verifier.errors import FetchFailed, TokenExpired, TokenRefused
+from authsvc_verifier.feed import RevocationFeed
+from authsvc_verifier.fetching import Fetcher
+from authsvc_verifier.keys import KeySource
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import authsvc_verifier
 from tests.harness.publisher import AUDIENCE, ISSUER, SESSION, Publisher
 from tests.harness.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(authsvc_verifier.__file__).parents[1]
 CREDENTIAL = "orders." + "c" * 43
 
 
@@ -20,7 +21,7 @@ def run(program: str, *arguments: str) -> list[str]:
     """Run a Python program; return the list that it prints as JSON."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *arguments],
-        cwd=ROOT,
+        cwd=FOLDER,
         capture_output=True,
         text=True,
         timeout=60,
@@ -40,7 +41,7 @@ class Nothing(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Nothing())
-import authsvc.verify
+import authsvc_verifier
 print(json.dumps([name for name in sys.modules if name.startswith("authsvc")]))
 """
 # What pip installs for PyJWT, cryptography and requests.
@@ -50,17 +51,17 @@ NEEDED = {"pyjwt", "cryptography", "cffi", "requests", "urllib3", "certifi", "id
 def test_it_needs_pyjwt_cryptography_and_requests_and_nothing_else_of_the_house() -> None:
     """Every other package of this environment is hidden."""
     installed = packages_distributions().items()
-    hidden = [top for top, packages in installed if not {name.lower() for name in packages} & {*NEEDED, "authsvc"}]
+    hidden = [top for top, packages in installed if not {name.lower() for name in packages} & NEEDED]
     assert {"flask", "sqlalchemy", "flask_sqlalchemy", "marshmallow", "joserfc", "gevent"} <= set(hidden)
-    ours = run(LOADED, *hidden)
-    assert "authsvc.verify.verifier" in ours
-    assert {name for name in ours if not name.startswith("authsvc.verify")} == {"authsvc"}
+    ours = run(LOADED, "authsvc", *(top for top in hidden if top != "authsvc_verifier"))
+    assert "authsvc_verifier.verifier" in ours
+    assert {name.partition(".")[0] for name in ours} == {"authsvc_verifier"}
 
 
 VERIFY = """
 import json, sys, time
 {patch}
-from authsvc.verify import TokenRevoked, Verifier
+from authsvc_verifier import TokenRevoked, Verifier
 url, issuer, audience, credential, token = sys.argv[1:]
 verifier = Verifier(issuer, audience, base_url=url, credential=credential, poll_seconds=0.1)
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authsvc.verify import KeysUnavailable, TokenRefused, Verifier
-from authsvc.verify.keys import PATH
+from authsvc_verifier import KeysUnavailable, TokenRefused, Verifier
+from authsvc_verifier.keys import PATH
 from tests.harness.inprocess import Clock
 from tests.harness.publisher import AUDIENCE, ISSUER, Answer, Publisher
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from authsvc.verify.errors import FetchFailed
-from authsvc.verify.timelimit import LimitedAdapter, TimeLimit
+from authsvc_verifier.errors import FetchFailed
+from authsvc_verifier.timelimit import LimitedAdapter, TimeLimit
 
 _LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 _SECONDS = 5

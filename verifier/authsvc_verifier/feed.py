@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from authsvc.verify.errors import FeedUnavailable, FetchFailed, TokenRefused, TokenRevoked
+from authsvc_verifier.errors import FeedUnavailable, FetchFailed, TokenRefused, TokenRevoked
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey, EllipticCurvePublicNumbers
 
-from authsvc.verify.compact import ALGORITHM
-from authsvc.verify.errors import FetchFailed, KeysUnavailable, TokenRefused
+from authsvc_verifier.compact import ALGORITHM
+from authsvc_verifier.errors import FetchFailed, KeysUnavailable, TokenRefused
 
 logger = logging.getLogger(__name__)
 

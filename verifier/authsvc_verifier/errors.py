@@ -26,4 +26,4 @@ class FeedUnavailable(CannotVerify):
 
 
 class FetchFailed(Exception):
-    """An address gave nothing usable. Does not leave ``authsvc.verify``."""
+    """An address gave nothing usable. Does not leave ``authsvc_verifier``."""
