@@ -269,6 +269,7 @@ class Arrivals:
 
     count: int
     latest: tuple[tuple[int, int], ...]
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

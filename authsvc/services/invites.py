@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from authsvc.clock import SystemClock
 from authsvc.db import invites, users
 from authsvc.db.database import Database, Restart
+from authsvc.errors import ServiceBusy
 from authsvc.services import invitecodes
 from authsvc.types import Arrivals, InviteCode, InviteFault, InvitePolicy
 
@@ -15,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 _DAY = 86400
 _PAGE = 50
+# So far back, so that a page costs the same for whoever many came with.
+_REACH = 1000
+_LOOKS = 10
 
 
 class InviteService:
@@ -40,17 +44,25 @@ class InviteService:
         return self._database.read(lambda connection: invites.invited_at(connection, user_id))
 
     def arrivals(self, user_id: int, before: int | None = None) -> Arrivals:
-        """Return who came with the user's codes: the latest fifty, or those before a number."""
+        """Return who came with the user's codes: the latest fifty, or those before a number; of the last thousand."""
 
-        def work(connection: Connection) -> Arrivals:
+        def work(connection: Connection) -> Arrivals | None:
             count = invites.count_arrivals(connection, user_id)
             end = count if before is None else min(before - 1, count)
-            start = max(end - _PAGE, 0)
-            # In the order of coming, so that whoever arrives meanwhile changes no number.
-            times = invites.arrivals(connection, user_id, offset=start, limit=end - start)
-            return Arrivals(count, tuple(reversed(list(enumerate(times, start + 1)))))
+            first = max(count - _REACH, 0)
+            start = max(end - _PAGE, first)
+            if end <= start:
+                return Arrivals(count, ())
+            times = invites.latest_arrivals(connection, user_id, count - start)[count - end :]
+            # Numbered in the order of coming: whoever came between these statements must change no number.
+            if invites.count_arrivals(connection, user_id) != count:
+                return None
+            return Arrivals(count, tuple(zip(range(end, start, -1), times, strict=False)), has_more=start > first)
 
-        return self._database.read(work)
+        for _ in range(_LOOKS):
+            if (found := self._database.read(work)) is not None:
+                return found
+        raise ServiceBusy("people come with these codes faster than they can be listed")
 
     def check(self, code: str) -> InviteFault | Literal["valid", "unknown"]:
         """Tell whether a code is good at this moment; whose it is, is nobody's business."""

@@ -107,8 +107,12 @@ def write(body: Mapping[str, Any], status: int = 200) -> Response:
 
     Only half a surrogate pair, as in a nickname cut through an emoji, has no UTF-8: it stays the escape it was.
     """
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "backslashreplace"), status, mimetype="application/json")
+    return Response(as_json(body), status, mimetype="application/json")
+
+
+def as_json(body: Mapping[str, Any]) -> bytes:
+    """Return ``body`` as ``write`` writes it."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def _data() -> bytes:

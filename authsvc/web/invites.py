@@ -39,7 +39,7 @@ class NativeArrival(Schema):
 
 
 class NativeArrivals(Schema):
-    """Who came with the caller's codes: how many, and up to fifty of them, the latest first."""
+    """Who came with the caller's codes: how many, and up to fifty of the last thousand, the latest first."""
 
     count = fields.Integer(required=True)
     arrivals = fields.List(fields.Nested(NativeArrival()), required=True)
@@ -83,12 +83,11 @@ def _own(caller: Caller) -> Mapping[str, Any]:
 
 def _arrivals(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
     found = services().invites.arrivals(caller.user.id, int(body["before"]) if "before" in body else None)
-    last = found.latest[-1][0] if found.latest else 1
     return envelope(
         {
             "count": found.count,
             "arrivals": [{"number": number, "at": at} for number, at in found.latest],
-            "next": last if last > 1 else None,
+            "next": found.latest[-1][0] if found.has_more else None,
         }
     )
 

@@ -66,25 +66,24 @@ class Document(Schema):
 def jwks() -> Response:
     """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
     keys = services().signing_keys
-    return _cacheable(keys.published(), keys.max_age)
+    return _cacheable(bodies.write(keys.published()), keys.max_age)
 
 
 @wellknown.get("/.well-known/openid-configuration")
 @describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery", limited="read"))
 def configuration() -> Response:
     """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
-    return _cacheable(current_app.extensions["authsvc-metadata"])
+    return _cacheable(bodies.write(current_app.extensions["authsvc-metadata"]))
 
 
 @wellknown.get("/openapi.json")
 @describe(Operation(NATIVE, "This document", Document(), tag="discovery", limited="read"))
 def openapi() -> Response:
     """The description of this API, made from the routes themselves."""
-    return _cacheable(document())
+    return _cacheable(Response(document(), mimetype="application/json"))
 
 
-def _cacheable(body: dict[str, object], seconds: int = _CACHE_SECONDS) -> Response:
-    response = bodies.write(body)
+def _cacheable(response: Response, seconds: int = _CACHE_SECONDS) -> Response:
     response.headers["Cache-Control"] = f"public, max-age={seconds}"
     response.add_etag()
     response.make_conditional(request)

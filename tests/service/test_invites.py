@@ -316,6 +316,7 @@ def test_pages_lead_through_everybody_who_came(service: Service, simulator: Simu
     code = own(service, host)["invite_code"]
     came = ", ".join(f"((SELECT id FROM invite_codes WHERE code = '{code}'), {number})" for number in range(1, 122))
     change(service, f"INSERT INTO invite_uses (invite_code_id, used_at) VALUES {came}")
+    change(service, f"UPDATE invite_codes SET uses = 121 WHERE code = '{code}'")
     seen, query = [], {}
     while True:
         page = service.call("GET", "/api/v1/me/invite/arrivals", token=host.access, params=query).json()["data"]

@@ -346,3 +346,33 @@ def test_arrivals_are_numbered_in_the_order_of_coming_and_shown_from_the_latest(
     assert service.arrivals(mei.user.id, before=1).latest == ()
     assert service.arrivals(mei.user.id, before=10**15).latest[0] == (55, last)
     assert (service.arrivals(eve.user.id).count, service.arrivals(eve.user.id).latest) == (0, ())
+
+
+@pytest.mark.parametrize("codes", [1, 3, 30])
+def test_arrivals_of_any_number_are_listed_from_the_end(fair: Fair, codes: int) -> None:
+    """Few codes are read one by one, many together; of thousands of arrivals, the last thousand are shown."""
+    mei = fair.log_in("mei")
+    many = 1100
+
+    def fill(connection: Any) -> None:
+        for code in range(codes):
+            uses = many // codes + (many % codes if code == 0 else 0)
+            connection.exec_driver_sql(
+                "INSERT INTO invite_codes (id, code, owner_id, uses, created_at)"
+                f" VALUES ({900 + code}, 'c{code}', {mei.user.id}, {uses}, 5)"
+            )
+        rows = ", ".join(f"({900 + (n % codes if n < many // codes * codes else 0)}, {n})" for n in range(many))
+        connection.exec_driver_sql(f"INSERT INTO invite_uses (invite_code_id, used_at) VALUES {rows}")
+
+    fair.database.run(fill)
+    service, seen, before = fair.service(), [], None
+    while True:
+        page = service.arrivals(mei.user.id, before)
+        assert page.count == many
+        seen += page.latest
+        if not page.has_more:
+            break
+        before = page.latest[-1][0]
+    assert seen == [(n + 1, n) for n in range(many - 1, many - 1001, -1)]
+    assert service.arrivals(mei.user.id, before=101).latest == service.arrivals(mei.user.id, before=7).latest == ()
+    assert service.arrivals(mei.user.id, before=102).latest == ((101, 100),)
