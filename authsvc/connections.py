@@ -351,6 +351,7 @@ class TimedConnection:
                 at_proxy = bool(self.proxy) and not self._has_connected_to_proxy
                 raise self._failed(error, "the TLS handshake takes too long", at_proxy=at_proxy) from None
         self.sock = TimedSocket(self.sock)
+        self._used_at = time.monotonic()  # TLS and tunnels are connected before their first request
 
     def _new_conn(self) -> socket.socket:
         opened = connect(self._dns_host, self.port, self._give_up - time.monotonic(), self.socket_options or ())

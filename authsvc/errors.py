@@ -591,6 +591,8 @@ class WeChatUnreachable(WeChatError):
     en = "WeChat is unavailable; please try again"
     action: ClassVar[Action] = "retry"
     retry_after = 2
+    # A certificate, a proxy, a name: as a rule something of ours on the way to WeChat.
+    alarm = True
 
 
 class WeChatOverloaded(WeChatUnreachable):
@@ -598,6 +600,7 @@ class WeChatOverloaded(WeChatUnreachable):
 
     error = "wechat_overloaded"
     retry_after = 3
+    alarm = False  # what opened the breaker has been said
 
 
 class AccessTokenUnavailable(WeChatUnreachable):

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -76,12 +77,12 @@ class Transport:
     """
 
     def __init__(
-        self, base_url: str, *, max_in_flight: int, proxy: str | None = None, ca_file: str | None = None
+        self, base_url: str, *, max_in_flight: int, proxy: str | None = None, ca_file: Path | None = None
     ) -> None:
         # The adapter without a Session around it: no cookies, no redirects, no proxies from the environment. Its pool
         # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
         adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=max_in_flight, max_retries=0)
-        self._pool, self._prefix = adapter.pool_for(base_url, proxy, ca_file)
+        self._pool, self._prefix = adapter.pool_for(base_url, proxy, None if ca_file is None else str(ca_file))
         self._bulkhead = Bulkhead(max_in_flight)
         self._breaker = Breaker()
 

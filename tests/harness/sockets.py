@@ -199,3 +199,33 @@ class Forwarder:
 
     def close(self) -> None:
         self._listener.close()
+
+
+class TlsFront:
+    """Takes TLS and passes on what is in it. ``context`` is its certificate, and may be changed."""
+
+    def __init__(self, context: ssl.SSLContext, there: tuple[str, int]) -> None:
+        self.context = context
+        self._there = there
+        self._open: set[socket.socket] = set()
+        self._listener = Listener(self._serve)
+        host, _, port = self._listener.address.partition(":")
+        self.address = (host, int(port))
+
+    def _serve(self, connection: socket.socket) -> None:
+        with self.context.wrap_socket(connection, server_side=True) as tls, socket.create_connection(self._there) as to:
+            self._open.add(tls)
+            back = threading.Thread(target=_pass_on, args=(to, tls), daemon=True)
+            back.start()
+            _pass_on(tls, to)
+            back.join()
+
+    def hang_up(self) -> None:
+        """End every connection; the next one is made anew."""
+        while self._open:
+            with contextlib.suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.hang_up()
+        self._listener.close()
