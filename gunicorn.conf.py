@@ -1,8 +1,8 @@
 """How gunicorn runs authsvc. Read by gunicorn itself; GUNICORN_CMD_ARGS and the command line override it."""
 
-import multiprocessing
 import os
 import shutil
+import socket
 import sys
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from gunicorn.http.message import Message
 
-from authsvc import logs
+from authsvc import cpus, logs
 from authsvc.config import BadSettings, Settings
 from authsvc.config.source import variables
 from authsvc.db import sqlitefile
@@ -19,13 +19,20 @@ from authsvc.signing.keyring import key_source
 from authsvc.signing.keyset import BadKeys
 
 # flask run reads .env by itself, gunicorn does not: without this the two would start differently.
-_env = {name: value for name, value in variables().items() if value}
+try:
+    _env = {name: value for name, value in variables().items() if value}
+except BadSettings as _problem:
+    sys.exit(f"authsvc does not start:\n{_problem}")
 
 wsgi_app = "wsgi:app"
 bind = f"0.0.0.0:{_env.get('PORT', '8000')}"
-workers = _env.get("WEB_CONCURRENCY", str(multiprocessing.cpu_count()))
-if not (workers.isascii() and workers.isdigit() and int(workers)):
-    sys.exit("authsvc does not start:\nWEB_CONCURRENCY is not a number of worker processes")
+# What the container may use: a worker for each of the machine's processors would only share the time of the few.
+workers = _env.get("WEB_CONCURRENCY", str(cpus.available()))
+for _name, _value, _most in (("PORT", _env.get("PORT", "8000"), 65535), ("WEB_CONCURRENCY", workers, 10_000)):
+    if not (_value.isascii() and _value.isdigit() and len(_value) < 9 and 1 <= int(_value) <= _most):
+        sys.exit(f"authsvc does not start:\n{_name} must be a whole number from 1 to {_most}")
+if _env.get("ACCESS_LOG", "0") not in ("0", "1"):
+    sys.exit("authsvc does not start:\nACCESS_LOG must be one of 0, 1")
 
 # Chosen by measurement (docs/decisions.md): waiting for WeChat costs a greenlet nothing, a thread a place.
 # Never with --preload: gevent must patch before ssl is in use, or every call to WeChat fails.
@@ -63,7 +70,7 @@ Message.max_buffer_headers = _SmallHead()
 
 
 def on_starting(server: object) -> None:
-    """Refuse to start on bad settings or keys, with one clear message instead of one traceback per worker."""
+    """Refuse to start on bad settings, keys or places, with one clear message instead of one traceback per worker."""
     try:
         settings = Settings.from_env()
         key_source(settings.instance_path, settings.jwt_private_key, settings.jwt_private_key_file).load()
@@ -73,9 +80,32 @@ def on_starting(server: object) -> None:
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     # The workers read it: each grants its share of a rate limit where no Redis counts for all.
     os.environ["WEB_CONCURRENCY"] = str(getattr(server, "cfg").workers)  # noqa: B009
-    _begin_to_count(settings.instance_path / "metrics")
+    _refuse_a_taken_address(getattr(server, "cfg"))  # noqa: B009
+    try:
+        _begin_to_count(settings.instance_path / "metrics")
+    except OSError as error:
+        sys.exit(f"authsvc does not start:\nINSTANCE_PATH: metrics cannot be made in it: {error.strerror}")
     if "WX_MAX_IN_FLIGHT" not in _env:
         os.environ["WX_MAX_IN_FLIGHT"] = str(_calls_to_wechat(getattr(server, "cfg")))  # noqa: B009
+
+
+def _refuse_a_taken_address(cfg: Any) -> None:
+    """Say at once that something else listens there; gunicorn would try for five seconds and name no setting."""
+    if cfg.reuse_port or "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
+        return  # the master before us, or systemd, listens for us
+    for address in cfg.address:
+        if not isinstance(address, tuple):
+            continue
+        with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+                probe.listen(1)
+            except OSError as error:
+                sys.exit(
+                    f"authsvc does not start:\nit cannot listen on port {address[1]} (PORT, or --bind): "
+                    f"{os.strerror(error.errno or 0)}"
+                )
 
 
 def _begin_to_count(folder: Path) -> None:

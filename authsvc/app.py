@@ -6,7 +6,7 @@ from pathlib import Path
 from flask import Flask
 from flask_migrate import Migrate
 
-from authsvc import logs
+from authsvc import logs, redispool
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
 from authsvc.db import engine, sqlitefile
@@ -107,6 +107,8 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     for name, alias in settings.aliases_used:
         logger.info("setting %s was read from %s", name, alias)
+    if settings.redis_url is not None:
+        redispool.look(settings.redis_url)
     app = Flask("authsvc", instance_path=str(settings.instance_path), static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
@@ -170,7 +172,12 @@ def _services(
     secret_keys = settings.secret_keys
     native = TokenPolicy(NATIVE, settings.access_token_lifetime, _NATIVE_IDLE_SECONDS)
     apps = Apps(settings.apps, settings.wx_tourist_app)
-    transport = Transport(settings.wx_api_base, max_in_flight=settings.wx_max_in_flight, proxy=settings.wx_proxy)
+    transport = Transport(
+        settings.wx_api_base,
+        max_in_flight=settings.wx_max_in_flight,
+        proxy=settings.wx_proxy,
+        ca_file=settings.wx_ca_file,
+    )
     wechat = WeChatClient(transport, settings.wx_token_api)
     avatars = Avatars(
         _pictures(settings, "avatars"), Lane("avatar", _AVATARS_AT_ONCE), f"{settings.public_base_url}/avatars"

@@ -1,17 +1,27 @@
 """Connections to Redis that are made by a deadline and read by it."""
 
+import logging
 import socket
 from typing import Any
 
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, Connection, ConnectionPool, SSLConnection
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from authsvc.connections import CutOff, NotConnected, TimedSocket, connect, failure_text
+from authsvc.connections import CutOff, NotConnected, TimedSocket, connect, deadline, failure_text
 
+logger = logging.getLogger(__name__)
+
+_GLANCE_SECONDS = 1.0
 _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 _KEEP_ALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+class Unreachable(RedisConnectionError):
+    """There is no connection. The text says why, without a host."""
 
 
 class _Plain(Connection):
@@ -19,7 +29,7 @@ class _Plain(Connection):
         try:
             return TimedSocket(_opened(self))
         except NotConnected as failure:
-            raise RedisConnectionError(str(failure)) from None
+            raise Unreachable(str(failure)) from None
 
 
 class _Encrypted(SSLConnection):
@@ -30,9 +40,9 @@ class _Encrypted(SSLConnection):
                 cut_off.guard(opened, opened.gettimeout() or 0)
                 return TimedSocket(self._wrap_socket_with_ssl(opened))  # type: ignore[no-untyped-call]
             except NotConnected as failure:
-                raise RedisConnectionError(str(failure)) from None
+                raise Unreachable(str(failure)) from None
             except OSError as error:
-                raise RedisConnectionError(failure_text(error)) from None
+                raise Unreachable(failure_text(error)) from None
 
 
 def _opened(connection: Connection) -> socket.socket:
@@ -55,3 +65,24 @@ def pool(url: str, *, seconds: float, **options: Any) -> ConnectionPool:
     # One more try on a connection that Redis has closed meanwhile; none after a timeout.
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     return ConnectionPool.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=retry, **options)
+
+
+def look(url: str) -> None:
+    """Log an error when Redis cannot be used just now. Nothing waits for it: it is asked again when it is needed."""
+    glance = Redis(connection_pool=pool(url, seconds=_GLANCE_SECONDS))
+    reason = None
+    try:
+        with deadline(_GLANCE_SECONDS):
+            glance.ping()
+    except Unreachable as failure:
+        reason = str(failure)
+    except AuthenticationError:
+        reason = "it does not take the password"
+    except (RedisError, OSError) as error:  # whose texts name hosts
+        reason = type(error).__name__
+    glance.close()
+    if reason is not None:
+        logger.error(
+            "REDIS_URL: Redis cannot be used (%s); until it can, each machine keeps access_tokens and counts by itself",
+            reason,
+        )

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from authsvc.config import addresses, apps, pictures, rates
+from authsvc.config import addresses, apps, pictures, places, rates
 from authsvc.config.addresses import WECHAT_API
-from authsvc.config.source import Source, choice, variables
+from authsvc.config.source import BadSettings, Source, choice, variables
 from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
 from authsvc.types import (
     Asker,
@@ -40,10 +40,6 @@ _INVITE_CHARS = 20
 __all__ = ["WECHAT_API", "BadSettings", "Settings"]
 
 
-class BadSettings(Exception):
-    """The service must not start. The text holds one line per problem, with names and without values."""
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that an operator can choose. Units: seconds and bytes unless the name says otherwise."""
@@ -64,6 +60,8 @@ class Settings:
     # The appid that developer tools without one work on.
     wx_tourist_app: str | None = None
     wx_proxy: str | None = field(default=None, repr=False)
+    # In place of the public authorities.
+    wx_ca_file: Path | None = None
     wx_max_in_flight: int = 12
     trusted_proxies: int = 0
     wx_token_api: TokenApi = "stable_token"  # noqa: S105 (an endpoint's name)
@@ -111,8 +109,8 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Every configured value that must not appear in a log."""
         keys = [base64.urlsafe_b64encode(key).decode().rstrip("=") for key in self.secret_keys]
-        places = (self.database_url, self.wx_proxy or "", self.redis_url or "")
-        passwords = [password for place in places for password in addresses.passwords(place)]
+        urls = (self.database_url, self.wx_proxy or "", self.redis_url or "")
+        passwords = [password for url in urls for password in addresses.passwords(url)]
         private_key = [self.jwt_private_key] if self.jwt_private_key else []
         bucket_key = [self.bucket.secret_access_key] if self.bucket and self.bucket.secret_access_key else []
         pushed = [text for app in self.apps if app.push for text in app.push.texts]
@@ -120,7 +118,7 @@ class Settings:
 
 
 def _read(source: Source) -> Settings | None:
-    instance = Path(source.text("INSTANCE_PATH", "instance") or "instance").absolute()
+    instance = places.instance(source)
     mini_programs = apps.read(source)
     base_url = addresses.public_base_url(source)
     keys = _secret_keys(source)
@@ -135,7 +133,8 @@ def _read(source: Source) -> Settings | None:
         "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, 86400),
         "wx_api_base": addresses.api_base(source),
         "wx_tourist_app": apps.tourist(source, mini_programs),
-        "wx_proxy": source.text("WX_PROXY"),
+        "wx_proxy": addresses.proxy(source),
+        "wx_ca_file": places.authorities(source, "WX_CA_FILE"),
         "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
         "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),
         "wx_token_api": choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
@@ -162,11 +161,10 @@ def _read(source: Source) -> Settings | None:
         "workers": source.number("WEB_CONCURRENCY", 1, 1, 10_000),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "scan_sign_in_page": pictures.page(source, "SCAN_SIGN_IN_PAGE"),
-        "scan_sign_in_origins": addresses.origins(source, "SCAN_SIGN_IN_ORIGINS"),
+        "scan_sign_in_origins": addresses.origins(source, "SCAN_SIGN_IN_ORIGINS", base_url),
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "json", ("json", "text")),
     }
-    source.gather()
     if source.problems or base_url is None:
         return None
     aliases = tuple(source.aliases_used.items())
@@ -177,7 +175,7 @@ def _phone_budgets(source: Source) -> PhoneBudgets:
     total = source.number("PHONE_DAILY_TOTAL", 10_000, 0, 10**9)
     unattributed = source.number("PHONE_DAILY_UNATTRIBUTED", -(-total // 2), 0, 10**9)
     if total and not 0 < unattributed < total and source.text("PHONE_DAILY_UNATTRIBUTED") is not None:
-        source.problems.append("PHONE_DAILY_UNATTRIBUTED must be a part of PHONE_DAILY_TOTAL: from 1 to one less")
+        source.complain("PHONE_DAILY_UNATTRIBUTED must be a part of PHONE_DAILY_TOTAL: from 1 to one less")
     return PhoneBudgets(
         per_user=source.number("PHONE_DAILY_PER_USER", 5, 0, 10**6),
         per_address=source.number("PHONE_DAILY_PER_ADDRESS", 300, 0, 10**9),
@@ -192,7 +190,7 @@ def _contracts(source: Source) -> tuple[ContractName, ...]:
     known: tuple[ContractName, ...] = get_args(ContractName)
     named = {name.strip() for name in (source.text("CONTRACTS") or ",".join(known)).split(",")} - {""}
     if named - set(known):
-        source.problems.append(f"CONTRACTS must be a list of {', '.join(known)}, separated by commas")
+        source.complain(f"CONTRACTS must be a list of {', '.join(known)}, separated by commas")
     return tuple(name for name in known if name in named or name == "native")
 
 
@@ -200,9 +198,9 @@ def _invites(source: Source) -> InvitePolicy:
     prefix = source.text("INVITE_CODE_PREFIX") or ""
     length = source.number("INVITE_CODE_LENGTH", 12, 8, 20)
     if not _INVITE_PREFIX.match(prefix):
-        source.problems.append("INVITE_CODE_PREFIX must be letters, digits, hyphens and underscores")
+        source.complain("INVITE_CODE_PREFIX must be letters, digits, hyphens and underscores")
     if len(prefix) + length > _INVITE_CHARS:
-        source.problems.append("INVITE_CODE_PREFIX and INVITE_CODE_LENGTH make more than 20 characters")
+        source.complain("INVITE_CODE_PREFIX and INVITE_CODE_LENGTH make more than 20 characters")
     return InvitePolicy(
         prefix=prefix,
         length=length,
@@ -216,13 +214,13 @@ def _secret_keys(source: Source) -> tuple[bytes, ...]:
     """Comma-separated base64url keys of 32 bytes; the first one seals, all of them open."""
     value = source.text("SECRET_KEYS")
     if value is None:
-        source.problems.append("SECRET_KEYS is not set (run: flask authsvc init)")
+        source.complain("SECRET_KEYS is not set (run: flask authsvc init)")
         return ()
     keys = []
     for text in value.split(","):
         key = _decode_key(text.strip())
         if key is None or len(set(key)) < 8:
-            source.problems.append("SECRET_KEYS holds a key that is not 32 random bytes as base64url")
+            source.complain("SECRET_KEYS holds a key that is not 32 random bytes as base64url")
             return ()
         keys.append(key)
     return tuple(keys)
@@ -239,5 +237,5 @@ def _decode_key(text: str) -> bytes | None:
 def _extra_claims(source: Source) -> tuple[ExtraClaim, ...]:
     names = tuple(name.strip() for name in (source.text("JWT_EXTRA_CLAIMS") or "").split(",") if name.strip())
     if unknown := set(names) - {"openid", "nickname"}:
-        source.problems.append(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
+        source.complain(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
     return cast(tuple[ExtraClaim, ...], names)

@@ -5,12 +5,15 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
+from authsvc.config.places import holds_certificates
 from authsvc.config.source import Source, choice
 
 WECHAT_API = "https://api.weixin.qq.com"
 
 # https, or http on this machine; without the port that the scheme has anyway.
 _ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?\Z")
+_WHITE = re.compile(r"[\s\\]")
 _SWITCH = ("0", "1")
 # As SQLAlchemy reads it, so that both see the same host: a password may hold what ends one elsewhere (/, #, ?).
 _DATABASE = re.compile(
@@ -50,14 +53,20 @@ def passwords(url: str) -> set[str]:
 
 
 def public_base_url(source: Source) -> str | None:
-    """Return the address under which clients reach us, without a slash at the end."""
+    """Return the origin under which clients reach us, without a slash at the end: the ``iss`` of every token."""
     value = source.text("PUBLIC_BASE_URL")
     if value is None:
-        source.problems.append("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
+        source.complain("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
         return None
     parts = _split(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        source.problems.append("PUBLIC_BASE_URL is not an http(s) address without query")
+    if not _is_origin(value, parts):
+        source.complain(
+            "PUBLIC_BASE_URL must be an origin such as https://login.example.com: no path, query, fragment or user"
+        )
+    elif parts.scheme == "http" and not _is_near(parts.hostname):
+        source.complain(
+            "PUBLIC_BASE_URL must be https; http is for this machine and for addresses of a private network"
+        )
     return value.rstrip("/")
 
 
@@ -66,17 +75,49 @@ def api_base(source: Source) -> str:
     value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
     parts = _split(value)
     encrypted = parts.scheme == "https" and parts.hostname
-    local = parts.scheme == "http" and _is_here(parts.hostname)
+    local = parts.scheme == "http" and parts.hostname and _is_here(parts.hostname)
     if not (encrypted or local):
-        source.problems.append("WX_API_BASE must be https, or http on this machine")
+        source.complain("WX_API_BASE must be https, or http on this machine")
+    elif parts.query or parts.fragment or parts.username is not None or _WHITE.search(value):
+        source.complain("WX_API_BASE must be an address without user, query, fragment and blanks")
     return value.rstrip("/")
 
 
-def origins(source: Source, name: str) -> tuple[str, ...]:
-    """Return web origins as browsers write them."""
+def proxy(source: Source) -> str | None:
+    """Return the address of the proxy on the way to WeChat."""
+    value = source.text("WX_PROXY")
+    if value is None:
+        return None
+    parts = _split(value)
+    if parts.scheme.startswith("socks"):
+        source.complain("WX_PROXY must be an HTTP proxy, http:// or https://: SOCKS is not supported")
+    elif parts.scheme not in ("http", "https") or not _is_host(parts) or parts.path.strip("/"):
+        source.complain(
+            "WX_PROXY must be http://host:port or https://host:port, with user:password@ before it if need be"
+        )
+    return value.rstrip("/")
+
+
+def endpoint(source: Source, name: str) -> str | None:
+    """Return the address of a service that has nothing behind its host."""
+    value = source.text(name)
+    if value is None:
+        return None
+    parts = _split(value)
+    if not _is_origin(value, parts):
+        source.complain(
+            f"{name} is not an http(s) address of a host alone, such as https://cos.ap-guangzhou.myqcloud.com"
+        )
+    return value.rstrip("/")
+
+
+def origins(source: Source, name: str, base_url: str | None) -> tuple[str, ...]:
+    """Return web origins as browsers write them, whose pages may get tokens from ``base_url``."""
     found = tuple(filter(None, map(str.strip, (source.text(name) or "").split(","))))
-    if not all(map(_ORIGIN.match, found)):
-        source.problems.append(f"{name} holds something else than origins (https://host, without a slash at the end)")
+    if not all(_ORIGIN.match(origin) and _is_origin(origin, _split(origin)) for origin in found):
+        source.complain(f"{name} holds something else than origins (https://host, without a slash at the end)")
+    elif base_url and base_url.startswith("http:") and any(origin.startswith("https:") for origin in found):
+        source.complain(f"{name} names https pages, and they take no tokens from an http PUBLIC_BASE_URL")
     return found
 
 
@@ -93,7 +134,7 @@ def database(source: Source, instance: Path) -> str:
         return _sqlite(source, value, instance)
     parts = _DATABASE.match(value)
     if parts is None:
-        source.problems.append("DATABASE_URL must begin with sqlite:/// or mysql://")
+        source.complain("DATABASE_URL must begin with sqlite:/// or mysql://")
         return value
     query = _mysql_query(source, parts, plain)
     address = value if parts["query"] is None else value.partition("?")[0]
@@ -104,34 +145,32 @@ def _sqlite(source: Source, value: str, instance: Path) -> str:
     """Return the address of a file by its whole path; one that is not whole begins in INSTANCE_PATH."""
     _, scheme, path = value.rpartition("sqlite:///") if value.startswith("sqlite:///") else ("", "", value)
     if value in ("sqlite://", "sqlite:///") or ":memory:" in value or "mode=memory" in value:
-        source.problems.append(
+        source.complain(
             "DATABASE_URL: SQLite in memory is another database in each process, and gone with it; name a file"
         )
     elif not scheme:
-        source.problems.append(
-            "DATABASE_URL needs three slashes and a path: sqlite:///authsvc.db, sqlite:////var/lib/…"
-        )
+        source.complain("DATABASE_URL needs three slashes and a path: sqlite:///authsvc.db, sqlite:////var/lib/…")
     elif path.startswith(("file:", "~")) or "?" in path:
-        source.problems.append("DATABASE_URL: after sqlite:/// comes a path, without file:, ~ or parameters")
+        source.complain("DATABASE_URL: after sqlite:/// comes a path, without file:, ~ or parameters")
     elif path.endswith("/"):
-        source.problems.append("DATABASE_URL names a folder; a file is wanted")
+        source.complain("DATABASE_URL names a folder; a file is wanted")
     return f"sqlite:///{instance / path}"
 
 
 def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str, str]:
     query = _query(source, "DATABASE_URL", parts["query"] or "", _DATABASE_PARAMETERS)
     if not _is_port(parts["port"]):
-        source.problems.append("DATABASE_URL has a port that is none (1 to 65535)")
+        source.complain("DATABASE_URL has a port that is none (1 to 65535)")
     for name in sorted(_FILES & query.keys()):
-        if not Path(query[name]).is_file():
-            source.problems.append(f"DATABASE_URL: {name} does not name a file")
+        if not (holds_certificates(Path(query[name])) if name == "ssl_ca" else Path(query[name]).is_file()):
+            source.complain(f"DATABASE_URL: {name} does not name a readable PEM file")
     if parts["driver"] == "mysql+pymysql":
         query = _tls_of_pymysql(query)
     is_here = _is_here(parts["ipv6"] or parts["host"]) or bool(query.get("unix_socket"))
     if is_here or _is_verified_mysql(parts["driver"], query):
         return query
     if not plain:
-        source.problems.append(_UNVERIFIED_DATABASE)
+        source.complain(_UNVERIFIED_DATABASE)
     return query if any(name.startswith("ssl") for name in query) else {**query, "ssl_disabled": "true"}
 
 
@@ -169,13 +208,13 @@ def redis(source: Source) -> str | None:
         return None
     parts = _split(value)
     if not value.startswith(("redis://", "rediss://", "unix://")) or parts.scheme == "":
-        source.problems.append("REDIS_URL must begin with redis://, rediss:// or unix://")
+        source.complain("REDIS_URL must begin with redis://, rediss:// or unix://")
         return value
     query = _query(source, "REDIS_URL", parts.query, _REDIS_PARAMETERS)
     has_password = bool(parts.password or query.get("password"))
     local = parts.scheme == "unix" or _is_here(parts.hostname)
     if has_password and not local and not plain and not _is_verified_redis(parts.scheme, query):
-        source.problems.append(_UNVERIFIED_REDIS)
+        source.complain(_UNVERIFIED_REDIS)
     return value
 
 
@@ -192,20 +231,42 @@ def _query(source: Source, name: str, text: str, known: set[str]) -> dict[str, s
     pairs = parse_qsl(text, keep_blank_values=True)
     query = dict(pairs)
     if query.keys() - known:
-        source.problems.append(f"{name} has parameters other than {', '.join(sorted(known))}")
+        source.complain(f"{name} has parameters other than {', '.join(sorted(known))}")
     if len(query) < len(pairs):
-        source.problems.append(f"{name} has a parameter twice")
+        source.complain(f"{name} has a parameter twice")
     return query
+
+
+def _is_origin(url: str, parts: SplitResult) -> bool:
+    """True for http or https, a host and perhaps a port, and nothing else: not even an empty query."""
+    bare = url.rstrip("/") == f"{parts.scheme}://{parts.netloc}" and parts.username is None
+    return bare and parts.scheme in ("http", "https") and _is_host(parts)
+
+
+def _is_host(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    return bool(_NAME.match(host) or _numeric(host)) and not parts.query and not parts.fragment
+
+
+def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _is_here(host: str | None) -> bool:
     """True for this machine: the loopback network, or no host at all, which the drivers take for it."""
     if host is None or host == "localhost":
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _numeric(host)
+    return address is not None and address.is_loopback
+
+
+def _is_near(host: str | None) -> bool:
+    """True for this machine and for addresses that no stranger reaches: a laptop's, to a phone beside it."""
+    address = _numeric(host or "")
+    return _is_here(host) or (address is not None and address.is_private)
 
 
 def _is_port(text: str | None) -> bool:

@@ -4,8 +4,8 @@ import base64
 import re
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
+from authsvc.config import texts
 from authsvc.config.source import Source
 from authsvc.types import MiniProgram, PushSecrets
 
@@ -34,9 +34,9 @@ def read(source: Source) -> tuple[MiniProgram, ...]:
     if path is not None:
         apps += _from_file(source, path)
     if len({app.appid for app in apps}) < len(apps):
-        source.problems.append("WX_APPS_FILE names an appid twice")
+        source.complain("WX_APPS_FILE names an appid twice")
     if len({app.audience for app in apps}) < len(apps):
-        source.problems.append("WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged")
+        source.complain("WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged")
     return tuple(apps)
 
 
@@ -44,18 +44,21 @@ def tourist(source: Source, apps: tuple[MiniProgram, ...]) -> str | None:
     """Return the appid that developer tools without one work on."""
     appid = source.text("WX_TOURIST_APP")
     if appid is not None and appid not in {app.appid for app in apps}:
-        source.problems.append("WX_TOURIST_APP is not the AppID of one of the mini programs set here")
+        source.complain("WX_TOURIST_APP is not the AppID of one of the mini programs set here")
     return appid
 
 
 def _from_file(source: Source, path: str) -> list[MiniProgram]:
+    text = source.content(path, "WX_APPS_FILE")
+    if text is None:
+        return []
     try:
-        entries = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("app", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        source.problems.append("WX_APPS_FILE does not name a readable TOML file")
+        entries = tomllib.loads(text).get("app", [])
+    except tomllib.TOMLDecodeError:
+        source.complain("WX_APPS_FILE does not name a readable TOML file")
         return []
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        source.problems.append("WX_APPS_FILE holds no [[app]] table")
+        source.complain("WX_APPS_FILE holds no [[app]] table")
         return []
     apps: list[MiniProgram] = []
     for number, entry in enumerate(entries, start=1):
@@ -68,15 +71,15 @@ def _from_file(source: Source, path: str) -> list[MiniProgram]:
 def _text(source: Source, place: str, entry: Mapping[str, object], field: str) -> str | None:
     """Return the text of a field, or of the file that ``field_file`` names."""
     value, path = entry.get(field), entry.get(f"{field}_file")
-    if isinstance(value, str) and value:
-        return value
+    if isinstance(value, str) and (found := texts.trimmed(value)):
+        source.check(f"{place}: {field}", found)
+        return found
     if not isinstance(path, str):
         return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        source.problems.append(f"{place}: {field}_file does not name a readable text file")
-        return None
+    found_there = source.content(texts.trimmed(path), f"{place}: {field}_file")
+    if found_there is not None:
+        source.check(f"{place}: {field}", found_there)
+    return found_there
 
 
 def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | None]) -> list[MiniProgram]:
@@ -94,7 +97,8 @@ def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | No
     if audience and not _AUDIENCE.match(audience):
         problems.append(f"{names['appid']}: its audience must be 1 to 200 visible ASCII characters")
     push = _push(names, values["push_token"], values["push_aes_keys"], problems)
-    source.problems += problems
+    for problem in problems:
+        source.complain(problem)
     if problems or not appid or not secret:
         return []
     return [MiniProgram(appid, secret, audience or appid, push)]

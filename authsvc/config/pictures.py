@@ -4,6 +4,7 @@ import importlib.util
 import re
 from typing import cast, get_args
 
+from authsvc.config import addresses
 from authsvc.config.source import Source, choice
 from authsvc.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
 
@@ -28,9 +29,9 @@ def wxa_code(source: Source) -> WxaCode:
     )
     faults = code.faults()
     if "page" in faults:
-        source.problems.append(f"QRCODE_PAGE {_PAGE_RULE}")
+        source.complain(f"QRCODE_PAGE {_PAGE_RULE}")
     if "line_color" in faults:
-        source.problems.append("QRCODE_LINE_COLOR must be six lowercase hex digits")
+        source.complain("QRCODE_LINE_COLOR must be six lowercase hex digits")
     return code
 
 
@@ -38,7 +39,7 @@ def page(source: Source, name: str) -> str | None:
     """Return a page of the mini program; None when none is named."""
     value = source.text(name)
     if value is not None and "page" in WxaCode(_ANY, value).faults():
-        source.problems.append(f"{name} {_PAGE_RULE}")
+        source.complain(f"{name} {_PAGE_RULE}")
     return value
 
 
@@ -61,7 +62,7 @@ def bucket(source: Source) -> BucketPlace | None:
     place = BucketPlace(
         bucket=name,
         prefix=f"{prefix[1:]}/" if prefix else "",
-        endpoint=source.text("AWS_ENDPOINT_URL_S3"),
+        endpoint=addresses.endpoint(source, "AWS_ENDPOINT_URL_S3") if address else source.text("AWS_ENDPOINT_URL_S3"),
         region=source.text("AWS_DEFAULT_REGION"),
         access_key_id=source.text("AWS_ACCESS_KEY_ID"),
         secret_access_key=source.text("AWS_SECRET_ACCESS_KEY"),
@@ -71,11 +72,9 @@ def bucket(source: Source) -> BucketPlace | None:
     if address is None:
         return None
     if match is None:
-        source.problems.append("PICTURE_STORE must be s3://bucket or s3://bucket/prefix")
+        source.complain("PICTURE_STORE must be s3://bucket or s3://bucket/prefix")
     if importlib.util.find_spec("boto3") is None:
-        source.problems.append("PICTURE_STORE needs boto3 (pip install 'authsvc[s3]')")
-    if place.endpoint is not None and not place.endpoint.startswith(("https://", "http://")):
-        source.problems.append("AWS_ENDPOINT_URL_S3 is not an http(s) address")
+        source.complain("PICTURE_STORE needs boto3 (pip install 'authsvc[s3]')")
     if (place.access_key_id is None) != (place.secret_access_key is None):
-        source.problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+        source.complain("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
     return place

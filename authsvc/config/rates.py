@@ -40,5 +40,5 @@ def _rates(source: Source, name: str, default: str) -> dict[Asker, Rate]:
         return {}
     matches = [_RATE.match(part.strip()) for part in text.split(",")]
     if None in matches:
-        source.problems.append(f"{name} is neither off nor a list such as: address 600/minute, user 20/minute")
+        source.complain(f"{name} is neither off nor a list such as: address 600/minute, user 20/minute")
     return {cast(Asker, found[1]): Rate(int(found[2]), _SECONDS[found[3]]) for found in matches if found}

@@ -1,12 +1,15 @@
 """Where settings are read from: one mapping, with other names that are in use and with files that hold secrets."""
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import environs
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from authsvc.config import texts
 
 # Names that people already have in their environments. The first one found wins.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -20,22 +23,50 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "WECHAT_MINI_SECRET",
     ),
 }
+_ENV_FILE = Path(".env")
+# Their values are paths, whatever they are called.
+_PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
+_LINES = {"JWT_PRIVATE_KEY"}
+
+
+class BadSettings(Exception):
+    """The service must not start. The text holds one line per problem, with names and without values."""
 
 
 def variables() -> dict[str, str]:
-    """Return what ``.env`` in the working directory says, and over it the environment of the process."""
-    stored = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return {**stored, **os.environ}
+    """Return what ``.env`` in the working directory says, and over it the environment of the process.
+
+    Raises BadSettings for a ``.env`` that cannot be read, or a line of it that says nothing.
+    """
+    return {name: texts.trimmed(value) for name, value in {**_stored(), **os.environ}.items()}
 
 
-class Source(environs.Env):
+def _stored() -> dict[str, str]:
+    try:
+        text = _ENV_FILE.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise BadSettings(".env is not a readable text file (UTF-8)") from None
+    if wrong := [str(line.original.line) for line in parse_stream(io.StringIO(text)) if line.error]:
+        raise BadSettings(f".env says nothing that can be read as NAME=value in line {', '.join(wrong)}")
+    return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
+
+
+class Source:
     """One mapping with aliases and ``NAME_FILE`` resolved; problems of every kind gathered as sentences."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(eager=False)
-        self._values_given = {name: value for name, value in environ.items() if value != ""}
+        trimmed = {name: texts.trimmed(value) for name, value in environ.items()}
+        self._values_given = {name: value for name, value in trimmed.items() if value != ""}
         self.problems: list[str] = []
         self.aliases_used: dict[str, str] = {}
+        self._unreadable: set[str] = set()
+
+    def complain(self, problem: str) -> None:
+        """Note a problem once, and none that only follows from a value which cannot be read."""
+        if problem not in self.problems and problem.partition(" ")[0] not in self._unreadable:
+            self.problems.append(problem)
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         for name in (env_key, *ALIASES.get(env_key, ())):
@@ -47,13 +78,30 @@ class Source(environs.Env):
         return default
 
     def _given(self, name: str) -> str | None:
-        if path := self._values_given.get(f"{name}_FILE"):
-            try:
-                return Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                self.problems.append(f"{name}_FILE does not name a readable text file")
-                return None
-        return self._values_given.get(name)
+        path = self._values_given.get(f"{name}_FILE")
+        value = self._values_given.get(name) if path is None else self.content(path, f"{name}_FILE")
+        if value is not None:
+            self.check(name, value, lines=name in _LINES, is_path=name in _PATHS)
+        return value
+
+    def content(self, path: str, place: str) -> str | None:
+        """Return the text of a file that ``place`` names; notes a problem for one that cannot be read or is empty."""
+        self.check(place, path, is_path=True)
+        try:
+            text = texts.read(Path(path))
+        except texts.Unreadable:
+            self.complain(f"{place} does not name a readable text file")
+            return None
+        if text == "":
+            self.complain(f"{place} names an empty file")
+            return None
+        return text
+
+    def check(self, name: str, value: str, *, lines: bool = False, is_path: bool = False) -> None:
+        """Note what no value may hold."""
+        if fault := texts.fault(value, lines=lines, is_path=is_path):
+            self.complain(f"{name} {fault}")
+            self._unreadable.add(name)
 
     def file(self, name: str) -> Path | None:
         """The file that the value comes from, if it comes from one."""
@@ -67,22 +115,19 @@ class Source(environs.Env):
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         """A whole number within [low, high]; the default when it is absent or wrong (then a problem is noted)."""
-        limits = environs.validate.Range(low, high)
-        value = self.int(name, default, validate=limits)
-        return value if isinstance(value, int) else default
-
-    def gather(self) -> None:
-        """Add what environs found wrong."""
-        try:
-            self.seal()
-        except environs.EnvValidationError as invalid:
-            for name, reasons in cast(Mapping[str, list[str]], invalid.error_messages).items():
-                self.problems.append(f"{name}: {' '.join(map(str, reasons))}")
+        given = self._get_value(name, default)
+        if isinstance(given, int):
+            return given
+        # Digits alone: int() would take 1_000, +5 and the digits of other scripts.
+        if not (given.isascii() and given.isdigit() and len(given) < 20 and low <= int(given) <= high):
+            self.complain(f"{name} must be a whole number from {low} to {high}")
+            return default
+        return int(given)
 
 
 def choice(source: Source, name: str, default: str, allowed: tuple[str, ...]) -> str:
     """Return one of a few words; notes a problem for any other."""
     value = source.text(name, default) or default
     if value not in allowed:
-        source.problems.append(f"{name} must be one of {', '.join(allowed)}")
+        source.complain(f"{name} must be one of {', '.join(allowed)}")
     return value

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import make_url
 
 from authsvc.config import BadSettings
+from tests.harness.certificates import Authority
 from tests.unit.test_config import GOOD, problems, settings
 
 HERE = ("localhost", "127.0.0.1", "127.8.9.1", "[::1]")
@@ -14,9 +15,7 @@ ELSEWHERE = ("mariadb", "db.example.test", "10.0.0.7", "[fd00::7]", "127.0.0.1.e
 
 @pytest.fixture
 def ca(tmp_path: Path) -> str:
-    path = tmp_path / "ca.pem"
-    path.write_text("-----BEGIN CERTIFICATE-----")
-    return str(path)
+    return str(Authority(tmp_path).file)
 
 
 @pytest.mark.parametrize("host", HERE)
@@ -111,11 +110,11 @@ def test_mysqlclient_says_it_in_its_own_words(ca: str) -> None:
     [
         ("mysql://u:p@127.0.0.1:0/d", "port"),
         ("mysql://u:p@127.0.0.1:65536/d", "port"),
-        ("mysql://u:p@127.0.0.1:３３０６/d", "port"),
+        ("mysql://u:p@127.0.0.1:٣٣/d", "port"),
         ("mysql://u:p@127.0.0.1/d?host=db.example.test", "parameters"),
         ("mysql://u:p@127.0.0.1/d?sslca=/x", "parameters"),
         ("mysql://u:p@127.0.0.1/d?charset=a&charset=b", "twice"),
-        ("mysql://u:p@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "ssl_ca does not name a file"),
+        ("mysql://u:p@127.0.0.1/d?ssl_ca=/nowhere/ca.pem", "ssl_ca does not name a readable PEM file"),
     ],
 )
 def test_what_the_driver_would_refuse_later_is_refused_at_once(url: str, word: str) -> None:
