@@ -50,8 +50,8 @@ def sources() -> list[Path]:
 def expressions() -> list[Found]:
     """Every call of ``re``, with the pattern as the module that makes it has it."""
     trees = {path: ast.parse(path.read_text()) for path in sources()}
-    uses = [use for tree in trees.values() for use in _uses(tree)]
-    return [_found(path, tree, call, uses) for path, tree in trees.items() for call in _calls(tree)]
+    uses = {path: list(_uses(tree)) for path, tree in trees.items()}
+    return [_found(path, trees[path], call, uses) for path in trees for call in _calls(trees[path])]
 
 
 def slow_text(pattern: "re.Pattern[str] | re.Pattern[bytes]", anywhere: bool) -> str | None:
@@ -121,7 +121,7 @@ def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _found(path: Path, tree: ast.AST, call: ast.Call, uses: list[tuple[str, str]]) -> Found:
+def _found(path: Path, tree: ast.AST, call: ast.Call, uses: dict[Path, list[tuple[str, str]]]) -> Found:
     method = _name(call.func)
     place = f"{path.relative_to(ROOT).as_posix()}:{call.lineno}"
     flags = (
@@ -135,7 +135,9 @@ def _found(path: Path, tree: ast.AST, call: ast.Call, uses: list[tuple[str, str]
     name = next(
         (_name(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign) and node.value is call), ""
     )
-    methods = {use for known, use in uses if known == name}
+    # A private name is another thing in another module.
+    places = [path] if name.startswith("_") else list(uses)
+    methods = {use for source in places for known, use in uses[source] if known == name}
     return Found(place, pattern, not methods or not methods <= _ANCHORED | {"field", "pattern"})
 
 
