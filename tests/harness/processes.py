@@ -94,3 +94,13 @@ class Process:
         """End it and all its children at once, as a crash would."""
         os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait(5)
+
+
+def go_before_others(*pids: int) -> None:
+    """Let the sessions of these processes have the processor first, where the kernel and our rights allow it.
+
+    What other programs of a busy machine take is no property of the service that is measured.
+    """
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            Path("/proc", str(pid), "autogroup").write_text("-19")
