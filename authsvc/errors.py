@@ -580,7 +580,7 @@ class WxaPageUnknown(WeChatError):
 
 
 class AccessTokenRejected(WeChatMisconfigured):
-    """WeChat takes our access_token for dead (40001, 40014, 42001). Does not leave ``services/accesstokens.py``."""
+    """WeChat takes our access_token for dead (40001, 40014, 42001). It does not leave ``accesstokens.py``."""
 
 
 class WeChatUnreachable(WeChatError):

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from authsvc.cli.moments import Since, utc
 from authsvc.cli.refusals import told
 from authsvc.cli.terminal import shown
-from authsvc.services.administration import Administration
+from authsvc.services.operator.users import Administration
 
 
 @click.command()

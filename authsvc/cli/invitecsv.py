@@ -9,9 +9,9 @@ import click
 
 from authsvc.cli import moments
 from authsvc.cli.refusals import shortened
-from authsvc.services import invitecodes
-from authsvc.services.campaigns import BATCH_NAME
-from authsvc.types import ImportedInvite, InviteCode
+from authsvc.services.invites import spelling
+from authsvc.services.invites.campaigns import BATCH_NAME
+from authsvc.values.invites import ImportedInvite, InviteCode
 
 COLUMNS = ("code", "batch", "owner", "max_uses", "uses", "expires_at", "disabled")
 _MAX_USES = 2**31 - 1
@@ -102,7 +102,7 @@ def _invite(row: dict[str, str]) -> ImportedInvite:
     if None in row or None in row.values():
         raise ValueError("not as many fields as the first line has")
     code, batch, disabled = row["code"], row.get("batch") or None, row.get("disabled", "")
-    if not invitecodes.PATTERN.match(code):
+    if not spelling.PATTERN.match(code):
         raise ValueError("a code is 1 to 20 letters, digits, - and _")
     if batch is not None and not BATCH_NAME.match(batch):
         raise ValueError("a batch is 1 to 40 letters, digits, dots, hyphens and underscores")

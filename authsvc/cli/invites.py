@@ -10,8 +10,8 @@ from flask.cli import with_appcontext
 from authsvc.cli import invitecsv, moments
 from authsvc.cli.progress import progress
 from authsvc.cli.refusals import resumable, told
-from authsvc.services.campaigns import Campaigns
-from authsvc.types import InviteBatch, InviteCode
+from authsvc.services.invites.campaigns import Campaigns
+from authsvc.values.invites import InviteBatch, InviteCode
 
 _LIST = "{:<20}  {:<24}  {:>10}  {:>9}  {:<25}  {}"
 _STATS = "{:<24}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}"

@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 
 from authsvc.cli.moments import utc
 from authsvc.errors import ServiceBusy
-from authsvc.services.signingkeys import KeyRefusal, SigningKeys, Step
+from authsvc.services.operator.signingkeys import KeyRefusal, SigningKeys, Step
 from authsvc.signing.keyset import BadKeys
 
 

@@ -14,8 +14,8 @@ from authsvc.cli import invitecsv, sheet
 from authsvc.cli.progress import progress
 from authsvc.cli.refusals import LATER, PARTLY, resumable, shortened
 from authsvc.services import Services
-from authsvc.services.codebatches import Drawn, Stopped
-from authsvc.types import InviteCode
+from authsvc.services.qrcodes.batches import Drawn, Stopped
+from authsvc.values.invites import InviteCode
 
 T = TypeVar("T")
 

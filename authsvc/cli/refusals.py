@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import click
 
 from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
-from authsvc.services.administration import Refused
-from authsvc.services.campaigns import BadCampaign
+from authsvc.services.invites.campaigns import BadCampaign
+from authsvc.services.operator.users import Refused
 
 PARTLY = 3
 LATER = 75  # EX_TEMPFAIL of sysexits.h

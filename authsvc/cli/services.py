@@ -7,8 +7,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.services.servicecredentials import BadCredential, ServiceCredentials
-from authsvc.types import ServiceScope
+from authsvc.services.operator.credentials import BadCredential, ServiceCredentials
+from authsvc.values.operator import ServiceScope
 
 
 @click.group()

@@ -7,8 +7,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from authsvc.errors import AuthSvcError
-from authsvc.services.wechatsessions import WeChatSessions
-from authsvc.types import HeldKey
+from authsvc.services.miniprograms.keychecks import WeChatSessions
+from authsvc.values.wechat import HeldKey
 
 
 @click.group("session-keys")

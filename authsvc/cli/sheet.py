@@ -5,7 +5,7 @@ from html import escape
 from itertools import count, islice
 from pathlib import Path
 
-from authsvc.types import InviteCode
+from authsvc.values.invites import InviteCode
 
 _TO_A_PAGE = 20
 # 190 × 276 mm of the 190 × 277 that the margins leave: a page that is a hair too long would print an empty one.

@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 
 from authsvc.errors import AuthSvcError
 from authsvc.services import Services
-from authsvc.types import TokenStatus
+from authsvc.values.wechat import TokenStatus
 
 
 @click.group()

@@ -16,7 +16,7 @@ from authsvc.cli.moments import utc
 from authsvc.cli.refusals import told
 from authsvc.cli.terminal import lacks_characters, shown
 from authsvc.services import Services
-from authsvc.types import UserSummary
+from authsvc.values.operator import UserSummary
 
 _CONFLICTS_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
 _FOUND_HEAD = f"{'user':>12}  {'status':<8}  {'phone':<16}  {'last login':<20}  nickname"

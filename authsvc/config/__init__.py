@@ -15,22 +15,12 @@ from typing import Any, cast, get_args
 from authsvc.config import addresses, apps, pictures, places, rates
 from authsvc.config.addresses import WECHAT_API
 from authsvc.config.source import BadSettings, Source, choice, variables
-from authsvc.pictures import BucketPlace, PictureLimits, WxaCode
-from authsvc.types import (
-    Asker,
-    ContractName,
-    ExtraClaim,
-    InviteCodeSource,
-    InvitePolicy,
-    LimitedKind,
-    MiniProgram,
-    PhoneBudgets,
-    PhonePolicy,
-    Rate,
-    Registration,
-    SessionCaps,
-    TokenApi,
-)
+from authsvc.values.invites import InviteCodeSource, InvitePolicy, Registration
+from authsvc.values.limits import Asker, LimitedKind, PhoneBudgets, Rate
+from authsvc.values.people import PhonePolicy
+from authsvc.values.pictures import BucketPlace, PictureLimits, WxaCode
+from authsvc.values.sessions import ContractName, ExtraClaim, SessionCaps
+from authsvc.values.wechat import MiniProgram, TokenApi
 
 _SECRET_KEY_BYTES = 32
 _INVITE_PREFIX = re.compile(r"[A-Za-z0-9_-]*\Z")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from authsvc.config import texts
 from authsvc.config.source import Source
-from authsvc.types import MiniProgram, PushSecrets
+from authsvc.values.wechat import MiniProgram, PushSecrets
 
 _APPID = re.compile(r"wx[0-9a-f]{16}\Z")
 _AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")

@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 from authsvc.config import addresses
 from authsvc.config.source import Source, choice
-from authsvc.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
+from authsvc.values.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-]+)*)/?\Z")
 _SWITCH = ("0", "1")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from authsvc.config.source import Source
-from authsvc.types import Asker, LimitedKind, Rate
+from authsvc.values.limits import Asker, LimitedKind, Rate
 
 # How often one address (IPv6: its /64), mini program, user or service may ask. Addresses of carriers hold many people.
 # What reaches WeChat with a code is "login", whoever sends it; "request" is every route that names nothing else.

@@ -23,7 +23,7 @@ from enum import Enum
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from authsvc.types import DatabaseWord
+from authsvc.values.operator import DatabaseWord
 
 
 class Cure(Enum):

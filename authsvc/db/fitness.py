@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from authsvc.db.models import Base
 from authsvc.db.statements import Statement
-from authsvc.types import DatabaseWord
+from authsvc.values.operator import DatabaseWord
 
 # Whoever asks more often gets the last answer: asking costs the database nothing.
 _RECENT_SECONDS = 1.0

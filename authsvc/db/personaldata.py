@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from authsvc.db import auditevents, invites
 from authsvc.db.pages import BEGINNING, Pages, Place
+from authsvc.db.queries import audit_events, invite_codes
 from authsvc.db.statements import Statement
 
 # What opens or forges something if it gets into wrong hands, or says nothing to the person.
@@ -108,7 +108,7 @@ def read(
 
 def erase(connection: Connection, user_id: int, now: int) -> None:
     """Remove every row of a user, and the user from rows that stay."""
-    invites.forget_user(connection, user_id, now)
-    auditevents.forget_devices(connection, user_id)
+    invite_codes.forget_user(connection, user_id, now)
+    audit_events.forget_devices(connection, user_id)
     for statement in _ERASE:
         statement.run(connection, user_id=user_id)

@@ -23,7 +23,7 @@ from authsvc.imaging.drawing import draw
 from authsvc.imaging.essence import Format, Kind, Undecodable
 from authsvc.imaging.frames import MOST_BYTES, Frames, Gone
 from authsvc.imaging.limits import CPU_SECONDS, MEMORY_BYTES, WALL_SECONDS
-from authsvc.pictures import LEAST_WIDTH
+from authsvc.values.pictures import LEAST_WIDTH
 
 # Behind the workers: whoever waits for a picture waits longer than whoever signs in.
 _NICE = 10

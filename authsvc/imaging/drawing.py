@@ -6,7 +6,7 @@ from PIL import Image
 
 from authsvc.imaging import jpeg, png, webp
 from authsvc.imaging.essence import Essence, Format, Kind, Undecodable
-from authsvc.pictures import LEAST_WIDTH, MOST_WIDTH
+from authsvc.values.pictures import LEAST_WIDTH, MOST_WIDTH
 
 # WeChat's own avatars are 132 px; phones send photographs. A decoded WebP lies in memory four times.
 MOST_PIXELS: dict[Format, int] = {"JPEG": 25_000_000, "PNG": 25_000_000, "WEBP": 16_000_000}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from authsvc.connections import NotConnected, TimedConnection, deadline
 from authsvc.errors import PicturesUnavailable
-from authsvc.pictures import BucketPlace
+from authsvc.values.pictures import BucketPlace
 
 T = TypeVar("T")
 

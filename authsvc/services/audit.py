@@ -5,9 +5,9 @@ import logging
 from sqlalchemy import Connection
 
 from authsvc.context import request_id
-from authsvc.db import auditevents, identities
+from authsvc.db.queries import audit_events, identities
 from authsvc.sealing import KeyedHash
-from authsvc.types import AuditEvent
+from authsvc.values.operator import AuditEvent
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class AuditLog:
         """
         openid = openid if user_id is None else identities.first_openid(connection, user_id)
         subject = "" if openid is None else self._subject(openid)
-        is_stored = auditevents.insert(
+        is_stored = audit_events.insert(
             connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now
         )
         place = "" if is_stored else " (in the log alone: too many today)"
@@ -56,7 +56,7 @@ class AuditLog:
     ) -> list[AuditEvent]:
         """Return the newest events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
         subject = None if openid is None else self._subject(openid)
-        return auditevents.find(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
+        return audit_events.find(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
 
     def _subject(self, openid: str) -> str:
         return self._hashes.of(openid)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from authsvc.db.identities import Identity
+from authsvc.db.queries.identities import Identity
 from authsvc.sealing import LastingHash
-from authsvc.types import PhoneNumber, User
+from authsvc.values.people import PhoneNumber, User
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from authsvc.errors import Unauthenticated
 from authsvc.signing.compact import is_compact
 from authsvc.signing.keyring import KeyRing
 from authsvc.signing.keyset import ALGORITHM
-from authsvc.types import AccessToken, MiniProgram, VerifiedClaims
+from authsvc.values.sessions import AccessToken, VerifiedClaims
+from authsvc.values.wechat import MiniProgram
 
 TYPE = "at+jwt"
 # Of the revocation feed: no access token, and no access token is one.
@@ -26,7 +27,7 @@ FEED_TYPE = "revocations+jwt"
 # Machines of one deployment may disagree by this much; nobody else relies on it.
 CLOCK_LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARS = 8192
-# As services/sessions.py makes them: nothing else may reach a query.
+# As services/sessions/sessions.py makes them: nothing else may reach a query.
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 

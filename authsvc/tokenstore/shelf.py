@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast, get_args
 
-from authsvc.types import TokenApi
+from authsvc.values.wechat import TokenApi
 
 FailureKind = Literal["misconfigured", "quota", "unavailable"]
 

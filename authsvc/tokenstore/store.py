@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from authsvc import errors as e
 from authsvc.clock import SystemClock
 from authsvc.tokenstore.shelf import FAILURE_SECONDS, Failure, FailureKind, Record, Shelf, ShelfUnavailable
-from authsvc.types import FetchedToken, MiniProgram, TokenApi, TokenStatus
+from authsvc.values.wechat import FetchedToken, MiniProgram, TokenApi, TokenStatus
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from authsvc import context
 from authsvc.networks import subscriber
 from authsvc.services import Services
-from authsvc.services.avatars import MAX_UPLOAD_BYTES
+from authsvc.services.people.avatars import MAX_UPLOAD_BYTES
 from authsvc.web.streams import patient
 
 # A picture, and what multipart puts around it: the largest body that any address takes.

@@ -11,7 +11,7 @@ from authsvc.web import bodies
 from authsvc.web.access import prefers_english, request_id
 from authsvc.web.contracts import for_path
 from authsvc.web.contracts.shape import Contract, Problem
-from authsvc.web.operations import operation_of
+from authsvc.web.routing import operation_of
 from authsvc.web.schemas import REASONS
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,9 @@ from flask import current_app, request
 
 from authsvc.errors import InvalidRequest, NoSuchRoute, StepUpRequired, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
-from authsvc.types import Caller, LimitedKind, ServiceScope, VerifiedClaims
+from authsvc.values.limits import LimitedKind
+from authsvc.values.operator import ServiceScope
+from authsvc.values.sessions import Caller, VerifiedClaims
 from authsvc.web import ratelimits
 from authsvc.web.access import services
 from authsvc.web.schemas import CODE

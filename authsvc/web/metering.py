@@ -5,7 +5,7 @@ import time
 from flask import Flask, Response, g, request
 
 from authsvc import metrics
-from authsvc.web.operations import operation_of
+from authsvc.web.routing import operation_of
 
 
 def install(app: Flask) -> None:

@@ -10,7 +10,7 @@ from flask import current_app
 from authsvc import __version__
 from authsvc.web import bodies
 from authsvc.web.guards import STEP_UP_HEADER
-from authsvc.web.operations import Operation, operation_of
+from authsvc.web.routing import Operation, operation_of
 
 _KEY = "authsvc-openapi"
 _IDEMPOTENCY_KEY = {

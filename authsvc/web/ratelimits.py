@@ -24,7 +24,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from authsvc import redispool
 from authsvc.connections import deadline
 from authsvc.errors import AccountDisabled, NoSuchRoute, NotPermitted, TooManyRequests, Unauthenticated
-from authsvc.types import Asker, LimitedKind, Rate
+from authsvc.values.limits import Asker, LimitedKind, Rate
 from authsvc.web.access import client_network
 from authsvc.web.countertable import CounterTable
 

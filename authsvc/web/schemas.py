@@ -11,7 +11,8 @@ from urllib.parse import unquote_plus
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from authsvc.services import invitecodes, nicknames, profiles
+from authsvc.services.invites import spelling
+from authsvc.services.people import nicknames, profiles
 
 # key: (zh, en)
 REASONS: dict[str, tuple[str, str]] = {
@@ -202,13 +203,13 @@ class InviteField(fields.String):
     """An invite code. Any text passes: what is wrong with an invite is for the login to say, and fails no request."""
 
     def __init__(self) -> None:
-        metadata = {"maxLength": invitecodes.MAX_CHARS, "description": "invite code; case counts"}
+        metadata = {"maxLength": spelling.MAX_CHARS, "description": "invite code; case counts"}
         super().__init__(allow_none=True, error_messages=_MESSAGES, metadata=metadata)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **options)
         # One character too many is no code, whatever else follows.
-        return text[: invitecodes.MAX_CHARS + 1]
+        return text[: spelling.MAX_CHARS + 1]
 
 
 class EncryptedFields(Body):

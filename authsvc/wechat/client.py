@@ -14,8 +14,8 @@ from authsvc.errors import (
     SessionKeyStale,
     WeChatBadAnswer,
 )
-from authsvc.pictures import WxaCode
-from authsvc.types import FetchedToken, MiniProgram, TokenApi, WeChatPhone, WeChatSession
+from authsvc.values.pictures import WxaCode
+from authsvc.values.wechat import FetchedToken, MiniProgram, TokenApi, WeChatPhone, WeChatSession
 from authsvc.wechat.errcodes import CODE_ENDPOINT, PHONE_ENDPOINT
 from authsvc.wechat.transport import Query, Transport
 from authsvc.wechat.wxbizdatacrypt import decode

@@ -19,7 +19,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from authsvc.errors import PushRejected
-from authsvc.types import MiniProgram, PushEvent, PushQuery, PushSecrets
+from authsvc.values.wechat import MiniProgram, PushEvent, PushQuery, PushSecrets
 
 # The padding is that of a 32-byte block, though the cipher's has 16.
 _PADDING_BLOCK = 32

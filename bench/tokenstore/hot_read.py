@@ -15,7 +15,7 @@ from authsvc.tokenstore.file import FileShelf
 from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
-from authsvc.types import FetchedToken, MiniProgram
+from authsvc.values.wechat import FetchedToken, MiniProgram
 
 APP = MiniProgram("wx51a051a000000001", "a-secret-of-no-use", "bench")
 RUNS = 5

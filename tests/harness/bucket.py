@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 
-from authsvc.pictures import BucketPlace
+from authsvc.values.pictures import BucketPlace
 from tests.harness.leaks import Canaries
 from tests.harness.processes import Process, free_port
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from authsvc.db import identities, users
 from authsvc.db.database import Database
-from authsvc.services.accounts import AccountRules, Admitted, Arrival
-from authsvc.services.inviterules import InviteRules
-from authsvc.services.invites import InviteService
-from authsvc.types import InvitePolicy, MiniProgram, PhoneNumber, Profile, Registration
+from authsvc.db.queries import identities, users
+from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
+from authsvc.services.invites.invites import InviteService
+from authsvc.services.invites.rules import InviteRules
+from authsvc.values.invites import InvitePolicy, Registration
+from authsvc.values.people import PhoneNumber, Profile
+from authsvc.values.wechat import MiniProgram
 from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")

@@ -13,11 +13,11 @@ from authsvc.db import engine, sqlitefile
 from authsvc.db.database import Database
 from authsvc.db.models import Base, db
 from authsvc.sealing import KeyedHash, LastingHash
-from authsvc.services.apps import Apps
+from authsvc.services.accounts.bans import Bans
 from authsvc.services.audit import AuditLog
-from authsvc.services.bans import Bans
-from authsvc.services.invitememory import InviteMemory
-from authsvc.types import MiniProgram
+from authsvc.services.invites.memory import InviteMemory
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.values.wechat import MiniProgram
 from tests.harness.service import Service
 
 SECRET = bytes(range(32))

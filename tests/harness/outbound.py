@@ -28,11 +28,11 @@ from sqlalchemy import create_engine
 from authsvc.clock import SystemClock
 from authsvc.db import engine
 from authsvc.errors import AuthSvcError
-from authsvc.pictures import BucketPlace
 from authsvc.picturestore.bucket import PictureBucket
 from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import ShelfUnavailable
-from authsvc.types import Rate
+from authsvc.values.limits import Rate
+from authsvc.values.pictures import BucketPlace
 from authsvc.web.ratelimits import RateLimits
 from authsvc.wechat.transport import Query, Transport
 from authsvc_verifier import CannotVerify, Verifier

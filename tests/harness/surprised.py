@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from authsvc.app import create_app
-from authsvc.services.login import LoginService
-from authsvc.services.registration import RegistrationService
-from authsvc.types import LoginCommand
+from authsvc.services.signin.login import LoginService
+from authsvc.services.signin.registration import RegistrationService
+from authsvc.values.sessions import LoginCommand
 
 CODE = "surprise"
 

@@ -19,8 +19,8 @@ import requests
 from PIL import Image
 
 from authsvc.sealing import Sealer
-from authsvc.services.servicecredentials import ServiceCredentials
-from authsvc.types import ServiceScope
+from authsvc.services.operator.credentials import ServiceCredentials
+from authsvc.values.operator import ServiceScope
 from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.inprocess import beside

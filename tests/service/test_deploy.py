@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from authsvc.errors import TooManyRequests
-from authsvc.services.avatars import MAX_UPLOAD_BYTES
+from authsvc.services.people.avatars import MAX_UPLOAD_BYTES
 from authsvc.web.bodies import MAX_BODY_BYTES
 from tests.harness import pictures, signedin
 from tests.harness.certificates import Authority

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from authsvc.errors import AuthSvcError
-from authsvc.services.accounts import refuse_inactive
+from authsvc.services.accounts.accounts import refuse_inactive
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 

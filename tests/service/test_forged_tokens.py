@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from joserfc import jwe
 from joserfc.jwk import ECKey
 
-from authsvc.services.servicecredentials import ServiceCredentials
+from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.signing.tokens import CLOCK_LEEWAY_SECONDS
 from tests.harness import forging
 from tests.harness.forging import Forger, Listener, b64, by_ec, by_hmac, compact, flipped, unb64, unsigned

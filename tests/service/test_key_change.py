@@ -14,7 +14,7 @@ from flask.testing import FlaskCliRunner
 
 from authsvc.cli.keys import keys
 from authsvc.clock import SystemClock
-from authsvc.services.signingkeys import SigningKeys
+from authsvc.services.operator.signingkeys import SigningKeys
 from authsvc.signing.keyring import LOOK_SECONDS
 from tests.conftest import APPID
 from tests.harness import signedin

@@ -20,7 +20,7 @@ from authsvc.app import create_app
 from authsvc.config import BadSettings, Settings
 from authsvc.errors import WeChatError
 from authsvc.signing.keyfile import create_key_file
-from authsvc.types import MiniProgram, WeChatSession
+from authsvc.values.wechat import MiniProgram, WeChatSession
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
 from tests.conftest import APPID

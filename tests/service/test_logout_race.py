@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from authsvc.services.refreshtokens import RefreshTokens
+from authsvc.services.sessions.refreshtokens import RefreshTokens
 from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.crowd import Crowd, Request

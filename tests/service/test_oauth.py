@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from authsvc.services.servicecredentials import ServiceCredentials
+from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.signing.keyfile import create_key_file
 from tests.conftest import APPID
 from tests.harness import signedin

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from authsvc.types import LimitedKind, ServiceScope
+from authsvc.values.limits import LimitedKind
+from authsvc.values.operator import ServiceScope
 from tests.harness.service import Service
 from tests.harness.signedin import native
 from tests.harness.simulator import Simulator

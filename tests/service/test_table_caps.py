@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from authsvc.db.consents import MOST
 from authsvc.db.models import Base
-from authsvc.services.people import MOST_IDENTITIES
+from authsvc.db.queries.consents import MOST
+from authsvc.services.people.people import MOST_IDENTITIES
 from tests.harness.crowd import Crowd, Request, post
 from tests.harness.service import Service
 from tests.harness.signedin import native

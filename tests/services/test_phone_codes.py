@@ -14,12 +14,14 @@ from sqlalchemy import create_engine
 from authsvc import errors as e
 from authsvc.app import MIGRATIONS
 from authsvc.db import engine as engine_room
-from authsvc.db import phonecalls
 from authsvc.db.database import Database
 from authsvc.db.models import Base
+from authsvc.db.queries import phone_calls
 from authsvc.sealing import KeyedHash
-from authsvc.services.phonecodes import PhoneCodes
-from authsvc.types import MiniProgram, PhoneBudgets, PhoneNumber, WeChatPhone
+from authsvc.services.phones.codes import PhoneCodes
+from authsvc.values.limits import PhoneBudgets
+from authsvc.values.people import PhoneNumber
+from authsvc.values.wechat import MiniProgram, WeChatPhone
 from tests.harness.databases import MySQLSchema, skip_without_mysql
 
 APP = MiniProgram("wx4f4bc4dec97d474b", "an-app-secret-of-no-use", "audience")
@@ -159,17 +161,17 @@ def test_the_twin_that_reads_and_then_writes_gives_more_than_five(
     new: Callable[..., PhoneCodes], wechat: WeChat, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_then_write(connection: Any, subject: str, day: int) -> int:
-        if phonecalls.count(connection, subject, day) == 0:
-            phonecalls._ADD.run(connection, subject=subject, day=day)
+        if phone_calls.count(connection, subject, day) == 0:
+            phone_calls._ADD.run(connection, subject=subject, day=day)
             return 1
-        more = phonecalls.count(connection, subject, day) + 1
+        more = phone_calls.count(connection, subject, day) + 1
         time.sleep(0.01)
         connection.exec_driver_sql(f"UPDATE phone_calls SET calls = {more} WHERE subject = '{subject}'")
         return more
 
     if database.read(lambda connection: connection.dialect.name) == "sqlite":
         pytest.skip("SQLite has one writer at a time: its transactions begin with the lock")
-    monkeypatch.setattr(phonecalls, "add", read_then_write)
+    monkeypatch.setattr(phone_calls, "add", read_then_write)
     codes = new()
     told = verdicts(60, lambda: codes.number(APP, code(), "o-lan"))
     assert told.count("ok") > 5

@@ -11,7 +11,7 @@ from authsvc.tokenstore.file import FileShelf
 from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
-from authsvc.types import FetchedToken, MiniProgram
+from authsvc.values.wechat import FetchedToken, MiniProgram
 from tests.harness.redisserver import RedisServer
 
 APP = MiniProgram("wx4f4bc4dec97d474b", "an-app-secret-of-no-use", "audience")

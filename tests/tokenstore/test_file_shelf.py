@@ -232,7 +232,7 @@ FULL_DISK = """
     from authsvc.clock import SystemClock
     from authsvc.tokenstore.file import FileShelf
     from authsvc.tokenstore import store as room
-    from authsvc.types import FetchedToken, MiniProgram
+    from authsvc.values.wechat import FetchedToken, MiniProgram
 
     logging.basicConfig(level="INFO", stream=sys.stderr)
     room._PUBLISH_AGAIN_SECONDS = 0.0

@@ -325,7 +325,7 @@ GREENLETS = """
     from authsvc.tokenstore.file import FileShelf
     from authsvc.tokenstore.redis import RedisShelf
     from authsvc.tokenstore.store import AccessTokenStore
-    from authsvc.types import FetchedToken, MiniProgram
+    from authsvc.values.wechat import FetchedToken, MiniProgram
 
     where, clock, calls, stalls = sys.argv[1], SystemClock(), [], []
 

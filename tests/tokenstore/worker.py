@@ -15,13 +15,13 @@ from typing import Any
 
 from authsvc.clock import SystemClock
 from authsvc.errors import AuthSvcError
-from authsvc.services.accesstokens import AccessTokens
-from authsvc.services.apps import Apps
+from authsvc.services.miniprograms.accesstokens import AccessTokens
+from authsvc.services.miniprograms.apps import Apps
 from authsvc.tokenstore.file import FileShelf
 from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Record, Shelf
 from authsvc.tokenstore.store import AccessTokenStore
-from authsvc.types import MiniProgram
+from authsvc.values.wechat import MiniProgram
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
 

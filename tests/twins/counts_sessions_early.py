@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, identities, sessions
-from authsvc.db.identities import Identity
-from authsvc.db.sessions import Standing
+from authsvc.db import engine
+from authsvc.db.queries import identities, sessions
+from authsvc.db.queries.identities import Identity
+from authsvc.db.queries.sessions import Standing
 from authsvc.db.statements import Statement
 
 _UNLOCKED = Statement(identities._FIND_SQL)

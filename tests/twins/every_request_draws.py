@@ -7,17 +7,17 @@ import time
 from typing import Any
 
 from authsvc.app import create_app
-from authsvc.db import codepictures
+from authsvc.db.queries import code_pictures
 from authsvc.picturestore.folder import PictureFolder
-from authsvc.services.qrcodes import QrCodes
+from authsvc.services.qrcodes.qrcodes import QrCodes
 
 
-def _look_then_draw(self: QrCodes, stem: str, app: Any, code: Any, owner: codepictures.Owner) -> str:
+def _look_then_draw(self: QrCodes, stem: str, app: Any, code: Any, owner: code_pictures.Owner) -> str:
     ending, content = self._draw(app, code)
     name = f"{stem}.{ending}"
     self._store.put(name, content)
-    self._database.run(lambda connection: codepictures.begin(connection, stem, owner, 1, until=1, now=1))
-    self._database.run(lambda connection: codepictures.finish(connection, stem, ending, 1))
+    self._database.run(lambda connection: code_pictures.begin(connection, stem, owner, 1, until=1, now=1))
+    self._database.run(lambda connection: code_pictures.finish(connection, stem, ending, 1))
     return name
 
 

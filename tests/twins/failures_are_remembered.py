@@ -5,7 +5,7 @@ from typing import Any
 
 from authsvc.app import create_app
 from authsvc.errors import AuthSvcError
-from authsvc.services.qrcodes import QrCodes
+from authsvc.services.qrcodes.qrcodes import QrCodes
 
 _claim, _make = QrCodes._claim, QrCodes._make
 _failures: dict[str, tuple[AuthSvcError, float]] = {}

@@ -10,16 +10,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, identities, invites, users
+from authsvc.db import engine
+from authsvc.db.queries import identities, invite_codes, users
 from authsvc.db.statements import Statement
-from authsvc.types import InviteCode
+from authsvc.values.invites import InviteCode
 
 _WRITE = Statement("UPDATE invite_codes SET uses = :uses WHERE id = :id")
 
 
 def _look_then_use(connection: Connection, code: InviteCode, user_id: int, now: int) -> bool:
     time.sleep(0.005)
-    invites._RECORD_USE.run(connection, invite_code_id=code.id, user_id=user_id, now=now)
+    invite_codes._RECORD_USE.run(connection, invite_code_id=code.id, user_id=user_id, now=now)
     _WRITE.run(connection, id=code.id, uses=code.uses + 1)
     return True
 
@@ -28,7 +29,7 @@ def _do_nothing(*_: Any, **__: Any) -> None:
     pass
 
 
-invites.use = _look_then_use
+invite_codes.use = _look_then_use
 # What locks the row of a user at a login.
 identities._FIND = Statement(identities._FIND_SQL)
 users.record_login = _do_nothing

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, identities
-from authsvc.db.identities import Identity
+from authsvc.db import engine
+from authsvc.db.queries import identities
+from authsvc.db.queries.identities import Identity
 
 
 def _find_any(connection: Connection, appid: str, openid: str) -> Identity | None:

@@ -8,11 +8,12 @@ import time
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import decryptfailures
+from authsvc.db.queries import decrypt_failures
 from authsvc.errors import DataRejected
-from authsvc.services.login import LoginService
-from authsvc.services.opening import MAX_FAILURES, Opened, Sealed
-from authsvc.types import LoginCommand, LoginResult, MiniProgram, Stranger
+from authsvc.services.miniprograms.opening import MAX_FAILURES, Opened, Sealed
+from authsvc.services.signin.login import LoginService
+from authsvc.values.sessions import LoginCommand, LoginResult, Stranger
+from authsvc.values.wechat import MiniProgram
 
 _carry_out = LoginService._carry_out
 
@@ -26,7 +27,7 @@ def _count_afterwards(
     key_hash = opening._hashes.of(exchanged.session_key)
 
     def look(connection: Connection) -> Opened:
-        is_usable = decryptfailures.counts(connection, [key_hash]).get(key_hash, 0) < MAX_FAILURES
+        is_usable = decrypt_failures.counts(connection, [key_hash]).get(key_hash, 0) < MAX_FAILURES
         keys = [exchanged.session_key] if is_usable else []
         return opening._open(app, keys, Sealed(command.encrypted, expects_phone=True), exchanged.openid)
 

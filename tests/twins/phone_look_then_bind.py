@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, users
+from authsvc.db import engine
+from authsvc.db.queries import users
 from authsvc.db.statements import Statement
-from authsvc.types import PhoneNumber, User
+from authsvc.values.people import PhoneNumber, User
 
 _FIND = Statement(f"SELECT {users.COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone")
 

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, sessions
+from authsvc.db import engine
+from authsvc.db.queries import sessions
 from authsvc.db.statements import Statement
 
 _SAVE = Statement(

@@ -4,7 +4,7 @@ import time
 
 from authsvc.app import create_app
 from authsvc.errors import LoginCodeUsed
-from authsvc.types import MiniProgram, WeChatSession
+from authsvc.values.wechat import MiniProgram, WeChatSession
 from authsvc.wechat.client import WeChatClient
 
 _exchange = WeChatClient.code2session

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, scansignins
+from authsvc.db import engine
+from authsvc.db.queries import scan_sign_ins
 from authsvc.db.statements import Statement
 
 _LOOK = Statement("SELECT state, handed_over_at, expires_at FROM scan_sign_ins WHERE id = :id")
@@ -41,7 +42,7 @@ def _do_not_begin(_connection: Any) -> None:
     pass
 
 
-scansignins.decide = _decide
-scansignins.hand_over = _hand_over
+scan_sign_ins.decide = _decide
+scan_sign_ins.hand_over = _hand_over
 engine._begin_sqlite = _do_not_begin
 app = create_app()

@@ -6,8 +6,8 @@ The unique key over the numbers of a batch is dropped by the test.
 import time
 from collections.abc import Iterator
 
-from authsvc.services.campaigns import Campaigns, _drawn
-from authsvc.types import InviteBatch
+from authsvc.services.invites.campaigns import Campaigns, _drawn
+from authsvc.values.invites import InviteBatch
 
 
 class CountingCampaigns(Campaigns):

@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from authsvc.app import create_app
-from authsvc.types import WeChatSession
+from authsvc.values.wechat import WeChatSession
 from authsvc.wechat import client
 
 _build = client._wechat_session

@@ -6,18 +6,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import tickets, users
+from authsvc.db.queries import spent_tickets, users
 from authsvc.errors import PhoneTaken, TicketInvalid
-from authsvc.services.registration import RegistrationService
-from authsvc.services.tickets import Ticket
-from authsvc.types import LoginResult, PhoneNumber
+from authsvc.services.accounts.tickets import Ticket
+from authsvc.services.signin.registration import RegistrationService
+from authsvc.values.people import PhoneNumber
+from authsvc.values.sessions import LoginResult
 
 _register = RegistrationService.register
-_use = tickets.use
+_use = spent_tickets.use
 
 
 def _look(self: RegistrationService, connection: Connection, ticket: Ticket) -> None:
-    used = tickets._USES.run(connection, ticket_id=ticket.id).scalar() or 0
+    used = spent_tickets._USES.run(connection, ticket_id=ticket.id).scalar() or 0
     if used >= 3:
         raise TicketInvalid("refused too often")
 

@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from authsvc.app import create_app
-from authsvc.db import identities
+from authsvc.db.queries import identities
 from authsvc.errors import IdentityTaken, TicketInvalid
-from authsvc.services.registration import RegistrationService
-from authsvc.types import LoginResult
+from authsvc.services.signin.registration import RegistrationService
+from authsvc.values.sessions import LoginResult
 
 _register = RegistrationService.register
 

@@ -1,11 +1,11 @@
 """Ending a session by its id alone, and taking any fresh code for the person's: reaching for another's things."""
 
 from authsvc.app import create_app
-from authsvc.db import sessions
+from authsvc.db.queries import sessions
 from authsvc.db.statements import Statement
-from authsvc.services import stepup
-from authsvc.services.stepup import StepUp
-from authsvc.types import Caller
+from authsvc.services.sessions import stepup
+from authsvc.services.sessions.stepup import StepUp
+from authsvc.values.sessions import Caller
 
 sessions._END = Statement(
     "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason WHERE id = :id AND revoked_at IS NULL"

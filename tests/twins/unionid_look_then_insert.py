@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine, identities
+from authsvc.db import engine
+from authsvc.db.queries import identities
 from authsvc.db.statements import Statement
-from authsvc.types import User
+from authsvc.values.people import User
 
 _NOTE = Statement(
     "INSERT OR REPLACE INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)",

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from authsvc.db import identities, sessions, users
 from authsvc.db.database import Database
+from authsvc.db.queries import identities, sessions, users
 from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
-from authsvc.services.accounts import AccountRules, Admitted, Arrival
-from authsvc.services.conflicts import Conflicts
-from authsvc.services.inviterules import InviteRules
-from authsvc.services.sessions import open_session
-from authsvc.types import MiniProgram, PhoneNumber, PhonePolicy, Profile, TokenPolicy, User
+from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
+from authsvc.services.invites.rules import InviteRules
+from authsvc.services.operator.conflicts import Conflicts
+from authsvc.services.sessions.sessions import open_session
+from authsvc.values.people import PhoneNumber, PhonePolicy, Profile, User
+from authsvc.values.sessions import TokenPolicy
+from authsvc.values.wechat import MiniProgram
 from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")

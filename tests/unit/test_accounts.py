@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from authsvc.db import identities
 from authsvc.db.database import Database
+from authsvc.db.queries import identities
 from authsvc.errors import AccountDisabled
-from authsvc.services import profiles
-from authsvc.services.accounts import AccountRules, Admitted, Arrival
-from authsvc.services.inviterules import InviteRules
-from authsvc.types import MiniProgram, Profile
+from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
+from authsvc.services.invites.rules import InviteRules
+from authsvc.services.people import profiles
+from authsvc.values.people import Profile
+from authsvc.values.wechat import MiniProgram
 from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")

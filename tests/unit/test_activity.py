@@ -2,10 +2,11 @@
 
 import pytest
 
-from authsvc.db import auditevents, users
 from authsvc.db.database import Database
-from authsvc.services.activity import ActivityLog
-from authsvc.types import Caller, Profile, Session, VerifiedClaims
+from authsvc.db.queries import audit_events, users
+from authsvc.services.people.activity import ActivityLog
+from authsvc.values.people import Profile
+from authsvc.values.sessions import Caller, Session, VerifiedClaims
 from tests.harness.inprocess import Clock
 
 DAY = 86400
@@ -20,7 +21,7 @@ def test_it_goes_back_90_days_or_as_long_as_audit_events_are_kept(
     user = each_database.run(lambda connection: users.insert(connection, Profile(), now))
     for age in (91, 89, 31, 29, 1):
         each_database.run(
-            lambda connection, at=now - age * DAY: auditevents.insert(
+            lambda connection, at=now - age * DAY: audit_events.insert(
                 connection, "phone_bound", user.id, subject="", detail=f"app {APPID}", request_id="", now=at
             )
         )

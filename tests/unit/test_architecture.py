@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import authsvc
+from authsvc.db.models import db
 
 PACKAGE = Path(authsvc.__file__).parent
 ROOT = PACKAGE.parent
@@ -20,7 +21,7 @@ ADAPTERS = ("wechat", "tokenstore", "picturestore", "imaging", "signing", "db")
 ROOMS = ("web", "services", *ADAPTERS, "cli", "wxsim", "verify")
 # Files beside the rooms that every room may use.
 LEAVES = (
-    *("types", "pictures", "errors", "clock", "sealing", "metrics", "privatefolder", "networks"),
+    *("values", "errors", "clock", "sealing", "metrics", "privatefolder", "networks"),
     *("connections", "redispool", "cpus"),
 )
 
@@ -31,7 +32,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def name_of(path: Path) -> str:
-    """``authsvc/web/auth.py`` → ``authsvc.web.auth``."""
+    """``authsvc/web/routes/auth.py`` → ``authsvc.web.routes.auth``."""
     top, name = (VERIFIER, VERIFIER.name) if path.is_relative_to(VERIFIER) else (PACKAGE, "authsvc")
     parts = [name, *path.relative_to(top).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -72,11 +73,10 @@ def rooms_but(*allowed: str) -> tuple[str, ...]:
 
 ARROWS: dict[str, tuple[str, ...]] = {
     # leaves
-    "types.py": (*rooms_but(), "authsvc.errors", "authsvc.logs", "flask", "sqlalchemy", "requests", "marshmallow"),
-    "errors.py": (*rooms_but(), "authsvc.types", "authsvc.logs", "flask", "werkzeug", "sqlalchemy", "requests"),
+    "values": (*rooms_but(), "authsvc.errors", "authsvc.logs", "flask", "sqlalchemy", "requests", "marshmallow"),
+    "errors.py": (*rooms_but(), "authsvc.values", "authsvc.logs", "flask", "werkzeug", "sqlalchemy", "requests"),
     "clock.py": (*rooms_but(), "flask"),
     "sealing.py": (*rooms_but(), "flask", "sqlalchemy"),
-    "pictures.py": (*rooms_but(), "authsvc.errors", "authsvc.logs", "flask", "sqlalchemy", "requests", "marshmallow"),
     "privatefolder.py": (*rooms_but(), "authsvc.errors", "flask"),
     "config": (*rooms_but("config"), "flask", "sqlalchemy", "requests"),
     "logs.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
@@ -122,6 +122,41 @@ def test_the_exceptions_are_used_where_they_were_made_for() -> None:
     assert breaches("services", ("sqlalchemy",), ("sqlalchemy.Connection",)) == []
     assert {line.split()[0] for line in breaches("web", ("authsvc.signing",))} == {"authsvc/web/guards.py"}
     assert {line.split()[0] for line in breaches("db", ("flask",))} == {"authsvc/db/migrations/env.py"}
+
+
+# The subjects of ``services``, each with those that it may build on. The first three are files, of every subject's.
+_BASE = ("audit", "knownby", "numbers", "miniprograms", "invites")
+_STAYING = (*_BASE, "accounts", "sessions", "qrcodes")
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "audit": (),
+    "knownby": (),
+    "numbers": (),
+    "miniprograms": ("audit", "numbers"),
+    "invites": ("audit", "knownby"),
+    "accounts": _BASE,
+    "sessions": (*_BASE, "accounts"),
+    "qrcodes": (*_BASE, "accounts"),
+    "phones": _STAYING,
+    "people": _STAYING,
+    "signin": (*_STAYING, "phones", "people"),
+    "operator": (*_STAYING, "phones", "people"),
+}
+
+
+def test_every_subject_builds_on_those_below_it_alone() -> None:
+    rooms = PACKAGE / "services"
+    found = {path.stem for path in rooms.iterdir() if path.stem not in ("__init__", "__pycache__")}
+    assert found == set(SUBJECTS)
+    for subject, below in SUBJECTS.items():
+        others = tuple(f"authsvc.services.{other}" for other in SUBJECTS if other not in (subject, *below))
+        place = f"services/{subject}" if (rooms / subject).is_dir() else f"services/{subject}.py"
+        assert breaches(place, others) == []
+
+
+def test_queries_are_named_after_tables() -> None:
+    tables = set(db.metadata.tables)
+    several = {"invite_batches"}  # codes by the batch: their own file, of the table of codes
+    assert {path.stem for path in (PACKAGE / "db" / "queries").glob("*.py")} - {"__init__"} - several <= tables
 
 
 def test_nobody_imports_the_simulator_and_it_imports_nobody() -> None:
@@ -283,7 +318,7 @@ def test_errors_know_no_http() -> None:
 
 def test_a_file_stays_small_enough_to_read() -> None:
     # A catalogue is read by its names, not from top to bottom.
-    catalogues = {PACKAGE / "errors.py", PACKAGE / "types.py", PACKAGE / "db" / "models.py"}
+    catalogues = {PACKAGE / "errors.py", PACKAGE / "db" / "models.py"}
     long = [path for path in WRITTEN_HERE if len(path.read_text(encoding="utf-8").splitlines()) > 400]
     assert [str(path) for path in long if path not in catalogues] == []
 

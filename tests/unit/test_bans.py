@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from authsvc.db import banmarks, identities
 from authsvc.db.database import Database
+from authsvc.db.queries import ban_marks, identities
 from authsvc.errors import AccountDisabled
 from authsvc.sealing import LastingHash
-from authsvc.services.accounts import AccountRules
-from authsvc.services.administration import Administration, Refused
-from authsvc.services.bans import Bans
-from authsvc.services.closing import AccountClosing
-from authsvc.services.invitememory import InviteMemory
-from authsvc.services.inviterules import InviteRules
+from authsvc.services.accounts.accounts import AccountRules
+from authsvc.services.accounts.bans import Bans
+from authsvc.services.invites.memory import InviteMemory
+from authsvc.services.invites.rules import InviteRules
 from authsvc.services.knownby import KnownBy
-from authsvc.services.people import PeopleService
-from authsvc.services.retention import RetentionService
-from authsvc.types import PhoneNumber
+from authsvc.services.operator.retention import RetentionService
+from authsvc.services.operator.users import Administration, Refused
+from authsvc.services.people.closing import AccountClosing
+from authsvc.services.people.people import PeopleService
+from authsvc.values.people import PhoneNumber
 from tests.harness.fair import SHOP, Fair
 from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, SECRET, Clock, counts
 
@@ -224,8 +224,8 @@ def test_with_a_memory_of_no_days_nothing_is_kept_and_nobody_is_refused(fair: Fa
 
 def test_a_login_that_adds_no_identity_looks_up_no_mark(fair: Fair, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    look = banmarks.keeps_out
-    monkeypatch.setattr(banmarks, "keeps_out", lambda c, marks, now: asked.append(len(marks)) or look(c, marks, now))
+    look = ban_marks.keeps_out
+    monkeypatch.setattr(ban_marks, "keeps_out", lambda c, marks, now: asked.append(len(marks)) or look(c, marks, now))
     fair.log_in("lan", phone=ONE, unionid=UNION)
     assert asked == [3], "one lookup, of all that somebody new comes with"
     for _ in range(3):

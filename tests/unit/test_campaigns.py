@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from authsvc.db import users
 from authsvc.db.database import Database
-from authsvc.services import invitecodes
-from authsvc.services.campaigns import BadCampaign, Campaigns
-from authsvc.types import ImportedInvite, InviteBatch, InviteBatchStats, Profile
+from authsvc.db.queries import users
+from authsvc.services.invites import spelling
+from authsvc.services.invites.campaigns import BadCampaign, Campaigns
+from authsvc.values.invites import ImportedInvite, InviteBatch, InviteBatchStats
+from authsvc.values.people import Profile
 from tests.harness.inprocess import Clock, rows
 from tests.twins.seed_count_then_insert import CountingCampaigns
 
@@ -44,7 +45,7 @@ def test_codes_are_as_wanted(campaigns: Campaigns, person: int) -> None:
         (person, 1, 1_900_000_000, "spring", 0)
     }
     assert [m.batch_number for m in made] == [1, 2, 3, 4, 5]
-    assert all(m.code.startswith("SP-") and set(m.code[3:]) <= set(invitecodes.ALPHABET) for m in made)
+    assert all(m.code.startswith("SP-") and set(m.code[3:]) <= set(spelling.ALPHABET) for m in made)
     assert {len(m.code) for m in made} == {11}
 
 

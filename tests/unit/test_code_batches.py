@@ -8,11 +8,11 @@ import pytest
 
 from authsvc import errors as e
 from authsvc.clock import SystemClock
-from authsvc.pictures import CodePicture, WxaCode
-from authsvc.services import codebatches
-from authsvc.services.apps import Apps
-from authsvc.services.codebatches import CodeBatches, Drawn, Stopped
-from authsvc.types import MiniProgram
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.qrcodes import batches as drawing
+from authsvc.services.qrcodes.batches import CodeBatches, Drawn, Stopped
+from authsvc.values.pictures import CodePicture, WxaCode
+from authsvc.values.wechat import MiniProgram
 
 APP = MiniProgram("wx4f4bc4dec97d474b", "an-app-secret-of-no-use", "audience")
 CODES = [f"C{number:03}" for number in range(60)]
@@ -60,7 +60,7 @@ def batches(qrcodes: QrCodes, per_minute: int = FAST, at_once: int = 4) -> CodeB
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codebatches, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(drawing, "_PAUSE_SECONDS", 0.01)
 
 
 def drawn_until_stopped(found: Iterator[Drawn]) -> tuple[list[Drawn], Stopped]:

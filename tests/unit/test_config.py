@@ -13,7 +13,7 @@ import pytest
 
 from authsvc.config import WECHAT_API, BadSettings, Settings
 from authsvc.config.source import ALIASES
-from authsvc.types import ContractName
+from authsvc.values.sessions import ContractName
 from authsvc.web.contracts import CONTRACTS
 from tests.harness.service import ROOT
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from authsvc.services.devices import describe
+from authsvc.services.sessions.devices import describe
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0"
 KNOWN = {

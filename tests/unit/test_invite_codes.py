@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from authsvc.db.database import Database
-from authsvc.services import invitecodes
-from authsvc.types import InvitePolicy
+from authsvc.services.invites import spelling
+from authsvc.values.invites import InvitePolicy
 from tests.harness.fair import Fair
 from tests.harness.inprocess import Clock
 
@@ -25,7 +25,7 @@ def test_a_code_is_made_when_it_is_asked_for_and_stays_the_same(fair: Fair) -> N
     own = fair.service(NEW).own_code(lan)
     assert own == fair.service(NEW).own_code(lan) != fair.service(NEW).own_code(mei)
     assert (own.owner_id, own.max_uses, own.uses, own.expires_at) == (lan, None, 0, None)
-    assert own.code.startswith("T-") and set(own.code[2:]) <= set(invitecodes.ALPHABET) and len(own.code) == 12
+    assert own.code.startswith("T-") and set(own.code[2:]) <= set(spelling.ALPHABET) and len(own.code) == 12
 
 
 def test_limits_are_those_of_the_settings(fair: Fair) -> None:
@@ -86,13 +86,13 @@ def test_a_person_who_asks_at_once_gets_one_code_and_two_people_never_the_same(
 def test_a_code_that_somebody_has_already_is_drawn_again(fair: Fair, monkeypatch: pytest.MonkeyPatch) -> None:
     fair.seed("T-TAKEN")
     drawn = iter(["T-TAKEN", "T-FREE"])
-    monkeypatch.setattr(invitecodes, "draw", lambda *_: next(drawn))
+    monkeypatch.setattr(spelling, "draw", lambda *_: next(drawn))
     assert fair.service(NEW).own_code(fair.person()).code == "T-FREE"
 
 
 def test_codes_fit_a_scene_and_hold_nothing_that_looks_like_something_else() -> None:
-    codes = [invitecodes.draw("A_b-", 16) for _ in range(2000)]
+    codes = [spelling.draw("A_b-", 16) for _ in range(2000)]
     assert len(set(codes)) == 2000
-    assert all(invitecodes.PATTERN.match(code) and len(f"invite_code={code}") <= 32 for code in codes)
-    assert {letter for code in codes for letter in code[4:]} == set(invitecodes.ALPHABET)
-    assert not set(invitecodes.ALPHABET) & set("0OQ1ILl2Z5S8BG") and invitecodes.ALPHABET.isupper()
+    assert all(spelling.PATTERN.match(code) and len(f"invite_code={code}") <= 32 for code in codes)
+    assert {letter for code in codes for letter in code[4:]} == set(spelling.ALPHABET)
+    assert not set(spelling.ALPHABET) & set("0OQ1ILl2Z5S8BG") and spelling.ALPHABET.isupper()

@@ -10,11 +10,11 @@ from flask import Flask
 
 from authsvc.cli.invites import invites
 from authsvc.clock import SystemClock
-from authsvc.db import users
 from authsvc.db.database import Database
+from authsvc.db.queries import users
 from authsvc.errors import ServiceBusy
-from authsvc.services.campaigns import Campaigns
-from authsvc.types import Profile
+from authsvc.services.invites.campaigns import Campaigns
+from authsvc.values.people import Profile
 from tests.harness.inprocess import empty
 
 

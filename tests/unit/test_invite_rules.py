@@ -21,10 +21,10 @@ from authsvc.errors import (
     PhoneTaken,
     RegistrationClosed,
 )
-from authsvc.services.accounts import Admitted
-from authsvc.services.closing import AccountClosing
-from authsvc.services.merging import merge
-from authsvc.types import PhoneNumber
+from authsvc.services.accounts.accounts import Admitted
+from authsvc.services.accounts.merging import merge
+from authsvc.services.people.closing import AccountClosing
+from authsvc.values.people import PhoneNumber
 from tests.harness.fair import Fair
 from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock
 

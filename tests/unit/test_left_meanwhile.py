@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from authsvc.db import scansignins, sessions, users
 from authsvc.db.database import Database
-from authsvc.db.scansignins import ScanSignIn
+from authsvc.db.queries import scan_sign_ins, sessions, users
+from authsvc.db.queries.scan_sign_ins import ScanSignIn
 from authsvc.errors import AccountClosed, AccountDisabled
-from authsvc.services.closing import AccountClosing
-from authsvc.services.consents import Consents
-from authsvc.services.newsessions import NewSessions
-from authsvc.services.scansignins import ScanSignIns
-from authsvc.services.sessions import open_session
-from authsvc.types import SessionCaps, TokenPolicy
+from authsvc.services.people.closing import AccountClosing
+from authsvc.services.people.consents import Consents
+from authsvc.services.sessions.newsessions import NewSessions
+from authsvc.services.sessions.sessions import open_session
+from authsvc.services.signin.scans import ScanSignIns
+from authsvc.values.sessions import SessionCaps, TokenPolicy
 from tests.harness.fair import SHOP, Fair
 from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, Clock, counts
 
@@ -57,9 +57,9 @@ def test_a_browser_gets_no_session_of_a_phone_whose_session_ends_before_it_holds
     user, identity_id = admitted.user, admitted.identity_id
     phone = fair.database.run(lambda c: open_session(c, user, SHOP, POLICY, "", fair.now, identity_id=identity_id))
     asked = ScanSignIn("scan", "x", SHOP.appid, "approved", "", None, fair.now, fair.now + 60)
-    fair.database.run(lambda c: scansignins.insert(c, asked))
+    fair.database.run(lambda c: scan_sign_ins.insert(c, asked))
     fair.change(f"UPDATE scan_sign_ins SET state = 'approved', session_id = '{phone.id}'")
-    approved = fair.database.read(lambda c: scansignins.find(c, asked.id))
+    approved = fair.database.read(lambda c: scan_sign_ins.find(c, asked.id))
     assert approved is not None and approved.session_id == phone.id
     lock = users.lock
 

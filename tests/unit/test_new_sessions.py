@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from authsvc.db import sessions, users
-from authsvc.db.auditevents import MOST_A_DAY
 from authsvc.db.database import Database
+from authsvc.db.queries import sessions, users
+from authsvc.db.queries.audit_events import MOST_A_DAY
 from authsvc.errors import TooManyRequests
-from authsvc.services.newsessions import NewSessions
-from authsvc.services.sessiontokens import NATIVE
-from authsvc.types import MiniProgram, Profile, Session, SessionCaps, TokenPolicy, User
+from authsvc.services.sessions.newsessions import NewSessions
+from authsvc.services.sessions.tokens import NATIVE
+from authsvc.values.people import Profile, User
+from authsvc.values.sessions import Session, SessionCaps, TokenPolicy
+from authsvc.values.wechat import MiniProgram
 from tests.harness.inprocess import AUDIT, Clock, rows
 
 APP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")

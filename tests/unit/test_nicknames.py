@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from authsvc.services import nicknames
+from authsvc.services.people import nicknames
 
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 FAMILY = "👨\u200d👩\u200d👧"

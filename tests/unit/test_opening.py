@@ -17,8 +17,8 @@ from authsvc.db.database import Database
 from authsvc.db.statements import Statement
 from authsvc.errors import DataRejected
 from authsvc.sealing import KeyedHash
-from authsvc.services.opening import MAX_FAILURES, Opened, Sealed, SealedData, or_refusal, settled
-from authsvc.types import EncryptedData, MiniProgram, SignedProfile
+from authsvc.services.miniprograms.opening import MAX_FAILURES, Opened, Sealed, SealedData, or_refusal, settled
+from authsvc.values.wechat import EncryptedData, MiniProgram, SignedProfile
 from tests.harness import vectors
 from tests.harness.inprocess import Clock, rows
 

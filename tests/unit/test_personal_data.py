@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Table
 
-from authsvc.db import personaldata, users
+from authsvc.db import personaldata
 from authsvc.db.database import Database
 from authsvc.db.models import Base
+from authsvc.db.queries import users
 from authsvc.errors import AccountClosed, AccountDisabled, NotFound, TooManyRequests
 from authsvc.oneatatime import OneAtATime
-from authsvc.services.administration import Administration
-from authsvc.services.closing import AccountClosing
-from authsvc.services.exports import Exports
-from authsvc.types import Caller, PhoneNumber, Session, VerifiedClaims
+from authsvc.services.operator.users import Administration
+from authsvc.services.people.closing import AccountClosing
+from authsvc.services.people.exports import Exports
+from authsvc.values.people import PhoneNumber
+from authsvc.values.sessions import Caller, Session, VerifiedClaims
 from tests.harness.fair import Fair
 from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authsvc.errors import DataRejected, WeChatBadAnswer
-from authsvc.services import phonenumbers
-from authsvc.types import PhoneNumber, WeChatPhone
+from authsvc.services import numbers
+from authsvc.values.people import PhoneNumber
+from authsvc.values.wechat import WeChatPhone
 
 KINDS = [getattr(library.PhoneNumberType, name) for name in dir(library.PhoneNumberType) if name.isupper()]
 COUNTRY_CODE_CHARS, NATIONAL_CHARS = 8, 20  # of the columns
@@ -42,7 +43,7 @@ def test_every_spelling_of_every_regions_numbers_is_one_number_and_stays_it() ->
     for code, digits, national in found:
         wanted = PhoneNumber(code, digits)
         for spelled, written in spellings(code, digits, national):
-            assert phonenumbers.verified(spelled, written) == wanted, (spelled, written)
+            assert numbers.verified(spelled, written) == wanted, (spelled, written)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +72,9 @@ def test_every_spelling_of_every_regions_numbers_is_one_number_and_stays_it() ->
 def test_what_wechat_has_verified_is_stored_both_ways_in(code: object, national: str, wanted: tuple[str, str]) -> None:
     number = PhoneNumber(*wanted)
     payload = {"phoneNumber": "x", "purePhoneNumber": national, "countryCode": code}
-    assert phonenumbers.from_wechat(payload) == number
-    assert phonenumbers.from_code(WeChatPhone(str(code), national)) == number
-    assert phonenumbers.verified(number.country_code, number.national) == number
+    assert numbers.from_wechat(payload) == number
+    assert numbers.from_code(WeChatPhone(str(code), national)) == number
+    assert numbers.verified(number.country_code, number.national) == number
 
 
 NO_CODES: list[Any] = [
@@ -112,10 +113,10 @@ NO_NATIONALS: list[Any] = [
 @pytest.mark.parametrize("code, national", [(c, "13800138000") for c in NO_CODES] + [("86", n) for n in NO_NATIONALS])
 def test_what_is_no_number_is_refused_both_ways_in(code: Any, national: Any) -> None:
     with pytest.raises(DataRejected):
-        phonenumbers.from_wechat({"purePhoneNumber": national, "countryCode": code})
+        numbers.from_wechat({"purePhoneNumber": national, "countryCode": code})
     if isinstance(code, str) and isinstance(national, str):
         with pytest.raises(WeChatBadAnswer):
-            phonenumbers.from_code(WeChatPhone(code, national))
+            numbers.from_code(WeChatPhone(code, national))
 
 
 DIGITS = st.text(string.digits, min_size=0, max_size=24)
@@ -126,14 +127,14 @@ DIGITS = st.text(string.digits, min_size=0, max_size=24)
 def test_whatever_digits_come_the_form_is_one_fits_its_columns_and_does_not_depend_on_the_division(
     code: str | int, national: str, many: int
 ) -> None:
-    number = phonenumbers.verified(code, national)
+    number = numbers.verified(code, national)
     if number is None:
         return
     assert 1 <= len(number.country_code) <= COUNTRY_CODE_CHARS and 1 <= len(number.national) <= NATIONAL_CHARS
     assert (number.country_code + number.national).isascii() and number.national.isdigit()
-    assert phonenumbers.verified(number.country_code, number.national) in (number, None)
+    assert numbers.verified(number.country_code, number.national) in (number, None)
     is_calling_code = int(number.country_code) in library.COUNTRY_CODE_TO_REGION_CODE
-    divided = phonenumbers.verified(f"{code}{national[:many]}", national[many:])
+    divided = numbers.verified(f"{code}{national[:many]}", national[many:])
     if is_calling_code and divided is not None:
         assert divided == number
 
@@ -141,15 +142,15 @@ def test_whatever_digits_come_the_form_is_one_fits_its_columns_and_does_not_depe
 @settings(max_examples=300, deadline=None)
 @given(code=st.one_of(st.text(), st.binary(), st.floats(), st.none()), national=st.one_of(st.text(), st.binary()))
 def test_nothing_that_comes_raises_anything_but_a_refusal(code: object, national: object) -> None:
-    number = phonenumbers.verified(code, national)
+    number = numbers.verified(code, national)
     assert number is None or number.national.isdigit()
 
 
 def test_what_people_type_in_is_held_to_the_rules() -> None:
-    assert phonenumbers.mainland("13800138000") == PhoneNumber("86", "13800138000")
+    assert numbers.mainland("13800138000") == PhoneNumber("86", "13800138000")
     for wrong in ("138001380001234", "１３８００１３８０００", "1380013800x", "", "123"):
-        assert phonenumbers.mainland(wrong) is None
-    assert phonenumbers.typed("+1 876 555 1234") == PhoneNumber("1", "8765551234")
-    assert phonenumbers.typed("138 0013 8000") == PhoneNumber("86", "13800138000")
+        assert numbers.mainland(wrong) is None
+    assert numbers.typed("+1 876 555 1234") == PhoneNumber("1", "8765551234")
+    assert numbers.typed("138 0013 8000") == PhoneNumber("86", "13800138000")
     for wrong in ("+86138001380001234", "12", "x", "+999123456"):
-        assert phonenumbers.typed(wrong) is None
+        assert numbers.typed(wrong) is None

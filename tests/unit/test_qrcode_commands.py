@@ -12,9 +12,9 @@ from authsvc import errors as e
 from authsvc.cli.qrcodes import qrcodes
 from authsvc.clock import SystemClock
 from authsvc.db.database import Database
-from authsvc.services.campaigns import Campaigns
-from authsvc.services.codebatches import Drawn, Stopped
-from authsvc.types import ImportedInvite
+from authsvc.services.invites.campaigns import Campaigns
+from authsvc.services.qrcodes.batches import Drawn, Stopped
+from authsvc.values.invites import ImportedInvite
 
 PICTURES = {"A1", "b-3"}
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from authsvc import errors as e
-from authsvc.db import codepictures, servicecredentials
-from authsvc.db.codepictures import NOBODY, Failure, Owner
 from authsvc.db.database import Database
-from authsvc.db.servicecredentials import ServiceCredential
+from authsvc.db.queries import code_pictures, service_credentials
+from authsvc.db.queries.code_pictures import NOBODY, Failure, Owner
+from authsvc.db.queries.service_credentials import ServiceCredential
 from authsvc.imaging.lane import Lane
-from authsvc.pictures import PictureLimits, WxaCode
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash
-from authsvc.services import qrcodes
-from authsvc.services.apps import Apps
-from authsvc.services.qrcodes import QrCodes
-from authsvc.types import MiniProgram
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.qrcodes import qrcodes
+from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.values.pictures import PictureLimits, WxaCode
+from authsvc.values.wechat import MiniProgram
 from tests.harness import pictures
 from tests.harness.inprocess import Clock, rows
 
@@ -126,7 +126,7 @@ def test_a_claim_is_waited_for_and_succeeded_when_its_holder_has_died(
     made = new()
     stem = made._stem(APP, CODE)
     until = int(clock.now()) + 30
-    each_database.run(lambda connection: codepictures.begin(connection, stem, NOBODY, 7, until=until, now=1))
+    each_database.run(lambda connection: code_pictures.begin(connection, stem, NOBODY, 7, until=until, now=1))
     with pytest.raises(e.WxaCodeUnanswered):
         made.picture(APP, CODE)
     assert wechat.calls == 0
@@ -201,7 +201,7 @@ def services(each_database: Database) -> list[str]:
     """The names of two services."""
     for name in ("printer", "menu"):
         credential = ServiceCredential(name, "hash", ("qrcode",), 1)
-        each_database.run(lambda connection, one=credential: servicecredentials.insert(connection, one))
+        each_database.run(lambda connection, one=credential: service_credentials.insert(connection, one))
     return ["printer", "menu"]
 
 

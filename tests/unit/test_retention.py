@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from authsvc.db.database import Database
-from authsvc.services.retention import RetentionService
+from authsvc.services.operator.retention import RetentionService
 from tests.harness.inprocess import Clock, counts, rows
 
 HOUR, DAY = 3600, 86400

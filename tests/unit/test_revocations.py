@@ -5,16 +5,18 @@ import threading
 
 import pytest
 
-from authsvc.db import sessions, users
 from authsvc.db.database import Database
-from authsvc.services import revocations
-from authsvc.services.revocations import RevocationFeed
-from authsvc.services.sessions import open_session
-from authsvc.services.sessiontokens import NATIVE
+from authsvc.db.queries import sessions, users
+from authsvc.services.sessions import revocations
+from authsvc.services.sessions.revocations import RevocationFeed
+from authsvc.services.sessions.sessions import open_session
+from authsvc.services.sessions.tokens import NATIVE
 from authsvc.signing.keyfile import create_key_file
 from authsvc.signing.keyring import KeyRing, KeySource
 from authsvc.signing.tokens import TokenIssuer
-from authsvc.types import MiniProgram, Profile, Session, TokenPolicy
+from authsvc.values.people import Profile
+from authsvc.values.sessions import Session, TokenPolicy
+from authsvc.values.wechat import MiniProgram
 from tests.harness.forging import unb64
 from tests.harness.inprocess import Clock, rows
 

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from authsvc.db import users
 from authsvc.db.database import Database
+from authsvc.db.queries import users
 from authsvc.errors import AccountDisabled, SessionEnded
-from authsvc.services.apps import Apps
-from authsvc.services.refreshtokens import RefreshTokens
-from authsvc.services.sessions import SessionService, open_session
-from authsvc.services.sessiontokens import NATIVE, SessionTokens
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.sessions.refreshtokens import RefreshTokens
+from authsvc.services.sessions.sessions import SessionService, open_session
+from authsvc.services.sessions.tokens import NATIVE, SessionTokens
 from authsvc.signing.keyfile import create_key_file
 from authsvc.signing.keyring import KeyRing, KeySource
 from authsvc.signing.tokens import TokenIssuer
-from authsvc.types import MiniProgram, Profile, Session, TokenPolicy, User, VerifiedClaims
+from authsvc.values.people import Profile, User
+from authsvc.values.sessions import Session, TokenPolicy, VerifiedClaims
+from authsvc.values.wechat import MiniProgram
 from tests.harness.inprocess import AUDIT, Clock, rows
 
 APP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")

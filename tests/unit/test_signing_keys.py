@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from authsvc.db.database import Database
-from authsvc.services.signingkeys import KeyRefusal, SigningKeys
+from authsvc.services.operator.signingkeys import KeyRefusal, SigningKeys
 from authsvc.signing import keyfile
 from authsvc.signing.keyfile import change_key_file, create_key_file, new_key
 from authsvc.signing.keyring import LOOK_SECONDS, KeyRing, KeySource

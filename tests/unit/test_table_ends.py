@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from authsvc.db.auditevents import MOST_A_DAY
-from authsvc.db.consents import MOST
 from authsvc.db.models import Base
-from authsvc.services.people import MOST_IDENTITIES
-from authsvc.types import SessionCaps
+from authsvc.db.queries.audit_events import MOST_A_DAY
+from authsvc.db.queries.consents import MOST
+from authsvc.services.people.people import MOST_IDENTITIES
+from authsvc.values.sessions import SessionCaps
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from authsvc.errors import WeChatUnreachable
-from authsvc.types import MiniProgram
+from authsvc.values.wechat import MiniProgram
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
 

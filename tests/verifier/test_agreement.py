@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 import authsvc
 import authsvc_verifier
-from authsvc.services import revocations
+from authsvc.services.sessions import revocations
 from authsvc.signing import compact, keyset, tokens
 from authsvc_verifier import compact as their_compact
 from authsvc_verifier import feed, verifier

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authsvc import errors as e
-from authsvc.types import MiniProgram
+from authsvc.values.wechat import MiniProgram
 from authsvc.wechat.client import WeChatClient, session_signature
 from authsvc.wechat.errcodes import ERRORS, PHONE_ENDPOINT, kind_of
 from authsvc.wechat.transport import Transport

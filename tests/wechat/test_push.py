@@ -7,7 +7,7 @@ import json
 import pytest
 
 from authsvc.errors import PushRejected
-from authsvc.types import MiniProgram, PushQuery, PushSecrets
+from authsvc.values.wechat import MiniProgram, PushQuery, PushSecrets
 from authsvc.wechat.push import PushReader
 
 # WeChat page 消息推送.

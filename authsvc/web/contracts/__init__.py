@@ -7,7 +7,7 @@ from typing import get_args
 
 from flask.sansio.app import App
 
-from authsvc.types import ContractName, TokenPolicy
+from authsvc.values.sessions import ContractName, TokenPolicy
 from authsvc.web.contracts.bearer import BEARER
 from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
 from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA

@@ -15,8 +15,8 @@ from authsvc.errors import (
     WeChatBadAnswer,
     WeChatUnknownError,
 )
-from authsvc.pictures import CodePicture
-from authsvc.types import LoginResult, TokenPolicy
+from authsvc.values.pictures import CodePicture
+from authsvc.values.sessions import LoginResult, TokenPolicy
 from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 

@@ -7,8 +7,9 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from authsvc.errors import WeChatError
-from authsvc.services import nicknames, profiles
-from authsvc.types import Caller, LoginResult, Profile, TokenPolicy, User
+from authsvc.services.people import nicknames, profiles
+from authsvc.values.people import Profile, User
+from authsvc.values.sessions import Caller, LoginResult, TokenPolicy
 from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
 from authsvc.web.schemas import Body, ClaimedNickname, CodeField, InviteField, Text
 

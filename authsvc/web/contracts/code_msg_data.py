@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, fields
 
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
-from authsvc.types import LoginResult, TokenPolicy
+from authsvc.values.sessions import LoginResult, TokenPolicy
 from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, what_came_sealed
 from authsvc.web.schemas import Body, CodeField, EncryptedFields, InviteField, Nested
 

@@ -23,8 +23,9 @@ from authsvc.errors import (
     WeChatUnreachable,
     WeChatUserBlocked,
 )
-from authsvc.services import phonenumbers
-from authsvc.types import LoginResult, PhoneNumber, Stranger, TokenPolicy
+from authsvc.services import numbers
+from authsvc.values.people import PhoneNumber
+from authsvc.values.sessions import LoginResult, Stranger, TokenPolicy
 from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
 from authsvc.web.schemas import Body, CodeField, Integer, InviteField, Text
 
@@ -110,7 +111,7 @@ def _render_login(result: LoginResult | Stranger) -> dict[str, Any]:
 
 
 def _parse_register(data: dict[str, Any]) -> dict[str, Any]:
-    phone = phonenumbers.mainland(data["phone"])
+    phone = numbers.mainland(data["phone"])
     if phone is None:
         raise InvalidRequest("phone", fields={"phone": ["malformed"]})
     return {"ticket_text": data["openid"], "phone": phone, "gender": data["sex"]}

@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from authsvc.types import LoginResult, User
+from authsvc.values.people import User
+from authsvc.values.sessions import LoginResult
 from authsvc.web.access import request_id
 from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, what_came_sealed
 from authsvc.web.schemas import APPID, CONSENT_VERSION, Body, Boolean, CodeField, EncryptedFields, InviteField, Text

@@ -5,7 +5,8 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
-from authsvc.types import Caller, LoginResult, TokenPolicy, User
+from authsvc.values.people import User
+from authsvc.values.sessions import Caller, LoginResult, TokenPolicy
 from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 

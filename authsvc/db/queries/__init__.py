@@ -1,0 +1,1 @@
+"""Queries, a file per table and named after it."""

@@ -1,0 +1,204 @@
+"""Queries on identities (one person in one mini program) and on the unionids that join them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from authsvc.db.queries import users
+from authsvc.db.statements import Statement
+from authsvc.values.operator import UserConflict
+from authsvc.values.people import IdentityLink, User
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An identity with its user, as a login needs them. Keys are sealed; ``replaced_at`` in seconds UTC."""
+
+    id: int
+    appid: str
+    openid: str = field(repr=False)
+    unionid: str | None = field(repr=False)
+    session_key: str | None = field(repr=False)
+    previous_session_key: str | None = field(repr=False)
+    replaced_at: int | None
+    # Another WeChat than the user's own, let in by a session of this mini program.
+    is_added: bool
+    user: User
+
+
+_SELECT = (
+    "SELECT i.id, i.appid, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
+    f" i.is_added, {users.COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
+)
+_FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
+_FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
+_FIND_BY_ID_SQL = f"{_SELECT} WHERE i.id = :id"
+_FIND_BY_ID = Statement(_FIND_BY_ID_SQL)
+_LOCK_BY_ID = Statement(_FIND_BY_ID_SQL, mysql=f"{_FIND_BY_ID_SQL} FOR UPDATE")
+_FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
+_ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
+_FIRST_OPENID = Statement("SELECT openid FROM identities WHERE user_id = :user_id ORDER BY id LIMIT 1")
+_LINKS = Statement("SELECT id, appid, created_at, is_added FROM identities WHERE user_id = :user_id ORDER BY id")
+_OWNED_LINK = Statement(
+    "SELECT user_id, id, appid, created_at, is_added FROM identities WHERE appid = :appid AND openid = :openid"
+)
+_INSERT = Statement(
+    "INSERT INTO identities (appid, openid, unionid, user_id, session_key, is_added, created_at)"
+    " VALUES (:appid, :openid, :unionid, :user_id, :session_key, :is_added, :now)"
+)
+_MAKE_OWN = Statement("UPDATE identities SET is_added = 0 WHERE id = :id")
+_REPLACE_KEY = Statement(
+    "UPDATE identities SET session_key = :session_key, previous_session_key = :previous,"
+    " session_key_replaced_at = :now WHERE id = :id"
+)
+_RESET_KEY = Statement(
+    "UPDATE identities SET session_key = :session_key, previous_session_key = NULL, session_key_replaced_at = NULL"
+    " WHERE id = :id AND session_key = :held"
+)
+_SET_UNIONID = Statement("UPDATE identities SET unionid = :unionid WHERE id = :id")
+_MOVE = Statement("UPDATE identities SET user_id = :into WHERE user_id = :user_id")
+_DELETE_ONE = Statement("DELETE FROM identities WHERE id = :id AND user_id = :user_id")
+_OWNER_SQL = f"SELECT {users.COLUMNS} FROM unionids o JOIN users u ON u.id = o.user_id WHERE o.unionid = :unionid"
+_UNIONID_OWNER = Statement(_OWNER_SQL, mysql=f"{_OWNER_SQL} FOR UPDATE")
+_CLAIM_UNIONID = Statement("INSERT INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)")
+_MOVE_UNIONIDS = Statement("UPDATE unionids SET user_id = :into WHERE user_id = :user_id")
+_DELETE_ORPHAN_UNIONIDS = Statement(
+    "DELETE FROM unionids WHERE user_id = :user_id AND NOT EXISTS"
+    " (SELECT 1 FROM identities i WHERE i.user_id = :user_id AND i.unionid = unionids.unionid)"
+)
+_CONFLICTS = Statement(
+    "SELECT i.user_id, o.user_id AS other_user_id, i.appid FROM identities i JOIN unionids o ON o.unionid = i.unionid"
+    " WHERE o.user_id <> i.user_id AND i.is_added = 0 ORDER BY i.id LIMIT 1000"
+)
+
+
+def find(connection: Connection, appid: str, openid: str) -> Identity | None:
+    """Return this identity and its user, if known; nobody else changes them until the transaction ends."""
+    return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
+
+
+def find_by_id(connection: Connection, identity_id: int) -> Identity | None:
+    """Return the identity with this id and its user, unless it was removed."""
+    return _one(_FIND_BY_ID.run(connection, id=identity_id).one_or_none())
+
+
+def lock_by_id(connection: Connection, identity_id: int) -> Identity | None:
+    """Return the same; nobody else changes the two until the transaction ends."""
+    return _one(_LOCK_BY_ID.run(connection, id=identity_id).one_or_none())
+
+
+def find_of_user(connection: Connection, user_id: int, appid: str) -> Identity | None:
+    """Return the user's first identity in this app, if any."""
+    return _one(_FIND_OF_USER.run(connection, user_id=user_id, appid=appid).one_or_none())
+
+
+def all_of_user(connection: Connection, user_id: int) -> list[Identity]:
+    """Return all identities of a user as a login needs them, oldest first."""
+    return [_identity(tuple(row)) for row in _ALL_OF_USER.run(connection, user_id=user_id)]
+
+
+def links(connection: Connection, user_id: int) -> list[IdentityLink]:
+    """Return all identities of a user, oldest first."""
+    return [_link(row) for row in _LINKS.run(connection, user_id=user_id)]
+
+
+def first_openid(connection: Connection, user_id: int) -> str | None:
+    """Return the openid of the user's oldest identity, if they have one."""
+    found: str | None = _FIRST_OPENID.run(connection, user_id=user_id).scalar()
+    return found
+
+
+def owned_link(connection: Connection, appid: str, openid: str) -> tuple[int, IdentityLink] | None:
+    """Return whose identity this is (the user's id) and the identity, if known. Locks nothing."""
+    row = _OWNED_LINK.run(connection, appid=appid, openid=openid).one_or_none()
+    return None if row is None else (row.user_id, _link(row))
+
+
+def insert_if_absent(
+    connection: Connection,
+    *,
+    appid: str,
+    openid: str,
+    unionid: str | None,
+    user_id: int,
+    session_key: str | None,
+    now: int,
+    is_added: bool = False,
+) -> int | None:
+    """Add the identity and return its id; None when somebody else has just added it. ``session_key`` is sealed."""
+    result = _INSERT.run_unless_taken(
+        connection,
+        appid=appid,
+        openid=openid,
+        unionid=unionid,
+        user_id=user_id,
+        session_key=session_key,
+        is_added=int(is_added),
+        now=now,
+    )
+    return None if result is None else int(result.lastrowid)
+
+
+def replace_session_key(
+    connection: Connection, identity_id: int, *, session_key: str, previous: str | None, now: int
+) -> None:
+    """Store a new sealed session_key and keep the one before, with the time of the change."""
+    _REPLACE_KEY.run(connection, id=identity_id, session_key=session_key, previous=previous, now=now)
+
+
+def reset_session_key(connection: Connection, identity_id: int, *, session_key: str, held: str | None) -> bool:
+    """Store a sealed session_key instead of ``held`` and drop the one before; False when another lies there now."""
+    return _RESET_KEY.run(connection, id=identity_id, session_key=session_key, held=held).rowcount == 1
+
+
+def set_unionid(connection: Connection, identity_id: int, unionid: str) -> None:
+    """Attach a unionid that has become known to an identity."""
+    _SET_UNIONID.run(connection, id=identity_id, unionid=unionid)
+
+
+def find_unionid_owner(connection: Connection, unionid: str) -> User | None:
+    """Return whose unionid this is, if anybody's; nobody else changes them until the transaction ends."""
+    row = _UNIONID_OWNER.run(connection, unionid=unionid).first()
+    return None if row is None else users.from_row(tuple(row))
+
+
+def claim_unionid(connection: Connection, unionid: str, user_id: int) -> bool:
+    """Make the unionid this user's; False when it is already somebody's."""
+    return _CLAIM_UNIONID.run_unless_taken(connection, unionid=unionid, user_id=user_id) is not None
+
+
+def make_own(connection: Connection, identity_id: int) -> None:
+    """Let an added identity be its user's own."""
+    _MAKE_OWN.run(connection, id=identity_id)
+
+
+def move_all(connection: Connection, user_id: int, into: int) -> None:
+    """Give every identity and unionid of one user to another."""
+    _MOVE.run(connection, user_id=user_id, into=into)
+    _MOVE_UNIONIDS.run(connection, user_id=user_id, into=into)
+
+
+def delete(connection: Connection, identity_id: int, user_id: int) -> bool:
+    """Remove one identity of this user, and a unionid that none of the others carries; False when not theirs."""
+    if _DELETE_ONE.run(connection, id=identity_id, user_id=user_id).rowcount == 0:
+        return False
+    _DELETE_ORPHAN_UNIONIDS.run(connection, user_id=user_id)
+    return True
+
+
+def conflicts(connection: Connection) -> list[UserConflict]:
+    """Return where an identity of one user carries the unionid of another, the oldest identity first."""
+    return [UserConflict(*row) for row in _CONFLICTS.run(connection)]
+
+
+def _one(row: Any) -> Identity | None:
+    return None if row is None else _identity(tuple(row))
+
+
+def _link(row: Any) -> IdentityLink:
+    return IdentityLink(row.id, row.appid, row.created_at, bool(row.is_added))
+
+
+def _identity(row: tuple[Any, ...]) -> Identity:
+    return Identity(*(*row[:7], bool(row[7]), users.from_row(row[8:])))

@@ -1,0 +1,225 @@
+"""Queries on sessions."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from authsvc.db.deletion import Deletion
+from authsvc.db.queries import users
+from authsvc.db.statements import Statement
+from authsvc.values.people import User
+from authsvc.values.sessions import Session
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that has not ended, its user, and the openid that they signed in with (empty when unlinked)."""
+
+    session: Session
+    user: User
+    openid: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the sessions of a user stand: how many live and were opened lately in one app; of all, the highest number
+
+    and the devices. Of those that have ended, only the last ones are looked at.
+    """
+
+    live: int
+    opened_lately: int
+    latest: int
+    devices: tuple[str, ...]
+
+
+_SESSION = (
+    "s.id, s.user_id, s.appid, s.contract, s.counter, s.rotated_at, s.created_at, s.last_used_at, s.device,"
+    " s.identity_id"
+)
+_SESSION_COUNT = 10
+_INSERT = Statement(
+    "INSERT INTO sessions (id, user_id, appid, contract, counter, token_version, created_at, last_used_at,"
+    " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device, identity_id, number)"
+    " VALUES (:id, :user_id, :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until,"
+    " :absolute_until, :device, :identity_id, :number)"
+)
+# A session is live while it is not ended, within both limits, and no "end everything" came after it.
+_LIVE = (
+    "s.revoked_at IS NULL AND s.idle_expires_at > :now AND s.absolute_expires_at > :now"
+    " AND s.token_version = u.token_version"
+)
+_FIND_LIVE = Statement(
+    f"SELECT {_SESSION}, {users.COLUMNS}, i.openid"
+    " FROM sessions s JOIN users u ON u.id = s.user_id"
+    " LEFT JOIN identities i ON i.id = s.identity_id"
+    f" WHERE s.id = :id AND {_LIVE}"
+)
+_LIVE_OF_USER = Statement(
+    f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
+    f" WHERE s.user_id = :user_id AND (:appid IS NULL OR s.appid = :appid) AND {_LIVE}"
+    " ORDER BY s.last_used_at DESC LIMIT 200"
+)
+# The same for a user whose row the caller holds.
+_LIVE_NOW = (
+    "idle_expires_at > :now AND absolute_expires_at > :now AND token_version = :token_version AND revoked_at IS NULL"
+)
+# By the index over user and end, and no more rows than may live and be asked for.
+_STANDING = Statement(
+    "SELECT device, SUM(is_live) AS live, SUM(is_late) AS late, MAX(number) AS latest FROM"
+    f" (SELECT device, number, {_LIVE_NOW} AND appid = :appid AS is_live,"
+    " created_at > :since AND appid = :appid AS is_late"
+    " FROM sessions WHERE user_id = :user_id AND revoked_at IS NULL"
+    " UNION ALL SELECT * FROM (SELECT device, number, 0 AS is_live, created_at > :since AND appid = :appid AS is_late"
+    " FROM sessions WHERE user_id = :user_id AND revoked_at > 0 ORDER BY revoked_at DESC LIMIT :ended_at_most) AS old)"
+    " AS looked_at GROUP BY device"
+)
+_KEPT = (
+    f"SELECT id FROM sessions WHERE user_id = :user_id AND appid = :appid AND {_LIVE_NOW}"
+    " ORDER BY last_used_at DESC, number DESC LIMIT 1000000 OFFSET :keep"
+)
+_END_OLDEST = Statement(
+    f"UPDATE sessions SET revoked_at = :now, revoke_reason = :reason WHERE id IN (SELECT id FROM ({_KEPT}) AS oldest)"
+)
+# Compare-and-swap: of many callers with one counter, one changes the row.
+_ROTATE = Statement(
+    "UPDATE sessions SET counter = counter + 1, rotated_at = :now, last_used_at = :now,"
+    " idle_expires_at = :now + idle_seconds WHERE id = :id AND counter = :counter AND revoked_at IS NULL"
+)
+_EXTEND = Statement(
+    "UPDATE sessions SET last_used_at = :now, idle_expires_at = :now + idle_seconds"
+    " WHERE id = :id AND revoked_at IS NULL"
+)
+_TOUCH = Statement("UPDATE sessions SET last_used_at = :now WHERE id = :id AND last_used_at < :before")
+_END = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
+    " WHERE id = :id AND user_id = :user_id AND revoked_at IS NULL"
+)
+_END_ALL = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason WHERE user_id = :user_id AND revoked_at IS NULL"
+)
+_END_OTHERS = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
+    " WHERE user_id = :user_id AND appid = :appid AND id <> :except_id AND revoked_at IS NULL"
+)
+_END_OF_IDENTITY = Statement(
+    "UPDATE sessions SET revoked_at = :now, revoke_reason = :reason"
+    " WHERE user_id = :user_id AND identity_id = :identity_id AND revoked_at IS NULL"
+)
+_DELETE_OLD = Deletion(
+    "sessions", "(absolute_expires_at < :before OR idle_expires_at < :before OR revoked_at < :before)"
+)
+
+
+def insert(
+    connection: Connection, session: Session, *, token_version: int, now: int, idle: int, absolute: int, number: int
+) -> None:
+    """Store a new session that ends after ``idle`` seconds without refresh, and after ``absolute`` at the latest.
+
+    ``number`` is higher than that of the user's live ones: it tells which of two in one second is older.
+    """
+    _INSERT.run(
+        connection,
+        id=session.id,
+        user_id=session.user_id,
+        appid=session.appid,
+        contract=session.contract,
+        token_version=token_version,
+        now=now,
+        idle=idle,
+        idle_until=now + idle,
+        absolute_until=now + absolute,
+        device=session.device,
+        identity_id=session.identity_id,
+        number=number,
+    )
+
+
+def standing(
+    connection: Connection, user_id: int, token_version: int, appid: str, *, now: int, since: int, ended_at_most: int
+) -> Standing:
+    """Return how the sessions of a user stand, counting those of this app, and those opened after ``since``.
+
+    Exact for who holds the row of the user, as ``token_version`` is theirs.
+    """
+    rows = _STANDING.run(
+        connection,
+        user_id=user_id,
+        token_version=token_version,
+        appid=appid,
+        now=now,
+        since=since,
+        ended_at_most=ended_at_most,
+    ).all()
+    return Standing(
+        live=int(sum(row.live for row in rows)),
+        opened_lately=int(sum(row.late for row in rows)),
+        latest=max((row.latest for row in rows), default=0),
+        devices=tuple(row.device for row in rows),
+    )
+
+
+def end_oldest(
+    connection: Connection, user_id: int, token_version: int, appid: str, *, keep: int, reason: str, now: int
+) -> None:
+    """End all live sessions of a user in this app but for those used last, ``keep`` of them."""
+    values = {"user_id": user_id, "token_version": token_version, "appid": appid}
+    _END_OLDEST.run(connection, **values, keep=keep, reason=reason, now=now)
+
+
+def find_live(connection: Connection, session_id: str, now: int) -> LiveSession | None:
+    """Return the session while it lives."""
+    found = _FIND_LIVE.run(connection, id=session_id, now=now).first()
+    if found is None:
+        return None
+    row: tuple[Any, ...] = tuple(found)
+    return LiveSession(Session(*row[:_SESSION_COUNT]), users.from_row(row[_SESSION_COUNT:-1]), row[-1] or "")
+
+
+def live_of_user(connection: Connection, user_id: int, now: int, appid: str | None = None) -> list[Session]:
+    """Return up to 200 live sessions of a user (in this app, if one is named), the last used first."""
+    rows = _LIVE_OF_USER.run(connection, user_id=user_id, appid=appid, now=now)
+    return [Session(*row) for row in map(tuple, rows)]
+
+
+def rotate(connection: Connection, session_id: str, counter: int, now: int) -> bool:
+    """Count one rotation if the counter is still this one; False when another caller was faster, or it ended."""
+    return _ROTATE.run(connection, id=session_id, counter=counter, now=now).rowcount == 1
+
+
+def extend(connection: Connection, session_id: str, now: int) -> bool:
+    """Begin the idle time anew; False when the session has ended."""
+    return _EXTEND.run(connection, id=session_id, now=now).rowcount == 1
+
+
+def touch(connection: Connection, session_id: str, *, now: int, before: int) -> None:
+    """Note that the session was used, unless that was noted since ``before``."""
+    _TOUCH.run(connection, id=session_id, now=now, before=before)
+
+
+def end(connection: Connection, session_id: str, user_id: int, reason: str, now: int) -> bool:
+    """End one session of this user; False when it is not theirs or has ended."""
+    return _END.run(connection, id=session_id, user_id=user_id, reason=reason, now=now).rowcount == 1
+
+
+def end_all(connection: Connection, user_id: int, reason: str, now: int) -> int:
+    """End the user's sessions; return how many."""
+    return _END_ALL.run(connection, user_id=user_id, reason=reason, now=now).rowcount
+
+
+def end_others(connection: Connection, user_id: int, appid: str, reason: str, now: int, *, except_id: str) -> int:
+    """End the user's sessions in this app but for one; return how many."""
+    return _END_OTHERS.run(
+        connection, user_id=user_id, appid=appid, reason=reason, now=now, except_id=except_id
+    ).rowcount
+
+
+def end_of_identity(connection: Connection, user_id: int, identity_id: int, reason: str, now: int) -> None:
+    """End the sessions that the user began by one identity."""
+    _END_OF_IDENTITY.run(connection, user_id=user_id, identity_id=identity_id, reason=reason, now=now)
+
+
+def delete_ended(connection: Connection, before: int) -> int:
+    """Delete some sessions that ended before then; return how many, 0 when none is left."""
+    return _DELETE_OLD.run(connection, before)

@@ -1,0 +1,1 @@
+"""Who is it: identities, unionid, the phone as a key, merging, bans."""

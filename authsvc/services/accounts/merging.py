@@ -1,0 +1,26 @@
+"""Two users who turn out to be one person."""
+
+from sqlalchemy import Connection
+
+from authsvc.db.queries import ban_marks, code_pictures, identities, invite_codes, sessions, users
+from authsvc.services.audit import AuditLog
+from authsvc.services.invites.rules import hand_over
+from authsvc.values.people import User
+
+
+def is_bare(connection: Connection, user: User) -> bool:
+    """True when nothing but one identity speaks for the user: no verified phone, no other identities, no invites."""
+    if user.phone is not None or len(identities.links(connection, user.id)) > 1:
+        return False
+    return not invite_codes.has_invites(connection, user.id)
+
+
+def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int) -> None:
+    """Give the identities and invites of the loser to the winner and close the loser; their sessions end."""
+    identities.move_all(connection, loser.id, into=winner.id)
+    hand_over(connection, loser.id, winner.id)
+    code_pictures.move_all(connection, loser.id, into=winner.id)
+    ban_marks.move_all(connection, loser.id, into=winner.id)
+    sessions.end_all(connection, loser.id, "merged", now)
+    users.merge(connection, loser.id, into=winner.id, now=now)
+    audit.record(connection, "merge", winner.id, now, f"merged user {loser.id}")

@@ -1,0 +1,1 @@
+"""Invites: what a code does at a login, people's own codes, campaigns."""

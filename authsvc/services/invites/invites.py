@@ -1,0 +1,108 @@
+"""What people see of invites: the code that they hand out, who came with it, and whether a code is any good."""
+
+import logging
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database, Restart
+from authsvc.db.queries import invite_codes, users
+from authsvc.errors import ServiceBusy
+from authsvc.services.invites import spelling
+from authsvc.values.invites import Arrivals, InviteCode, InviteFault, InvitePolicy
+
+logger = logging.getLogger(__name__)
+
+_DAY = 86400
+_PAGE = 50
+# So far back, so that a page costs the same for whoever many came with.
+_REACH = 1000
+_LOOKS = 10
+
+
+class InviteService:
+    """Gives people their code, and tells what came of it."""
+
+    def __init__(self, database: Database, policy: InvitePolicy, clock: SystemClock) -> None:
+        self._database = database
+        self._policy = policy
+        self._clock = clock
+
+    def own_code(self, user_id: int) -> InviteCode:
+        """Return the code that this user hands out: always the same one, until it expires.
+
+        It is made, or claimed from the pool, when it is asked for first. One that is used up or disabled stays theirs.
+        Raises AccountDisabled for somebody who was erased in this moment.
+        """
+        now = self._now()
+        found = self._database.read(lambda connection: invite_codes.find_own(connection, user_id, now))
+        return found or self._database.run(lambda connection: self._give(connection, user_id, now))
+
+    def invited_at(self, user_id: int) -> int | None:
+        """Return when the user came with somebody's code (seconds UTC), if ever."""
+        return self._database.read(lambda connection: invite_codes.invited_at(connection, user_id))
+
+    def arrivals(self, user_id: int, before: int | None = None) -> Arrivals:
+        """Return who came with the user's codes: the latest fifty, or those before a number; of the last thousand."""
+
+        def work(connection: Connection) -> Arrivals | None:
+            count = invite_codes.count_arrivals(connection, user_id)
+            end = count if before is None else min(before - 1, count)
+            first = max(count - _REACH, 0)
+            start = max(end - _PAGE, first)
+            if end <= start:
+                return Arrivals(count, ())
+            times = invite_codes.latest_arrivals(connection, user_id, count - start)[count - end :]
+            # Numbered in the order of coming: whoever came between these statements must change no number.
+            if invite_codes.count_arrivals(connection, user_id) != count:
+                return None
+            return Arrivals(count, tuple(zip(range(end, start, -1), times, strict=False)), has_more=start > first)
+
+        for _ in range(_LOOKS):
+            if (found := self._database.read(work)) is not None:
+                return found
+        raise ServiceBusy("people come with these codes faster than they can be listed")
+
+    def check(self, code: str) -> InviteFault | Literal["valid", "unknown"]:
+        """Tell whether a code is good at this moment; whose it is, is nobody's business."""
+        found = None
+        if spelling.PATTERN.match(code):
+            found = self._database.read(lambda connection: invite_codes.find(connection, code))
+        return "unknown" if found is None else self.state(found)
+
+    def state(self, code: InviteCode) -> InviteFault | Literal["valid"]:
+        """Tell whether somebody could come with this code at this moment."""
+        return code.fault(self._now()) or "valid"
+
+    def _give(self, connection: Connection, user_id: int, now: int) -> InviteCode:
+        users.lock(connection, user_id)
+        invite_codes.retire_own(connection, user_id, now)
+        if not (self._policy.source == "pool" and self._claim(connection, user_id, now)):
+            self._make(connection, user_id, now)
+        found = invite_codes.find_own(connection, user_id, now)
+        if found is None:  # the code that was drawn is somebody's
+            raise Restart
+        return found
+
+    def _claim(self, connection: Connection, user_id: int, now: int) -> bool:
+        if invite_codes.claim_from_pool(connection, user_id, now):
+            return True
+        if invite_codes.find_own(connection, user_id, now) is None:
+            logger.warning("no invite code without an owner is left: making one")
+        return False
+
+    def _make(self, connection: Connection, user_id: int, now: int) -> None:
+        """Make a code, unless the same user has been given one at this moment."""
+        policy = self._policy
+        invite_codes.insert_own(
+            connection,
+            spelling.draw(policy.prefix, policy.length),
+            user_id,
+            max_uses=policy.max_uses or None,
+            expires_at=now + policy.days * _DAY if policy.days else None,
+            now=now,
+        )
+
+    def _now(self) -> int:
+        return int(self._clock.now())

@@ -1,0 +1,49 @@
+"""Which mini program a request is for."""
+
+import re
+
+from authsvc.errors import TouristAppId, UnknownApp
+from authsvc.values.wechat import MiniProgram
+
+# WeChat sets this header itself and a mini program cannot change it (WeChat page: wx.request).
+_REFERER = re.compile(r"https://servicewechat\.com/([^/]+)/")
+# In its place from developer tools whose project has no AppID (observed).
+_TOURIST = "touristappid"
+
+
+class Apps:
+    """The mini programs of this deployment; the first is the default.
+
+    ``tourist`` is the appid of the one that developer tools without an AppID work on, if any.
+    """
+
+    def __init__(self, apps: tuple[MiniProgram, ...], tourist: str | None = None) -> None:
+        self._apps = {app.appid: app for app in apps}
+        self._default = apps[0]
+        self._tourist = tourist
+
+    def choose(self, appid: str | None, referer: str | None) -> MiniProgram:
+        """Return the app of an explicit ``appid``, else of WeChat's Referer, else the default.
+
+        Raises UnknownApp for one that is named but not ours, TouristAppId for none at all from the developer tools.
+        """
+        if appid is None and referer and (match := _REFERER.match(referer)):
+            appid = match[1]
+        if appid is None:
+            return self._default
+        if appid == _TOURIST:
+            appid = self._tourist
+            if appid is None:
+                raise TouristAppId("developer tools without an AppID")
+        app = self._apps.get(appid)
+        if app is None:
+            raise UnknownApp("appid not in the settings")
+        return app
+
+    def get(self, appid: str) -> MiniProgram:
+        """Return the app with this appid, which must be one of ours."""
+        return self._apps[appid]
+
+    def ids(self) -> list[str]:
+        """Return the appids of all of them."""
+        return list(self._apps)

@@ -1,0 +1,151 @@
+"""Opening what the phone encrypted, and checking what it signed, under the session_keys that may apply.
+
+A phone button tapped before ``wx.login`` replaced the key is the most reported failure of this field: data under the
+previous key is accepted too, for ten minutes after the change. Five failures under a key end this way for that key.
+
+Of many who try at once no more than five are looked at. Whoever tries holds something that the next one waits for: the
+row of the identity, which a login locks in any case, or, while there is none, the row of the key's count. The next one
+sees what has become of the one before, because a refusal is committed with its count, in the transaction that refuses.
+So an honest login pays one look at the counts, and nothing more.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.queries import decrypt_failures
+from authsvc.errors import DataRejected
+from authsvc.sealing import KeyedHash
+from authsvc.services import numbers
+from authsvc.values.people import PhoneNumber
+from authsvc.values.wechat import EncryptedData, MiniProgram, SignedProfile
+from authsvc.wechat.wxbizdatacrypt import WXBizDataCrypt, signature_matches
+
+T = TypeVar("T")
+
+MAX_FAILURES = 5
+# WeChat's clock may be ahead of ours by this much.
+_FUTURE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What came encrypted or signed with a request; the payload must be that of the phone button if so said."""
+
+    encrypted: EncryptedData | None = None
+    signed: SignedProfile | None = None
+    expects_phone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The decrypted payload, if any came, and the number in it, if that was expected."""
+
+    payload: dict[str, Any] | None = field(default=None, repr=False)
+    phone: PhoneNumber | None = None
+
+
+class SealedData:
+    """Opens what came with one request."""
+
+    def __init__(self, hashes: KeyedHash, clock: SystemClock, max_age: int) -> None:
+        self._hashes = hashes
+        self._clock = clock
+        self._max_age = max_age
+
+    def open(
+        self,
+        connection: Connection,
+        app: MiniProgram,
+        keys: Sequence[str],
+        came: Sealed,
+        openid: str,
+        *,
+        is_locked: bool,
+    ) -> Opened:
+        """Return what was in it; ``keys`` are session_keys (base64 text), the likeliest first.
+
+        ``is_locked`` says that the identity of the openid is locked in this transaction; where there is no identity
+        yet, it is not. Raises DataRejected, the same for every cause, when no key opens it, a key has failed five
+        times, the watermark is not ours or too old, it is about another openid, or holds no number where one must be.
+        The refusal is counted, in this transaction: catch it by ``or_refusal`` inside, and commit.
+        """
+        usable = self._usable(connection, keys, is_locked=is_locked)
+        try:
+            opened = self._open(app, usable, came, openid)
+        except DataRejected:
+            if is_locked:
+                self._count(connection, usable)
+            raise
+        if not is_locked:
+            self._take_back(connection, usable)
+        return opened
+
+    def _usable(self, connection: Connection, keys: Sequence[str], *, is_locked: bool) -> list[str]:
+        """Return the keys that have not failed five times. Where nobody else waits, they count as failed by now."""
+        if not is_locked:
+            self._count(connection, keys)
+        failures = decrypt_failures.counts(connection, [self._hashes.of(key) for key in keys])
+        most = MAX_FAILURES - 1 if is_locked else MAX_FAILURES
+        usable = [key for key in keys if failures.get(self._hashes.of(key), 0) <= most]
+        if not is_locked:
+            self._take_back(connection, [key for key in keys if key not in usable])
+        return usable
+
+    def _open(self, app: MiniProgram, keys: Sequence[str], came: Sealed, openid: str) -> Opened:
+        signed, encrypted = came.signed, came.encrypted
+        if signed is not None:
+            _first(keys, lambda key: signature_matches(signed.raw_data, signed.signature, key) or None)
+        if encrypted is None:
+            return Opened()
+        payload = _first(keys, lambda key: self._decrypt(app, key, encrypted, openid))
+        return Opened(payload, numbers.from_wechat(payload) if came.expects_phone else None)
+
+    def _count(self, connection: Connection, keys: Sequence[str]) -> None:
+        now = int(self._clock.now())
+        for key in keys:
+            decrypt_failures.add(connection, self._hashes.of(key), now)
+
+    def _take_back(self, connection: Connection, keys: Sequence[str]) -> None:
+        for key in keys:
+            decrypt_failures.take_back(connection, self._hashes.of(key))
+
+    def _decrypt(self, app: MiniProgram, key: str, data: EncryptedData, openid: str) -> dict[str, Any] | None:
+        try:
+            payload = WXBizDataCrypt(app.appid, key).decrypt(data.data, data.iv)
+        except DataRejected:
+            return None
+        timestamp = payload["watermark"].get("timestamp")
+        if type(timestamp) is not int or payload.get("openId", openid) != openid:
+            return None
+        age = int(self._clock.now()) - timestamp  # whole numbers only: a float and 400 digits overflow
+        return payload if -_FUTURE_SECONDS <= age <= self._max_age else None
+
+
+def or_refusal(work: Callable[[], T]) -> T | DataRejected:
+    """Do the work of a transaction, and return the refusal that it raises, so that its count is committed.
+
+    Nothing may have been changed before the data is opened.
+    """
+    try:
+        return work()
+    except DataRejected as refusal:
+        return refusal
+
+
+def settled(outcome: T | DataRejected) -> T:
+    """Return what came of that transaction; raises its refusal."""
+    if isinstance(outcome, DataRejected):
+        raise outcome
+    return outcome
+
+
+def _first(keys: Sequence[str], attempt: Callable[[str], T | None]) -> T:
+    for key in keys:
+        result = attempt(key)
+        if result is not None:
+            return result
+    raise DataRejected("no session_key fits, or its tries are used up")

@@ -1,0 +1,110 @@
+"""One form per phone number: country code and national digits.
+
+What WeChat has verified, and billed, is a number, whatever a library thinks of it: the library brings it into its usual
+form where it knows one, and the digits are taken as they are where it does not. Numbering plans change faster than a
+library, and WeChat divides numbers in its own way (1876 and 5551234 for +1 876 555 1234): so what counts is the whole
+number, and where its country code ends is looked up. What people type in is held to the library's rules.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import phonenumbers
+
+from authsvc.errors import DataRejected, WeChatBadAnswer
+from authsvc.values.people import PhoneNumber
+from authsvc.values.wechat import WeChatPhone
+
+_MAINLAND = "86"
+# No calling code is the beginning of another (ITU-T E.164), so a whole number says where its own ends.
+_CALLING_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+_LONGEST_CALLING_CODE = 3
+# + or zeros in front of a country code, and what people put between digits.
+_CODE = re.compile(r"(?:\+|0)* *([1-9][0-9]{0,7}) *\Z", re.ASCII)
+_SEPARATORS = str.maketrans("", "", " -.()")
+# Four digits are the shortest numbers that anybody has (Saint Helena, +290); twenty is what is stored.
+_NATIONAL = re.compile(r"[0-9]{4,20}\Z", re.ASCII)
+_MOST_CHARS = 40
+
+
+def from_wechat(payload: Mapping[str, Any]) -> PhoneNumber:
+    """Return the number in a decrypted payload of the phone button; raises DataRejected for any other payload.
+
+    ``countryCode`` is text or number, ``purePhoneNumber`` has no country code. WeChat page: 手机号快速验证组件.
+    """
+    number = verified(payload.get("countryCode"), payload.get("purePhoneNumber"))
+    if number is None:
+        raise DataRejected("no phone number in the payload")
+    return number
+
+
+def from_code(phone: WeChatPhone) -> PhoneNumber:
+    """Return the number that WeChat gave for a phone code; raises WeChatBadAnswer for what is none."""
+    number = verified(phone.country_code, phone.national)
+    if number is None:
+        raise WeChatBadAnswer("that is no phone number")
+    return number
+
+
+def verified(country_code: object, national: object) -> PhoneNumber | None:
+    """Return the one form of a number that WeChat vouches for, or None for what is no number at all.
+
+    Two ways to divide or to write a number give the same; ``country_code`` is text or a number.
+    """
+    if type(country_code) not in (str, int) or not isinstance(national, str):
+        return None
+    code, digits = _CODE.match(str(country_code)[:_MOST_CHARS]), national[:_MOST_CHARS].translate(_SEPARATORS)
+    if code is None or not _NATIONAL.match(digits):
+        return None
+    whole = code[1] + digits
+    return _usual(whole) or _divided(whole, code[1])
+
+
+def mainland(digits: str) -> PhoneNumber | None:
+    """Return a mainland number that somebody typed from its eleven digits, or None."""
+    number = _known(_MAINLAND + digits) if digits.isascii() and digits.isdigit() else None
+    return number if number is not None and number.country_code == _MAINLAND else None
+
+
+def typed(text: str) -> PhoneNumber | None:
+    """Return the number that somebody typed, with + and country code or a mainland one, or None."""
+    try:
+        number = phonenumbers.parse(text, "CN")
+    except phonenumbers.NumberParseException:
+        return None
+    return _number(number) if phonenumbers.is_possible_number(number) else None
+
+
+def _usual(whole: str) -> PhoneNumber | None:
+    """Return the form that stays as it is when it is read again: of many trunk prefixes the library takes off one."""
+    number = None
+    for _ in range(_MOST_CHARS):
+        again = _known(whole)
+        if again is None:
+            break
+        number = again
+        if number.country_code + number.national == whole:
+            break
+        whole = number.country_code + number.national
+    return number
+
+
+def _known(whole: str) -> PhoneNumber | None:
+    """Return a number (digits with the country code) as the library writes it, if its length is possible there."""
+    try:
+        number = phonenumbers.parse(f"+{whole}", None)
+    except phonenumbers.NumberParseException:
+        return None
+    return _number(number) if phonenumbers.is_possible_number(number) else None
+
+
+def _divided(whole: str, code: str) -> PhoneNumber | None:
+    """Divide a number that the library does not know after its calling code, or after ``code`` where that is none."""
+    calling = next((whole[:n] for n in range(1, _LONGEST_CALLING_CODE + 1) if whole[:n] in _CALLING_CODES), code)
+    national = whole[len(calling) :]
+    return PhoneNumber(calling, national) if _NATIONAL.match(national) else None
+
+
+def _number(number: phonenumbers.PhoneNumber) -> PhoneNumber:
+    return PhoneNumber(str(number.country_code), phonenumbers.national_significant_number(number))

@@ -1,0 +1,188 @@
+"""What an operator looks at and does with users."""
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database
+from authsvc.db.queries import sessions, users
+from authsvc.services import numbers
+from authsvc.services.accounts.bans import Bans
+from authsvc.services.accounts.merging import merge
+from authsvc.services.audit import AuditLog
+from authsvc.services.knownby import KnownBy
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.values.operator import AuditEvent, UserSummary
+from authsvc.values.people import PhoneNumber
+from authsvc.values.sessions import Session
+
+_BY = "by the operator"
+
+
+class Refused(Exception):
+    """What cannot be done with this user: the text says why."""
+
+
+class Administration:
+    """Finds, disables, signs out and merges users. Every change has an audit event."""
+
+    def __init__(self, database: Database, apps: Apps, bans: Bans, audit: AuditLog, clock: SystemClock) -> None:
+        self._database = database
+        self._apps = apps
+        self._bans = bans
+        self._audit = audit
+        self._clock = clock
+
+    def get(self, user_id: int) -> UserSummary:
+        """Return one user; raises Refused when there is none."""
+        found = self._database.read(lambda connection: users.summary(connection, user_id))
+        if found is None:
+            raise Refused(f"there is no user {user_id}")
+        return found
+
+    def with_phone(self, number: str) -> list[UserSummary]:
+        """Return who has this number: with + and country code, or a mainland one. Raises Refused for no number."""
+        phone = _phone(number)
+        return self._database.read(lambda connection: users.with_phone(connection, phone))
+
+    def with_openid(self, openid: str) -> list[UserSummary]:
+        """Return who has this openid."""
+        return self._database.read(lambda connection: users.with_openid(connection, openid))
+
+    def named(self, prefix: str) -> list[UserSummary]:
+        """Return up to 100 users whose nickname begins so."""
+        return self._database.read(lambda connection: users.named(connection, prefix))
+
+    def disable(self, user_id: int) -> None:
+        """Lock a user out at once, and end every session; one who has closed the account opens it no more.
+
+        Whoever is erased as a disabled user does not come back for as long as bans are kept. Raises Refused for a user
+        who is disabled already, or was merged into another.
+        """
+        now = self._now()
+        self.get(user_id)
+
+        def work(connection: Connection) -> None:
+            if not users.disable(connection, user_id, now):
+                raise Refused(_why_not(users.summary(connection, user_id)))
+            self._bans.begin(connection, user_id, now)
+            sessions.end_all(connection, user_id, "disabled", now)
+            self._audit.record(connection, "disable", user_id, now, _BY)
+
+        self._database.run(work)
+
+    def enable(self, user_id: int) -> None:
+        """Let a disabled user in again; one who had closed the account before has that closed account again.
+
+        Raises Refused for any other user.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            if not users.enable(connection, user_id, now):
+                raise Refused(f"user {user_id} is not disabled")
+            self._audit.record(connection, "enable", user_id, now, _BY)
+
+        self._database.run(work)
+
+    def lift_ban_of_openid(self, openid: str) -> int:
+        """Let somebody register again who was erased while disabled; return how many marks went. Raises Refused."""
+        known_by = KnownBy(tuple((appid, openid) for appid in self._apps.ids()))
+        return self._lift(known_by, self.with_openid(openid), openid)
+
+    def lift_ban_of_phone(self, number: str) -> int:
+        """Do the same by a number that they had, written as for ``with_phone``. Raises Refused."""
+        phone = _phone(number)
+        owners = [user for user in self.with_phone(number) if user.phone == phone.e164]
+        return self._lift(KnownBy(phones=(phone,)), owners)
+
+    def _lift(self, known_by: KnownBy, owners: list[UserSummary], openid: str | None = None) -> int:
+        """Raises Refused when nothing is kept, or for a user who still has it: they are enabled by id."""
+        now = self._now()
+        for owner in owners:
+            if owner.status == "disabled":
+                raise Refused(f"that is user {owner.id}, who is disabled: enable {owner.id}")
+
+        def work(connection: Connection) -> int:
+            lifted = self._bans.lift(connection, known_by)
+            if not lifted:
+                raise Refused("no ban is kept for that")
+            self._audit.record(connection, "enable", None, now, f"{_BY}, after an erasure", openid=openid)
+            return lifted
+
+        return self._database.run(work)
+
+    def sessions(self, user_id: int) -> list[Session]:
+        """Return the user's live sessions, the last used first; raises Refused when there is no such user."""
+        now = self._now()
+        self.get(user_id)
+        return self._database.read(lambda connection: sessions.live_of_user(connection, user_id, now))
+
+    def log_out(self, user_id: int) -> int:
+        """End every session of the user; return how many. Raises Refused when there is no such user."""
+        now = self._now()
+        self.get(user_id)
+
+        def work(connection: Connection) -> int:
+            users.end_everything(connection, user_id, now)
+            ended = sessions.end_all(connection, user_id, "logout", now)
+            if ended:
+                self._audit.record(connection, "logout_global", user_id, now, _BY)
+            return ended
+
+        return self._database.run(work)
+
+    def merge(self, loser_id: int, winner_id: int) -> None:
+        """Make two active users one: identities, invites, and a phone that the winner lacks, move; the loser is closed.
+
+        Raises Refused unless both are active.
+        """
+        now = self._now()
+        if loser_id == winner_id:
+            raise Refused("that is one user, not two")
+        for user_id in (loser_id, winner_id):
+            self.get(user_id)
+
+        def work(connection: Connection) -> None:
+            # By id: two operators at once must not wait for each other.
+            first, second = (users.lock(connection, user_id) for user_id in sorted((loser_id, winner_id)))
+            loser, winner = (first, second) if first.id == loser_id else (second, first)
+            for user in (loser, winner):
+                if user.status != "active":
+                    raise Refused(f"user {user.id} is {user.status}")
+            merge(connection, self._audit, loser, winner, now)
+            if winner.phone is None and loser.phone is not None:
+                users.set_phone(connection, winner.id, loser.phone, now)
+                self._audit.record(connection, "phone_bound", winner.id, now, f"of user {loser.id}")
+            elif loser.phone is not None:
+                self._bans.note(connection, winner, KnownBy(phones=(loser.phone,)), now)
+
+        self._database.run(work)
+
+    def events(
+        self, *, user_id: int | None, openid: str | None, event: str | None, since: int, limit: int
+    ) -> list[AuditEvent]:
+        """Return the newest audit events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
+        return self._database.read(
+            lambda connection: self._audit.find(
+                connection, user_id=user_id, openid=openid, event=event, since=since, limit=limit
+            )
+        )
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _phone(number: str) -> PhoneNumber:
+    phone = numbers.typed(number)
+    if phone is None:
+        raise Refused("that is no phone number: write +86 and the number")
+    return phone
+
+
+def _why_not(user: UserSummary | None) -> str:
+    """Why this user cannot be disabled."""
+    if user is None:
+        return "there is no such user any more"
+    if user.merged_into_id is not None:
+        return f"user {user.id} was merged into user {user.merged_into_id}: disable that one"
+    return f"user {user.id} is disabled already"

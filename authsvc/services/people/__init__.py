@@ -1,0 +1,1 @@
+"""What signed-in people see and change of themselves, and how they leave."""

@@ -1,0 +1,246 @@
+"""What signed-in people see and change of themselves: profile, picture, linked identities."""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import remnants
+from authsvc.db.database import Database, Restart
+from authsvc.db.queries import identities, sessions, users
+from authsvc.db.queries.identities import Identity
+from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, LimitReached, NotFound, OtherMiniProgram
+from authsvc.services.accounts.accounts import AccountRules, Arrival, refuse_inactive
+from authsvc.services.accounts.bans import Bans
+from authsvc.services.accounts.reach import Reach, reach
+from authsvc.services.audit import AuditLog
+from authsvc.services.invites.memory import InviteMemory
+from authsvc.services.knownby import KnownBy
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.miniprograms.sessionkeys import SessionKeys
+from authsvc.services.people.avatars import Avatars
+from authsvc.values.people import IdentityLink, Profile, User
+from authsvc.values.sessions import Caller
+from authsvc.values.wechat import MiniProgram, WeChatSession
+from authsvc.wechat.client import WeChatClient
+
+# In all mini programs together. Each opens the account.
+MOST_IDENTITIES = 50
+
+
+class PeopleService:
+    """Changes by a person about themselves."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        wechat: WeChatClient,
+        database: Database,
+        accounts: AccountRules,
+        session_keys: SessionKeys,
+        avatars: Avatars,
+        bans: Bans,
+        invite_memory: InviteMemory,
+        audit: AuditLog,
+        clock: SystemClock,
+    ) -> None:
+        self._apps = apps
+        self._wechat = wechat
+        self._database = database
+        self._accounts = accounts
+        self._session_keys = session_keys
+        self._avatars = avatars
+        self._bans = bans
+        self._invite_memory = invite_memory
+        self._audit = audit
+        self._clock = clock
+
+    def set_profile(self, caller: Caller, profile: Profile) -> User:
+        """Store what the profile says (checked by the caller); ``None`` fields stay as they are.
+
+        Raises InvalidRequest for the address of an uploaded picture that is not the caller's own: it would go when
+        they change theirs.
+        """
+        address = profile.avatar_url
+        if self._avatars.holds(address) and address != caller.user.profile.avatar_url:
+            raise InvalidRequest("address of another picture", fields={"avatar_url": ["malformed"]})
+        return self._store(caller, profile)
+
+    def set_avatar(self, caller: Caller, upload: bytes) -> User:
+        """Keep an uploaded picture, drawn anew, as the caller's.
+
+        Raises PictureRejected, BodyTooLarge, PicturesBusy or PicturesUnavailable.
+        """
+        address = self._avatars.keep(upload)
+        try:
+            return self._store(caller, Profile(avatar_url=address))
+        except BaseException:
+            self._avatars.discard(address)
+            raise
+
+    def _store(self, caller: Caller, profile: Profile) -> User:
+        """Change the profile, and delete the uploaded picture that it no longer shows."""
+        now = self._now()
+
+        def work(connection: Connection) -> tuple[Profile, User]:
+            # Two changes at once would each write back what the other has just replaced.
+            stored = users.lock(connection, caller.user.id)
+            # Of somebody whose account is being erased nobody would look for this picture again.
+            refuse_inactive(stored)
+            changed = profile.over(stored.profile)
+            users.set_profile(connection, stored.id, changed, now)
+            return stored.profile, replace(stored, profile=changed)
+
+        former, user = self._database.run(work)
+        if user.profile.avatar_url != former.avatar_url:
+            self._avatars.discard(former.avatar_url)
+        return user
+
+    def forget_profile(self, user_id: int, *, nickname: bool, avatar: bool) -> None:
+        """Delete what is stored of a user's nickname or picture."""
+        now = self._now()
+
+        def work(connection: Connection) -> Profile:
+            stored = users.lock(connection, user_id).profile
+            kept = replace(
+                stored,
+                nickname=None if nickname else stored.nickname,
+                avatar_url=None if avatar else stored.avatar_url,
+            )
+            users.set_profile(connection, user_id, kept, now)
+            remnants.note(connection)
+            return stored
+
+        former = self._database.run(work)
+        if avatar:
+            self._avatars.discard(former.avatar_url)
+
+    def picture(self, name: str) -> bytes:
+        """Return a stored picture; raises NotFound."""
+        content = self._avatars.read(name)
+        if content is None:
+            raise NotFound("no such picture")
+        return content
+
+    def links(self, caller: Caller) -> list[IdentityLink]:
+        """Return the identities that the caller's session manages, oldest first."""
+        return self._database.read(lambda connection: _managed(connection, caller.user.id, reach(connection, caller)))
+
+    def link(self, caller: Caller, code: str, appid: str) -> list[IdentityLink]:
+        """Add the identity behind a login code of that app to the caller; return all that the session manages.
+
+        In the session's own mini program it may be another WeChat of the same person, which then opens the account in
+        that mini program alone. In another one it must have the unionid that the session began with. Adding what is
+        there already changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, IdentityTaken or
+        LimitReached.
+        """
+        app = self._apps.choose(appid, None)
+        self._refuse_unreachable(caller, app)
+        exchanged = self._wechat.code2session(app, code)
+        arrival = Arrival(
+            app,
+            exchanged.openid,
+            exchanged.unionid,
+            self._session_keys.seal(exchanged.session_key),
+            Profile(),
+        )
+
+        def work(connection: Connection) -> list[IdentityLink]:
+            self._add(connection, caller, arrival, exchanged)
+            return _managed(connection, caller.user.id, reach(connection, caller))
+
+        return self._database.run(work)
+
+    def _refuse_unreachable(self, caller: Caller, app: MiniProgram) -> None:
+        """Where no answer of WeChat's could help, its code is not spent."""
+        if app.appid != caller.session.appid:
+            reached = self._database.read(lambda connection: reach(connection, caller))
+            if reached.unionid is None:
+                raise OtherMiniProgram("a session without a unionid that joins the two")
+
+    def _add(self, connection: Connection, caller: Caller, arrival: Arrival, exchanged: WeChatSession) -> None:
+        now, user_id = self._now(), caller.user.id
+        # Merged into somebody else meanwhile, they would keep an identity that nobody can sign in with.
+        refuse_inactive(users.lock(connection, user_id))
+        is_same_person = exchanged.unionid is not None and exchanged.unionid == reach(connection, caller).unionid
+        if arrival.app.appid != caller.session.appid and not is_same_person:
+            raise OtherMiniProgram(f"a WeChat in {arrival.app.appid}, from a session of {caller.session.appid}")
+        known = identities.find(connection, arrival.app.appid, arrival.openid)
+        if known is None:
+            owner = identities.find_unionid_owner(connection, exchanged.unionid) if exchanged.unionid else None
+            if owner is not None and owner.id != user_id:
+                raise IdentityTaken("unionid of another user")
+            if len(identities.links(connection, user_id)) >= MOST_IDENTITIES:
+                raise LimitReached(f"user {user_id} has {MOST_IDENTITIES} identities")
+            self._accounts.refuse_banned(connection, arrival, now)
+            is_added = not is_same_person and owner is None
+            self._accounts.add_identity(connection, arrival, user_id, now, is_added=is_added)
+            self._audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
+            return
+        if known.user.id != user_id:
+            raise IdentityTaken(f"identity of user {known.user.id}")
+        self._session_keys.renew(connection, known, exchanged.session_key, now)
+
+    def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
+        """Remove one identity that the session manages, and end the sessions that it began; return what it manages yet.
+
+        Raises NotFound for an identity that is not the caller's, OtherMiniProgram for one out of the session's reach,
+        LastIdentity for the last one.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> list[IdentityLink]:
+            user = users.lock(connection, caller.user.id)
+            removed = _identity(connection, user, link_id)
+            reached = reach(connection, caller)
+            if not reached.covers(removed):
+                raise OtherMiniProgram(f"an identity in {removed.appid}")
+            self._forget(connection, user, removed, "unlinked", now)
+            return _managed(connection, user.id, reached)
+
+        return self._database.run(work)
+
+    def forget_identity(self, user_id: int, link_id: int, reason: str) -> None:
+        """Remove one identity of this user and end the sessions that it began. Raises NotFound or LastIdentity."""
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            user = users.lock(connection, user_id)
+            self._forget(connection, user, _identity(connection, user, link_id), reason, now)
+
+        self._database.run(work)
+
+    def _forget(self, connection: Connection, user: User, identity: Identity, reason: str, now: int) -> None:
+        """The row of the user is locked: two removals at once would each see the other's identity still there."""
+        if len(identities.links(connection, user.id)) == 1:
+            raise LastIdentity(f"user {user.id}")
+        self._note_given_up(connection, user, identity, now)
+        if not identities.delete(connection, identity.id, user.id):
+            raise Restart
+        sessions.end_of_identity(connection, user.id, identity.id, "unlinked", now)
+        self._audit.record(connection, "unlink", user.id, now, f"app {identity.appid}, {reason}")
+        self._accounts.take_over(connection, user, now)
+
+    def _note_given_up(self, connection: Connection, user: User, identity: Identity, now: int) -> None:
+        """Unlinking shakes off neither a ban that comes later nor that an invite has counted this person."""
+        given_up = KnownBy.of_user(replace(user, phone=None), [identity])
+        self._bans.note(connection, user, given_up, now)
+        self._invite_memory.note(connection, user.id, given_up, now)
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _identity(connection: Connection, user: User, link_id: int) -> Identity:
+    """The user's identity with this id, which may be any number; raises NotFound."""
+    for identity in identities.all_of_user(connection, user.id):
+        if identity.id == link_id:
+            return identity
+    raise NotFound("no such identity")
+
+
+def _managed(connection: Connection, user_id: int, reached: Reach) -> list[IdentityLink]:
+    """The user's identities that a session which reaches so far manages, oldest first."""
+    managed = {found.id for found in identities.all_of_user(connection, user_id) if reached.covers(found)}
+    return [link for link in identities.links(connection, user_id) if link.id in managed]

@@ -1,0 +1,120 @@
+"""What WeChat tells us about people: that they took something back, left, or that it has cleaned their profile."""
+
+from collections.abc import Callable
+
+from authsvc import metrics
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database
+from authsvc.db.queries import identities, push_receipts
+from authsvc.errors import LastIdentity, NoSuchRoute, PushRejected
+from authsvc.sealing import KeyedHash
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.people.closing import AccountClosing
+from authsvc.services.people.people import PeopleService
+from authsvc.values.people import IdentityLink
+from authsvc.values.wechat import MiniProgram, PushEvent, PushQuery
+from authsvc.wechat.push import PushReader
+
+_MAX_AGE_SECONDS = 300
+# WeChat asks three times within some seconds; what is older than this is refused by its timestamp anyway.
+RECEIPT_SECONDS = 2 * _MAX_AGE_SECONDS
+# What RevokeInfo names, as far as any of it is kept here (WeChat page: 授权用户资料变更).
+_PROFILE, _PHONE, _NICKNAME, _AVATAR = 6, 8, 19, 20
+
+
+class PushService:
+    """Acts on pushed events. Whatever is done twice is done once: WeChat repeats what was not answered in time."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        database: Database,
+        people: PeopleService,
+        closing: AccountClosing,
+        hashes: KeyedHash,
+        clock: SystemClock,
+    ) -> None:
+        self._apps = apps
+        self._database = database
+        self._people = people
+        self._closing = closing
+        self._hashes = hashes
+        self._clock = clock
+        self._acts: dict[str, Callable[[int, IdentityLink, PushEvent], None]] = {
+            "user_authorization_revoke": self._forget_revoked,
+            "user_authorization_cancellation": self._forget_person,
+            "user_info_modified": self._forget_profile,
+        }
+
+    def check_address(self, appid: str | None, query: PushQuery) -> None:
+        """Accept WeChat's trial of the address. Raises PushRejected; NoSuchRoute where no push is set up."""
+        _, reader = self._reader(appid)
+        self._refuse_stale(query)
+        reader.check_address(query)
+
+    def receive(self, appid: str | None, query: PushQuery, body: bytes) -> None:
+        """Act on a delivery, once. What is unknown, or about nobody we know, changes nothing.
+
+        Raises PushRejected, NoSuchRoute where no push is set up, ServiceBusy (WeChat will ask again).
+        """
+        app, reader = self._reader(appid)
+        self._refuse_stale(query)
+        event = reader.read(query, body)
+        act = self._acts.get(event.name)
+        metrics.pushes.labels("other" if act is None else event.name).inc()
+        if act is None or event.openid is None:
+            return
+        openid, receipts = event.openid, self._receipts(app, query, event)
+        known = self._database.read(
+            lambda connection: (
+                None
+                if push_receipts.has_any(connection, receipts)
+                else identities.owned_link(connection, app.appid, openid)
+            )
+        )
+        # Who left and came back since is somebody new.
+        if known is not None and known[1].created_at <= event.created_at:
+            act(*known, event)
+        now = int(self._clock.now())
+        # Afterwards: what breaks off before this is done again, which changes nothing, instead of never.
+        self._database.run(lambda connection: push_receipts.add(connection, receipts, now))
+
+    def _reader(self, appid: str | None) -> tuple[MiniProgram, PushReader]:
+        app = self._apps.choose(appid, None)
+        if app.push is None:
+            raise NoSuchRoute(f"no push token for {app.appid}")
+        return app, PushReader(app, app.push)
+
+    def _refuse_stale(self, query: PushQuery) -> None:
+        stamp = query.timestamp
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) < 12):
+            raise PushRejected("no timestamp")
+        if abs(self._clock.now() - int(stamp)) > _MAX_AGE_SECONDS:
+            raise PushRejected("too old, or a clock is wrong")
+
+    def _receipts(self, app: MiniProgram, query: PushQuery, event: PushEvent) -> list[str]:
+        """Name a delivery twice: by its address, whose signature says nothing of the message, and by the event."""
+        told = (event.name, event.sender, event.openid or "", str(event.created_at), *map(str, sorted(event.revoked)))
+        return [
+            self._hashes.of("address", app.appid, query.timestamp, query.nonce),
+            self._hashes.of("event", app.appid, *told),
+        ]
+
+    def _forget_revoked(self, user_id: int, link: IdentityLink, event: PushEvent) -> None:
+        # The number is never that of a WeChat which was added.
+        if _PHONE in event.revoked and not link.is_added:
+            self._closing.forget_phone(user_id, event.name)
+        nickname, avatar = event.revoked & {_PROFILE, _NICKNAME}, event.revoked & {_PROFILE, _AVATAR}
+        if nickname or avatar:
+            self._people.forget_profile(user_id, nickname=bool(nickname), avatar=bool(avatar))
+
+    def _forget_profile(self, user_id: int, _: IdentityLink, __: PushEvent) -> None:
+        self._people.forget_profile(user_id, nickname=True, avatar=True)
+
+    def _forget_person(self, user_id: int, link: IdentityLink, event: PushEvent) -> None:
+        """Somebody left this mini program. Who also has another way in leaves that one alone."""
+        try:
+            self._people.forget_identity(user_id, link.id, event.name)
+        except LastIdentity:
+            self._closing.erase(user_id, event.name)

@@ -1,0 +1,1 @@
+"""Phone numbers: one form for each, asking WeChat within budgets, binding."""

@@ -1,0 +1,172 @@
+"""Phone numbers of signed-in people: bound with one tap, changed, removed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database
+from authsvc.db.queries import identities, users
+from authsvc.errors import DataRejected, NotFound
+from authsvc.services.accounts.accounts import AccountRules, refuse_inactive
+from authsvc.services.accounts.bans import Bans
+from authsvc.services.accounts.reach import refuse_added, refuse_partial
+from authsvc.services.accounts.tickets import RegistrationTickets
+from authsvc.services.audit import AuditLog
+from authsvc.services.knownby import KnownBy
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.miniprograms.opening import Sealed, SealedData, or_refusal, settled
+from authsvc.services.miniprograms.sessionkeys import SessionKeys
+from authsvc.services.phones.codes import PhoneCodes
+from authsvc.services.sessions.newsessions import NewSessions
+from authsvc.services.sessions.tokens import SessionTokens
+from authsvc.values.people import PhoneNumber, User
+from authsvc.values.sessions import Caller, LoginResult, Session, TokenPolicy
+from authsvc.values.wechat import EncryptedData
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Whose number it is now. ``login`` is set when the caller turned out to be that user and is signed in anew."""
+
+    user: User
+    login: LoginResult | None
+
+
+class PhoneService:
+    """What may be done about phone numbers, by code (preferred) or by encryptedData."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        database: Database,
+        accounts: AccountRules,
+        session_keys: SessionKeys,
+        sealed_data: SealedData,
+        codes: PhoneCodes,
+        tickets: RegistrationTickets,
+        new_sessions: NewSessions,
+        tokens: SessionTokens,
+        bans: Bans,
+        audit: AuditLog,
+        policy: TokenPolicy,
+        clock: SystemClock,
+    ) -> None:
+        self._apps = apps
+        self._database = database
+        self._accounts = accounts
+        self._session_keys = session_keys
+        self._sealed_data = sealed_data
+        self._codes = codes
+        self._tickets = tickets
+        self._new_sessions = new_sessions
+        self._tokens = tokens
+        self._bans = bans
+        self._audit = audit
+        self._policy = policy
+        self._clock = clock
+
+    def look_up(
+        self,
+        code: str,
+        referer: str | None,
+        address: str | None,
+        *,
+        caller: Caller | None = None,
+        ticket_text: str | None = None,
+    ) -> PhoneNumber:
+        """Return the number behind a code of the phone button, for a front end that has nobody signed in yet.
+
+        A ``caller`` or a registration ticket, where there is one, makes the call that person's: it takes from their
+        budget, and WeChat refuses another's code. Nothing is stored, and the ticket is not used up. Raises UnknownApp,
+        TicketInvalid, PhoneCodeInvalid, PhoneBudgetExhausted or another WeChatError.
+        """
+        app, openid = self._apps.choose(None, referer), None
+        if caller is not None:
+            app, openid = self._apps.get(caller.session.appid), caller.openid or None
+        elif ticket_text is not None:
+            ticket = self._tickets.open(ticket_text)
+            app, openid = self._apps.choose(ticket.appid, None), ticket.openid
+        return self._codes.number(app, code, openid, address)
+
+    def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
+        """Make the number behind a code of the phone button the caller's.
+
+        Raises AddedWeChat, PhoneTaken, and as ``look_up``.
+        """
+        self._refuse_added(caller)
+        app = self._apps.get(caller.session.appid)
+        phone = self._codes.number(app, code, caller.openid or None, address)
+        return self._bind(caller, phone)
+
+    def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
+        """Make the number inside ``data`` the caller's. Raises AddedWeChat, DataRejected or PhoneTaken."""
+
+        def work(connection: Connection) -> tuple[User, Session | None] | DataRejected:
+            refuse_added(connection, caller)
+            phone = or_refusal(lambda: self._open(connection, caller, data))
+            return phone if isinstance(phone, DataRejected) else self._give(connection, caller, phone)
+
+        return self._binding(caller, *settled(self._database.run(work)))
+
+    def unbind(self, caller: Caller) -> User:
+        """Remove the caller's verified number, by which other mini programs know them too.
+
+        Raises NotFound when there is none, OtherMiniProgram or AddedWeChat for a session that does not reach so far.
+        """
+        now, user_id = self._now(), caller.user.id
+
+        def work(connection: Connection) -> User:
+            user = users.lock(connection, user_id)
+            refuse_partial(connection, caller)
+            if user.phone is None or not users.clear_phone(connection, user_id, now):
+                raise NotFound("no verified phone")
+            self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
+            self._audit.record(connection, "phone_unbound", user_id, now, f"app {caller.session.appid}")
+            return users.get(connection, user_id)
+
+        return self._database.run(work)
+
+    def _refuse_added(self, caller: Caller) -> None:
+        """Before WeChat is asked: an answer costs money. A number opens its user in every mini program."""
+        self._database.read(lambda connection: refuse_added(connection, caller))
+
+    def _open(self, connection: Connection, caller: Caller, data: EncryptedData) -> PhoneNumber:
+        identity = identities.lock_by_id(connection, caller.session.identity_id or 0)
+        if identity is None or identity.user.id != caller.user.id:
+            raise DataRejected("the session's identity was removed")
+        keys = self._session_keys.held(identity, self._now())
+        app = self._apps.get(caller.session.appid)
+        came = Sealed(encrypted=data, expects_phone=True)
+        opened = self._sealed_data.open(connection, app, keys, came, identity.openid, is_locked=True)
+        if opened.phone is None:
+            raise DataRejected("no number came")
+        return opened.phone
+
+    def _bind(self, caller: Caller, phone: PhoneNumber) -> Binding:
+        return self._binding(caller, *self._database.run(lambda connection: self._give(connection, caller, phone)))
+
+    def _give(self, connection: Connection, caller: Caller, phone: PhoneNumber) -> tuple[User, Session | None]:
+        """Give the number to the caller; return whose it is, and a new session if the caller turned out to be those."""
+        now = self._now()
+        user = users.lock(connection, caller.user.id)
+        refuse_inactive(user)
+        owner = self._accounts.bind_phone(connection, user, phone, caller.session.appid, now)
+        if owner.id == user.id:
+            return owner, None
+        # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
+        app = self._apps.get(caller.session.appid)
+        begun = caller.session
+        return owner, self._new_sessions.open(
+            connection, owner, app, self._policy, begun.device, now, identity_id=begun.identity_id
+        )
+
+    def _binding(self, caller: Caller, user: User, session: Session | None) -> Binding:
+        if session is None:
+            return Binding(user, None)
+        access = self._tokens.access(user, session, caller.openid, self._policy)
+        return Binding(user, LoginResult(user, session, access, caller.openid, self._tokens.refresh(session)))
+
+    def _now(self) -> int:
+        return int(self._clock.now())

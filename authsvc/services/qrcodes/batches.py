@@ -1,0 +1,149 @@
+"""Pictures of many invite codes, drawn ahead of time: several at once, and never more a minute than WeChat takes."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from typing import TypeVar
+
+from authsvc.clock import SystemClock
+from authsvc.errors import AuthSvcError, PicturesFull, WeChatQuotaExhausted, WeChatRateLimited
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.values.wechat import MiniProgram
+
+# No code is to blame, and more calls would only make it worse.
+_POINTLESS = (WeChatQuotaExhausted, WeChatRateLimited, PicturesFull)
+# So many failures, one after the other, are not about single codes.
+_FAILURES_IN_A_ROW = 10
+# Longer than the breaker keeps calls back.
+_PAUSE_SECONDS = 6.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What became of one invite code: a picture that is new, one that was kept already, or an error."""
+
+    invite_code: str
+    is_new: bool = False
+    error: AuthSvcError | None = None
+
+
+class Stopped(Exception):
+    """Going on would be pointless at the moment; what was made is kept. ``will_pass``: the same will do later."""
+
+    def __init__(self, error: AuthSvcError) -> None:
+        super().__init__(f"{error.en} ({error})")
+        self.will_pass = error.action == "retry" and not isinstance(error, PicturesFull)
+
+
+class CodeBatches:
+    """Has WeChat draw the codes that have no picture yet."""
+
+    def __init__(self, apps: Apps, qrcodes: QrCodes, per_minute: int, at_once: int, clock: SystemClock) -> None:
+        """At most ``per_minute`` new pictures are asked for, ``at_once`` of them at a time."""
+        self._apps = apps
+        self._qrcodes = qrcodes
+        self._per_minute = per_minute
+        self._at_once = at_once
+        self._clock = clock
+
+    def draw(self, invite_codes: Iterable[str], appid: str | None = None) -> Generator[Drawn, None, None]:
+        """Draw pictures of these codes for an app (default: the first one); yields what became of each, in order.
+
+        The pictures belong to nobody: they do not count for the owner of a code. When a quota is used up, which is no
+        fault of a code, or after ten errors in a row, nothing more is begun; Stopped is raised when what was begun has
+        been told. Raises UnknownApp before anything. May be left at any time.
+        """
+        app = self._apps.choose(appid, None)
+        pace = _Pace(self._per_minute, self._clock)
+        reason: AuthSvcError | None = None
+        failures = 0
+        with ThreadPoolExecutor(self._at_once) as pool, pace:
+            wanted = takewhile(lambda _: reason is None, invite_codes)
+            for drawn in _in_order(pool, partial(self._draw, pace, app), wanted, self._at_once * 4):
+                if drawn is None:
+                    continue
+                is_pointless = isinstance(drawn.error, _POINTLESS)
+                failures = failures + 1 if drawn.error else 0
+                if is_pointless or failures == _FAILURES_IN_A_ROW:
+                    reason = reason or drawn.error
+                    pace.end()
+                if not is_pointless:
+                    yield drawn
+        if reason is not None:
+            raise Stopped(reason)
+
+    def pictures(self, invite_codes: Iterable[str], appid: str | None = None) -> Iterator[tuple[str, bytes] | None]:
+        """Yield name and content of each picture, None where there is none yet. Raises UnknownApp."""
+        app = self._apps.choose(appid, None)
+        for invite_code in invite_codes:
+            name = self._qrcodes.find(app, self._qrcodes.invite(invite_code))
+            yield None if name is None else (name, self._qrcodes.read(name))
+
+    def _draw(self, pace: "_Pace", app: MiniProgram, invite_code: str) -> Drawn | None:
+        """Have one picture drawn unless it is kept; None when nothing more is to be begun."""
+        code = self._qrcodes.invite(invite_code)
+        for is_last in (False, False, True):
+            try:
+                if self._qrcodes.find(app, code) is not None:
+                    return Drawn(invite_code)
+                if not pace.turn():
+                    return None
+                self._qrcodes.picture(app, code)
+                return Drawn(invite_code, is_new=True)
+            except AuthSvcError as error:
+                if isinstance(error, _POINTLESS):
+                    pace.end()
+                if is_last or error.action != "retry" or not pace.pause():
+                    return Drawn(invite_code, error=error)
+        raise AssertionError("unreachable")
+
+
+class _Pace:
+    """Gives threads their turn, evenly over the minute, until it ends."""
+
+    def __init__(self, per_minute: int, clock: SystemClock) -> None:
+        self._gap = 60 / per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._ended = threading.Event()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Nobody has a turn any more."""
+        self._ended.set()
+
+    def turn(self) -> bool:
+        """Wait for one's turn; False when it does not come."""
+        with self._lock:
+            now = self._clock.monotonic()
+            turn = max(self._next, now)
+            self._next = turn + self._gap
+        return not self._ended.wait(turn - now)
+
+    def pause(self) -> bool:
+        """Wait until a failing WeChat may be asked again; False when that does not come."""
+        return not self._ended.wait(_PAUSE_SECONDS)
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[str], T], items: Iterable[str], ahead: int) -> Iterator[T]:
+    """Yield what ``work`` returns for each item, in order, while the pool works on the next ones."""
+    pending: deque[Future[T]] = deque()
+    for item in items:
+        pending.append(pool.submit(work, item))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -1,0 +1,56 @@
+"""What other services may ask about a token, and have ended: introspection (RFC 7662) and revocation (RFC 7009).
+
+Why a token does not hold is nobody's business: unknown, forged, expired, ended and another app's look alike.
+"""
+
+import logging
+
+from authsvc.errors import AccountDisabled, Unauthenticated
+from authsvc.services.sessions.sessions import SessionService
+from authsvc.signing.tokens import TokenChecker
+from authsvc.values.sessions import LiveToken, VerifiedClaims
+
+logger = logging.getLogger(__name__)
+
+
+class Introspection:
+    """Looks at tokens of any kind. Works inside an application context, as the checker does."""
+
+    def __init__(self, checker: TokenChecker, sessions: SessionService, issuer: str) -> None:
+        self.issuer = issuer
+        self._checker = checker
+        self._sessions = sessions
+
+    def look_at(self, text: str) -> LiveToken | None:
+        """Return whose token this is if it would be accepted now, and None for anything else. Changes nothing.
+
+        Raises ServiceBusy.
+        """
+        try:
+            ticket = self._ticket(text)
+            if isinstance(ticket, VerifiedClaims):
+                session = self._sessions.authenticate(ticket).session
+                return LiveToken(session.user_id, session.id, session.appid, ticket)
+            session = self._sessions.find(ticket)
+            return LiveToken(session.user_id, session.id, session.appid)
+        except (Unauthenticated, AccountDisabled):
+            return None
+
+    def revoke(self, text: str, service: str) -> None:
+        """End the session that a token belongs to, at the wish of a service; anything else is no error.
+
+        A refresh token may be an old one; an access token must not have expired. Raises ServiceBusy.
+        """
+        try:
+            ended = self._sessions.revoke(self._ticket(text))
+        except Unauthenticated:
+            return
+        if ended is not None:
+            logger.info("session of user %s ended by service %s", ended.user_id, service)
+
+    def _ticket(self, text: str) -> str | VerifiedClaims:
+        """Return the claims of an access token, and any other text as it is: it may be a refresh token."""
+        try:
+            return self._checker.check(text)
+        except Unauthenticated:
+            return text

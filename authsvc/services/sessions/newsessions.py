@@ -1,0 +1,63 @@
+"""New sessions: so many may live, the one that was unused for the longest ends; a new device leaves an audit event."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from authsvc.db.queries import sessions
+from authsvc.errors import TooManyRequests
+from authsvc.services.audit import AuditLog
+from authsvc.services.sessions import devices
+from authsvc.services.sessions.sessions import open_session
+from authsvc.values.people import User
+from authsvc.values.sessions import Session, SessionCaps, TokenPolicy
+from authsvc.values.wechat import MiniProgram
+
+_DAY = 86400
+# Which devices somebody came from is told by the sessions that live and by as many that ended last.
+_MEMORY = 100
+_MAX_DEVICE = 150
+
+
+@dataclass(frozen=True, slots=True)
+class NewSessions:
+    """Opens sessions within the caps."""
+
+    caps: SessionCaps
+    audit: AuditLog
+
+    def open(
+        self,
+        connection: Connection,
+        user: User,
+        app: MiniProgram,
+        policy: TokenPolicy,
+        device: str,
+        now: int,
+        *,
+        identity_id: int | None,
+        is_new: bool = False,
+    ) -> Session:
+        """Store a new session of the user in this app, begun by this identity from this User-Agent.
+
+        The row of the user is locked by this transaction (one that ``is_new`` was made in it): the count would not hold
+        otherwise. Raises TooManyRequests for somebody who has opened too many within a day.
+        """
+        number = 0 if is_new else self._make_room(connection, user, app, device, now)
+        return open_session(connection, user, app, policy, device, now, identity_id=identity_id, number=number)
+
+    def _make_room(self, connection: Connection, user: User, app: MiniProgram, device: str, now: int) -> int:
+        """End what is beyond the cap, note a device not seen before, and return the new session's number."""
+        caps, since = self.caps, now - _DAY
+        most = max(caps.per_day, _MEMORY)
+        # Of this mini program: another one's flood of logins must neither end its sessions nor lock people out of it.
+        theirs = (user.id, user.token_version, app.appid)
+        standing = sessions.standing(connection, *theirs, now=now, since=since, ended_at_most=most)
+        if 0 < caps.per_day <= standing.opened_lately:
+            raise TooManyRequests(f"user {user.id} has opened {standing.opened_lately} sessions within a day", 3600)
+        if standing.live >= caps.per_user:
+            kept = caps.per_user - 1
+            sessions.end_oldest(connection, *theirs, keep=kept, reason="limit", now=now)
+        if devices.identity(device) not in map(devices.identity, standing.devices):
+            self.audit.record(connection, "new_device", user.id, now, f"app {app.appid}, {device[:_MAX_DEVICE]}")
+        return standing.latest + 1

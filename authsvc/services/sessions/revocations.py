@@ -1,0 +1,88 @@
+"""The revocation feed: what ended before its tokens did, signed, for services that verify tokens by themselves.
+
+It names sessions by the first 11 of their 22 characters: 66 random bits are plenty to find a session by and, with the
+other half missing, no session id; and users by their id, with the second up to which their tokens are worthless. An
+entry stays as long as a token that it is about can live.
+
+A caller goes on from the ``cursor`` of the last answer. Transactions do not commit in the order of their times, so
+what a cursor promises is read once more, ``OVERLAP_SECONDS`` back: longer than any transaction runs, and than clocks
+of several machines may differ.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from authsvc.clock import SystemClock, give_way
+from authsvc.db.database import Database
+from authsvc.db.pages import BEGINNING, Place
+from authsvc.db.queries import not_before_marks
+from authsvc.db.queries.not_before_marks import EndedSessions
+from authsvc.signing.tokens import FEED_TYPE, TokenIssuer
+
+OVERLAP_SECONDS = 60
+SESSION_PREFIX = 11
+# An answer that says "nothing new" is not signed: this often at least, a reader gets one that is.
+_RESIGN_SECONDS = 60
+# Ten milliseconds' worth.
+_AT_ONCE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """What ended since a cursor, or (``since`` is None) everything that matters.
+
+    ``sessions`` holds prefixes of ids, each of SESSION_PREFIX characters, one behind the other; ``users`` seconds by
+    user id.
+    """
+
+    since: int | None
+    cursor: int
+    sessions: str
+    users: dict[int, int]
+
+    @property
+    def tag(self) -> str:
+        """The same for the same content within a minute."""
+        content = [self.since, self.cursor // _RESIGN_SECONDS, self.sessions, self.users]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+class RevocationFeed:
+    """Reads the feed and signs it."""
+
+    def __init__(
+        self, database: Database, issuer: TokenIssuer, lifetimes: Mapping[str, int], clock: SystemClock
+    ) -> None:
+        """``lifetimes`` of tokens in seconds, by contract."""
+        self._database = database
+        self._issuer = issuer
+        self._ended = EndedSessions(lifetimes)
+        self._longest = max(lifetimes.values())
+        self._clock = clock
+
+    def read(self, since: int | None) -> Revocations:
+        """Return what ended since that cursor; everything without one, or with one that is not of the past."""
+        now = int(self._clock.now())
+        if since is not None and since > now + OVERLAP_SECONDS:
+            since = None
+        # What is as old as the longest-lived token matters no more; the overlap makes up for clocks that differ.
+        began = max(since or 0, now - self._longest) - OVERLAP_SECONDS
+
+        sessions: list[str] = []
+        place: Place | None = BEGINNING
+        while place is not None:
+            find = partial(self._ended.find, start=began, now=now - OVERLAP_SECONDS, place=place, at_most=_AT_ONCE)
+            ids, place = self._database.read(find)
+            sessions += [session_id[:SESSION_PREFIX] for session_id in ids]
+            if place is not None:
+                give_way()
+        users = self._database.read(lambda connection: not_before_marks.marked_since(connection, began))
+        return Revocations(since, now, "".join(sessions), users)
+
+    def sign(self, found: Revocations) -> str:
+        """Return it as a JWT, signed with the key that signs tokens now."""
+        claims = {"since": found.since, "cursor": found.cursor, "sessions": found.sessions, "users": found.users}
+        return self._issuer.sign({"iat": found.cursor, **claims}, FEED_TYPE)

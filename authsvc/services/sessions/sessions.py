@@ -1,0 +1,257 @@
+"""Sessions: opened by a login, rotated by refreshing, ended by logout, asked for by every guarded endpoint.
+
+One model, two kinds of ticket: the native refresh token, and the only token of a front end that has but one. Both
+carry the counter of the session, which is all that decides: the latest counter rotates, the one before it is answered
+with the same child for a short grace (two tabs, a lost answer), any older one means theft and ends the session.
+"""
+
+import secrets
+from dataclasses import replace
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database, Restart
+from authsvc.db.queries import sessions, users
+from authsvc.db.queries.sessions import LiveSession
+from authsvc.errors import NotFound, SessionEnded, Unauthenticated
+from authsvc.services.accounts.accounts import refuse_inactive
+from authsvc.services.audit import AuditLog
+from authsvc.services.sessions.tokens import SessionTokens
+from authsvc.values.people import User
+from authsvc.values.sessions import Caller, LoginResult, Session, TokenPolicy, VerifiedClaims
+from authsvc.values.wechat import MiniProgram
+
+ABSOLUTE_SECONDS = 90 * 86400
+_MAX_DEVICE = 255
+# In an audit event, beside what else it says.
+_MAX_NOTED = 150
+# Use is noted this often at most: a write per request would make reading as dear as writing.
+_TOUCH_SECONDS = 300
+
+Scope = Literal["local", "others", "global"]
+
+
+class SessionService:
+    """What may be done with and in the name of a session."""
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: SessionTokens,
+        audit: AuditLog,
+        policy: TokenPolicy,
+        clock: SystemClock,
+        grace: int,
+    ) -> None:
+        """``policy`` is that of the native contract, ``grace`` in seconds."""
+        self._database = database
+        self._tokens = tokens
+        self._audit = audit
+        self._policy = policy
+        self._clock = clock
+        self._grace = grace
+
+    def authenticate(self, claims: VerifiedClaims) -> Caller:
+        """Return the caller of a live session; raises SessionEnded, or AccountDisabled."""
+        now = self._now()
+        live = _entitled(self._find_live(claims.session_id), claims)
+        if live.session.last_used_at < now - _TOUCH_SECONDS:
+            self._database.run(
+                lambda connection: sessions.touch(connection, live.session.id, now=now, before=now - _TOUCH_SECONDS)
+            )
+        return Caller(live.user, live.session, claims, live.openid)
+
+    def refresh(self, refresh_token: str) -> LoginResult:
+        """Rotate a native session: a new access token and the next refresh token.
+
+        Raises Unauthenticated or SessionEnded; an old token ends the session.
+        """
+        session_id, counter = self._tokens.read_refresh(refresh_token)
+        return self._renew(session_id, counter, self._policy)
+
+    def renew(self, claims: VerifiedClaims, policy: TokenPolicy) -> LoginResult:
+        """Rotate a session whose front end has one token only: a new token for the latest one.
+
+        The token may have expired, the session may not. Raises as ``refresh`` does, and for another contract's token.
+        """
+        session_id, _, counter = claims.jti.rpartition(".")
+        if session_id != claims.session_id or not counter.isdecimal():
+            raise Unauthenticated("not a token that renews itself")
+        return self._renew(session_id, int(counter), policy, claims)
+
+    def _renew(
+        self, session_id: str, counter: int, policy: TokenPolicy, claims: VerifiedClaims | None = None
+    ) -> LoginResult:
+        def work(connection: Connection) -> LiveSession | None:
+            live = sessions.find_live(connection, session_id, self._now())
+            if claims is not None:
+                _entitled(live, claims)
+            return self._rotate(connection, live, counter, policy.contract)
+
+        live = self._database.run(work)
+        if live is None:
+            raise SessionEnded("an old ticket was used again")
+        access = self._tokens.access(live.user, live.session, live.openid, policy)
+        refresh_token = self._tokens.refresh(live.session)
+        return LoginResult(live.user, live.session, access, live.openid, refresh_token)
+
+    def _rotate(
+        self, connection: Connection, live: LiveSession | None, counter: int, contract: str
+    ) -> LiveSession | None:
+        """Return the session as it is after this use of its ticket; None when the ticket was too old, and it ended."""
+        now = self._now()
+        if live is None or live.session.contract != contract:
+            raise SessionEnded("session ended or run out")
+        refuse_inactive(live.user)
+        session = live.session
+        if counter == session.counter:
+            if not sessions.rotate(connection, session.id, counter, now):
+                raise Restart
+            return replace(live, session=replace(session, counter=counter + 1, rotated_at=now))
+        if self._repeats(session, counter):
+            return live
+        # Of many who come at once with an old ticket, one ends the session, and there is one event.
+        if sessions.end(connection, session.id, session.user_id, "reuse", now):
+            self._audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
+        return None
+
+    def _repeats(self, session: Session, counter: int) -> bool:
+        """True for the ticket before the latest one, while the grace lasts."""
+        is_previous = counter == session.counter - 1
+        return is_previous and self._grace > 0 and self._now() - session.rotated_at <= self._grace
+
+    def find(self, refresh_token: str) -> Session:
+        """Return the session that this token would refresh now, and change nothing.
+
+        Raises Unauthenticated, SessionEnded or AccountDisabled.
+        """
+        session_id, counter = self._tokens.read_refresh(refresh_token)
+        live = self._find_live(session_id)
+        if live is None or live.session.contract != self._policy.contract:
+            raise SessionEnded("session ended or run out")
+        refuse_inactive(live.user)
+        if counter != live.session.counter and not self._repeats(live.session, counter):
+            raise SessionEnded("an old ticket")
+        return live.session
+
+    def revoke(self, ticket: str | VerifiedClaims) -> Session | None:
+        """End the session of a refresh token of any age, or of a good access token; return it if it was live.
+
+        Raises Unauthenticated for a text that is no refresh token of ours.
+        """
+        claims = None if isinstance(ticket, str) else ticket
+        session_id = self._tokens.read_refresh(ticket)[0] if isinstance(ticket, str) else ticket.session_id
+        now = self._now()
+
+        def work(connection: Connection) -> Session | None:
+            live = sessions.find_live(connection, session_id, now)
+            if live is None or (claims and not _is_of(live, claims)):
+                return None
+            return live.session if sessions.end(connection, session_id, live.user.id, "revoked", now) else None
+
+        return self._database.run(work)
+
+    def extend(self, caller: Caller, policy: TokenPolicy) -> None:
+        """Begin the session's idle time anew, its token staying as it is.
+
+        Raises SessionEnded, also when a token of this very contract would not last until its front end's next check.
+        """
+        now = self._now()
+        if caller.session.contract == policy.contract and caller.claims.expires_at - now < policy.least_left:
+            raise SessionEnded("token too old to be kept")
+        if not self._database.run(lambda connection: sessions.extend(connection, caller.session.id, now)):
+            raise SessionEnded("session ended")
+
+    def log_out(self, caller: Caller, scope: Scope) -> None:
+        """End this session, all others in its mini program, or all in every one. What ends nothing leaves no event."""
+        now, user_id, appid = self._now(), caller.user.id, caller.session.appid
+
+        def work(connection: Connection) -> None:
+            if scope == "local":
+                sessions.end(connection, caller.session.id, user_id, "logout", now)
+                return
+            if scope == "global":
+                users.end_everything(connection, user_id, now)
+                ended = sessions.end_all(connection, user_id, "logout", now)
+            else:
+                ended = sessions.end_others(connection, user_id, appid, "logout", now, except_id=caller.session.id)
+            if ended:
+                self._audit.record(connection, f"logout_{scope}", user_id, now, f"app {appid}")
+
+        self._database.run(work)
+
+    def list(self, caller: Caller) -> list[Session]:
+        """Return the caller's live sessions in the mini program of this one, the last used first."""
+        now, appid = self._now(), caller.session.appid
+        return self._database.read(lambda connection: sessions.live_of_user(connection, caller.user.id, now, appid))
+
+    def end(self, caller: Caller, session_id: str) -> None:
+        """End one of the caller's sessions; raises NotFound when they have no such live one in this mini program."""
+        now, user_id = self._now(), caller.user.id
+
+        def work(connection: Connection) -> None:
+            live = sessions.find_live(connection, session_id, now)
+            if live is None or live.session.appid != caller.session.appid:
+                raise NotFound("no such session")
+            if not sessions.end(connection, session_id, user_id, "logout", now):
+                raise NotFound("another user's, or ended meanwhile")
+            if session_id != caller.session.id:
+                ended = f"app {live.session.appid}, {live.session.device[:_MAX_NOTED]}"
+                self._audit.record(connection, "session_ended", user_id, now, ended)
+
+        self._database.run(work)
+
+    def _find_live(self, session_id: str) -> LiveSession | None:
+        now = self._now()
+        return self._database.read(lambda connection: sessions.find_live(connection, session_id, now))
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def open_session(
+    connection: Connection,
+    user: User,
+    app: MiniProgram,
+    policy: TokenPolicy,
+    device: str,
+    now: int,
+    *,
+    identity_id: int | None,
+    number: int = 0,
+) -> Session:
+    """Store a new session of the user in this app, begun by this identity. ``NewSessions`` holds it to the caps."""
+    session = Session(
+        id=secrets.token_urlsafe(16),
+        user_id=user.id,
+        appid=app.appid,
+        contract=policy.contract,
+        rotated_at=now,
+        created_at=now,
+        last_used_at=now,
+        device=device[:_MAX_DEVICE],
+        identity_id=identity_id,
+    )
+    sessions.insert(
+        connection,
+        session,
+        token_version=user.token_version,
+        now=now,
+        idle=policy.idle,
+        absolute=ABSOLUTE_SECONDS,
+        number=number,
+    )
+    return session
+
+
+def _is_of(live: LiveSession, claims: VerifiedClaims) -> bool:
+    return (live.user.id, live.session.appid) == (claims.user_id, claims.appid)
+
+
+def _entitled(live: LiveSession | None, claims: VerifiedClaims) -> LiveSession:
+    if live is None or not _is_of(live, claims):
+        raise SessionEnded("session ended or run out")
+    refuse_inactive(live.user)
+    return live

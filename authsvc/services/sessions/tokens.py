@@ -1,0 +1,43 @@
+"""The tokens that a session hands out."""
+
+import secrets
+
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.sessions.refreshtokens import RefreshTokens
+from authsvc.signing.tokens import TokenIssuer
+from authsvc.values.people import User
+from authsvc.values.sessions import AccessToken, ExtraClaim, Session, TokenPolicy
+
+NATIVE = "native"
+
+
+class SessionTokens:
+    """Signs access tokens and makes refresh tokens, as the policy of the session's contract says."""
+
+    def __init__(
+        self, apps: Apps, issuer: TokenIssuer, refresh_tokens: RefreshTokens, extra_claims: tuple[ExtraClaim, ...]
+    ) -> None:
+        self._apps = apps
+        self._issuer = issuer
+        self._refresh_tokens = refresh_tokens
+        self._extra_claims = extra_claims
+
+    def access(self, user: User, session: Session, openid: str, policy: TokenPolicy) -> AccessToken:
+        """Return a signed token. A front end's only token is named by session and counter, so that it can rotate."""
+        values = {"openid": openid, "nickname": user.profile.nickname or ""}
+        return self._issuer.issue(
+            user_id=user.id,
+            session_id=session.id,
+            app=self._apps.get(session.appid),
+            lifetime=policy.lifetime,
+            jti=secrets.token_urlsafe(16) if session.contract == NATIVE else f"{session.id}.{session.counter}",
+            extra={name: values[name] for name in sorted({*policy.extra_claims, *self._extra_claims})},
+        )
+
+    def refresh(self, session: Session) -> str:
+        """Return the refresh token of a native session, and nothing for a session that has none."""
+        return self._refresh_tokens.make(session.id, session.counter) if session.contract == NATIVE else ""
+
+    def read_refresh(self, text: str) -> tuple[str, int]:
+        """Return (session id, counter) of a refresh token; raises Unauthenticated."""
+        return self._refresh_tokens.read(text)

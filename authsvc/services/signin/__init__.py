@@ -1,0 +1,1 @@
+"""Signing in: by a code, by a ticket, by a scan."""

@@ -1,0 +1,65 @@
+"""A login asked for twice, because the first answer was lost: both get the same session.
+
+The first request with an idempotency key claims the login before it calls WeChat; a repeat waits for it instead of
+spending the code again. Only a keyed hash of app, code and key is stored.
+"""
+
+import time
+from functools import partial
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database
+from authsvc.db.queries import login_attempts
+from authsvc.db.queries.login_attempts import LoginAttempt
+from authsvc.errors import LoginCodeUsed
+
+# The first request is answered, well or badly, within WeChat's five seconds and what the database takes.
+_WAIT_SECONDS = 6.0
+_POLL_SECONDS = 0.05
+
+
+class LoginAttempts:
+    """Remembers logins for ``window`` seconds."""
+
+    def __init__(self, database: Database, clock: SystemClock, window: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._window = window
+
+    @property
+    def is_on(self) -> bool:
+        """False when the setting LOGIN_RETRY_WINDOW turns this off."""
+        return self._window > 0
+
+    def claim(self, login_hash: str) -> LoginAttempt | None:
+        """Return None when the caller is to carry the login out, or the finished login that it repeats.
+
+        Raises LoginCodeUsed when the first request neither ends nor gives up in time.
+        """
+        give_up = time.monotonic() + _WAIT_SECONDS
+        while time.monotonic() < give_up:
+            if self._database.run(partial(self._try_claim, login_hash)):
+                return None
+            earlier = self._await_end(login_hash, give_up)
+            if earlier is not None:
+                return earlier
+        raise LoginCodeUsed("an earlier request with this code has not ended")
+
+    def _try_claim(self, login_hash: str, connection: Connection) -> bool:
+        now = int(self._clock.now())
+        return login_attempts.claim(connection, login_hash, now=now, since=now - self._window)
+
+    def _await_end(self, login_hash: str, give_up: float) -> LoginAttempt | None:
+        """Look, without writing, until the login is done; None when it was given up or takes too long."""
+        while time.monotonic() < give_up:
+            attempt = self._database.read(lambda connection: login_attempts.find(connection, login_hash))
+            if attempt is None or attempt.session_id is not None:
+                return attempt
+            time.sleep(_POLL_SECONDS)
+        return None
+
+    def release(self, login_hash: str) -> None:
+        """Give up a login that failed."""
+        self._database.run(lambda connection: login_attempts.release(connection, login_hash))

@@ -1,0 +1,249 @@
+"""Signing a browser in by a scan: a page shows a mini-program code, a signed-in phone scans it and consents.
+
+pending → scanned → approved or refused, each until it expires. The ticket in the code is for the phone alone, the
+secret in the cookie for the browser alone. Neither is stored, only keyed hashes are; neither gets anything without
+the other. The session is opened when the browser fetches it, once.
+"""
+
+import hmac
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db.database import Database
+from authsvc.db.queries import scan_sign_ins, sessions, users
+from authsvc.db.queries.scan_sign_ins import ScanSignIn
+from authsvc.db.queries.sessions import LiveSession
+from authsvc.errors import NotFound, ScanTicketInvalid, ServiceBusy
+from authsvc.networks import subscriber
+from authsvc.sealing import KeyedHash
+from authsvc.services.accounts.accounts import refuse_inactive
+from authsvc.services.audit import AuditLog
+from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.services.sessions import devices
+from authsvc.services.sessions.newsessions import NewSessions
+from authsvc.services.sessions.tokens import SessionTokens
+from authsvc.values.sessions import Caller, LoginResult, ScanState, Session, TokenPolicy
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_SECONDS = 600.0
+# To find the phone and sign in there. A code that was made to trick somebody dies as fast.
+_SCAN_SECONDS = 180
+# To read what is asked.
+_DECISION_SECONDS = 120
+# The page asks every POLL_SECONDS; a sleeping tab less often.
+_FETCH_SECONDS = 60
+POLL_SECONDS = 2
+_MAX_DEVICE = 255
+# In an audit event, beside what else it says.
+_MAX_NOTED = 150
+
+Outcome = Literal["approved", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a browser gets that wants to be signed in; it must keep ``secret`` to itself. ``ending``: jpg or png."""
+
+    id: str
+    secret: str = field(repr=False)
+    picture: bytes = field(repr=False)
+    ending: str
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is; ``login`` comes once, with the state ``approved``."""
+
+    state: ScanState | Literal["expired"]
+    expires_in: int = 0
+    login: LoginResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person should know before they agree. ``same_network`` is None where an address is not known."""
+
+    device: str
+    address: str | None = field(repr=False)
+    same_network: bool | None
+    asked_at: int
+    expires_in: int
+
+
+class ScanSignIns:
+    """Browsers that are signed in by a scan."""
+
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        database: Database,
+        qrcodes: QrCodes,
+        page: str,
+        hashes: KeyedHash,
+        new_sessions: NewSessions,
+        tokens: SessionTokens,
+        audit: AuditLog,
+        policy: TokenPolicy,
+        clock: SystemClock,
+    ) -> None:
+        """``page`` is that of the mini program which the code opens."""
+        self._apps = apps
+        self._database = database
+        self._qrcodes = qrcodes
+        self._page = page
+        self._hashes = hashes
+        self._new_sessions = new_sessions
+        self._tokens = tokens
+        self._audit = audit
+        self._policy = policy
+        self._clock = clock
+        self._sweep_at = 0.0
+
+    def start(self, appid: str | None, device: str, address: str | None) -> Asked:
+        """Note that a browser asks, and draw the code for it. ``device`` is its User-Agent.
+
+        Raises UnknownApp or a WeChatError; then nothing is noted.
+        """
+        app = self._apps.choose(appid, None)
+        ticket, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
+        ending, picture = self._qrcodes.draw_once(app, f"t={ticket}", self._page)
+        scan_id, now = self._id(ticket), self._now()
+        asked = ScanSignIn(
+            id=scan_id,
+            browser_hash=self._browser_hash(scan_id, secret),
+            appid=app.appid,
+            state="pending",
+            device=device[:_MAX_DEVICE],
+            address=address,
+            created_at=now,
+            expires_at=now + _SCAN_SECONDS,
+        )
+        self._sweep(now)
+        self._database.run(lambda connection: scan_sign_ins.insert(connection, asked))
+        return Asked(scan_id, secret, picture, ending, _SCAN_SECONDS)
+
+    def _sweep(self, now: int) -> None:
+        """Forget what ran out long ago, now and then: strangers make these rows, and a purge may be far away."""
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + _SWEEP_SECONDS
+        try:
+            while self._database.run(
+                lambda connection: scan_sign_ins.delete_expired(connection, now - scan_sign_ins.RUN_OUT_SECONDS)
+            ):
+                pass
+        except ServiceBusy as error:
+            logger.info("old scan sign-ins not swept: %s", error)
+
+    def poll(self, scan_id: str, secret: str) -> Progress:
+        """Tell the browser how far it is, and hand the session over when it is approved.
+
+        An approval that was handed over before, came too late, or whose phone has signed out meanwhile, is ``expired``.
+        Raises NotFound for a secret that is not this browser's, AccountDisabled.
+        """
+        found = self._database.read(lambda connection: scan_sign_ins.find(connection, scan_id))
+        if found is None or not hmac.compare_digest(found.browser_hash, self._browser_hash(scan_id, secret)):
+            raise NotFound("no such scan sign-in of this browser")
+        left = found.expires_at - self._now()
+        if found.handed_over_at is not None or (left <= 0 and found.state != "refused"):
+            return Progress("expired")
+        if found.state != "approved":
+            return Progress(found.state, max(0, left))
+        opened = self._database.run(lambda connection: self._hand_over(connection, found))
+        return Progress("expired") if opened is None else Progress("approved", login=self._result(*opened))
+
+    def scan(self, caller: Caller, ticket: str, address: str | None) -> Consent:
+        """Make a code the caller's to decide, and return what they should know; again for the same session only.
+
+        Raises ScanTicketInvalid.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> ScanSignIn:
+            session, scan_id, until = caller.session, self._id(ticket), now + _DECISION_SECONDS
+            scan_sign_ins.scan(
+                connection, scan_id, appid=session.appid, session_id=session.id, expires_at=until, now=now
+            )
+            return _theirs(scan_sign_ins.find(connection, scan_id), caller, "scanned")
+
+        found = self._database.run(work)
+        if found.expires_at <= now:
+            raise ScanTicketInvalid("expired")
+        return Consent(
+            device=devices.describe(found.device),
+            address=found.address,
+            same_network=_is_same_network(found.address, address),
+            asked_at=found.created_at,
+            expires_in=found.expires_at - now,
+        )
+
+    def decide(self, caller: Caller, ticket: str, outcome: Outcome) -> None:
+        """Approve or refuse what this session scanned; saying the same again changes nothing.
+
+        Raises ScanTicketInvalid.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            scan_id, session_id = self._id(ticket), caller.session.id
+            until = now + _FETCH_SECONDS
+            scan_sign_ins.decide(connection, scan_id, session_id=session_id, state=outcome, expires_at=until, now=now)
+            _theirs(scan_sign_ins.find(connection, scan_id), caller, outcome)
+
+        self._database.run(work)
+
+    def _hand_over(self, connection: Connection, found: ScanSignIn) -> tuple[LiveSession, Session] | None:
+        """Open the browser's session if nobody has; return the phone's session and the new one."""
+        now = self._now()
+        if not scan_sign_ins.hand_over(connection, found.id, now):
+            return None
+        phone = sessions.find_live(connection, str(found.session_id), now)
+        if phone is None:
+            return None
+        user = users.lock(connection, phone.user.id)
+        refuse_inactive(user)
+        # Once more, behind the lock: whoever signs out everywhere, or unlinks the WeChat, holds it until that is done.
+        phone = sessions.find_live(connection, phone.session.id, now)
+        if phone is None:
+            return None
+        app, identity_id = self._apps.get(found.appid), phone.session.identity_id
+        session = self._new_sessions.open(
+            connection, user, app, self._policy, found.device, now, identity_id=identity_id
+        )
+        self._audit.record(connection, "scan_sign_in", user.id, now, f"app {found.appid}, {found.device[:_MAX_NOTED]}")
+        return phone, session
+
+    def _result(self, phone: LiveSession, session: Session) -> LoginResult:
+        token = self._tokens.access(phone.user, session, phone.openid, self._policy)
+        return LoginResult(phone.user, session, token, phone.openid, self._tokens.refresh(session))
+
+    def _id(self, ticket: str) -> str:
+        return self._hashes.of("ticket", ticket)
+
+    def _browser_hash(self, scan_id: str, secret: str) -> str:
+        return self._hashes.of("browser", scan_id, secret)
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _theirs(found: ScanSignIn | None, caller: Caller, state: ScanState) -> ScanSignIn:
+    """Return what this session has brought into this state, now or before; raises ScanTicketInvalid."""
+    if found is None or (found.session_id, found.state) != (caller.session.id, state):
+        raise ScanTicketInvalid("unknown, decided on, too late, or another session's")
+    return found
+
+
+def _is_same_network(one: str | None, other: str | None) -> bool | None:
+    if one is None or other is None:
+        return None
+    return subscriber(one) == subscriber(other)

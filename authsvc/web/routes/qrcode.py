@@ -1,0 +1,93 @@
+"""The qrcode blueprint: mini-program codes that carry an invite, and their pictures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response
+from marshmallow import fields, validate
+
+from authsvc.values.pictures import COLOR, LEAST_WIDTH, MOST_WIDTH, CodePicture
+from authsvc.values.sessions import Caller
+from authsvc.web.access import services
+from authsvc.web.contracts.bearer import BEARER_CODE
+from authsvc.web.contracts.native import NATIVE, envelope, enveloped
+from authsvc.web.contracts.shape import Contract, Route
+from authsvc.web.pictures import picture_response
+from authsvc.web.routing import Operation, View, add, describe
+from authsvc.web.schemas import Body, Boolean, Integer, Text
+
+qrcode = Blueprint("qrcode", __name__)
+
+
+class CodeLook(Body):
+    """How a code looks; what is left out is as the settings say."""
+
+    width = Integer(
+        validate=validate.Range(LEAST_WIDTH, MOST_WIDTH, error="malformed"), metadata={"description": "pixels"}
+    )
+    line_color = Text(6, COLOR, description="six hex digits; used unless auto_color")
+    auto_color = Boolean(description="WeChat chooses the colour")
+    is_hyaline = Boolean(description="clear background: a PNG")
+
+
+_PICTURE = fields.Nested(
+    Body.from_dict(
+        {
+            "url": fields.String(required=True, metadata={"description": "of the picture, without a token"}),
+            "scene": fields.String(required=True),
+            "page": fields.String(required=True, metadata={"description": "empty: the home page"}),
+        },
+        name="NativeCodePicture",
+    )(),
+    required=True,
+)
+PICTURE_ANSWER = enveloped("NativeCodePictureAnswer", _PICTURE)
+_IMAGE = {"type": "string", "contentMediaType": "image/jpeg"}
+
+
+def picture_view(picture: CodePicture) -> dict[str, Any]:
+    """Return a picture as NativeCodePicture describes, in the envelope."""
+    return envelope({"url": picture.url, "scene": picture.code.scene, "page": picture.code.page})
+
+
+def _own_qrcode(route: Route) -> View:
+    def own_qrcode(caller: Caller) -> Mapping[str, Any]:
+        return route.render(services().qrcodes.own(caller))
+
+    return own_qrcode
+
+
+def _add_contract(contract: Contract, route: Route) -> None:
+    operation = Operation(contract, route.summary, route.answer, guarded=True, tag="qrcode", limited="qrcode")
+    add(qrcode, route.method, route.rule, operation, _own_qrcode(route))
+
+
+for _route in BEARER_CODE.routes:
+    _add_contract(BEARER_CODE, _route)
+
+
+# A doubled slash is no picture either: no redirect to where one might be.
+@qrcode.get("/qrcodes/<name>", merge_slashes=False)
+@describe(
+    Operation(NATIVE, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg", limited="read")
+)
+def picture(name: str) -> Response:
+    """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""
+    return picture_response(name, services().qrcodes.read(name))
+
+
+def _see(caller: Caller) -> Mapping[str, Any]:
+    return picture_view(services().qrcodes.own(caller))
+
+
+def _order(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
+    return picture_view(services().qrcodes.own(caller, **body))
+
+
+def _add(method: str, view: View, summary: str, **options: Any) -> None:
+    operation = Operation(NATIVE, summary, PICTURE_ANSWER, guarded=True, tag="qrcode", limited="qrcode", **options)
+    add(qrcode, method, "/api/v1/me/invite/qrcode", operation, view)
+
+
+_add("GET", _see, "The mini-program code of the caller's invite code")
+_add("POST", _order, "The same, in a look of one's own", fields=CodeLook())

@@ -1,0 +1,97 @@
+"""A page that signs its visitor in by a scan. Everything on it is our own; off (404) as scan to sign in is."""
+
+from pathlib import Path
+
+from flask import Blueprint, Response, current_app, render_template, send_from_directory
+
+from authsvc.errors import InvalidRequest
+from authsvc.web import bodies
+from authsvc.web.access import prefers_english
+from authsvc.web.contracts.native import NATIVE
+from authsvc.web.routes.scan import use_case
+from authsvc.web.routing import Operation, describe
+from authsvc.web.schemas import Body, Text
+
+signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder="templates")
+
+_STATIC = Path(__file__).parent / "static"
+# Nothing from elsewhere, nothing inline, in nobody's frame. The picture of the code comes as data.
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_SENTENCES = {
+    "zh-CN": {
+        "title": "微信扫码登录",
+        "how": "用手机微信扫码，并在手机上确认登录。",
+        "picture": "用于登录的小程序码",
+        "loading": "正在获取小程序码…",
+        "pending": "等待扫码",
+        "scanned": "已扫码，请在手机上确认登录",
+        "approved": "登录成功，可以关闭此页面",
+        "refused": "已在手机上取消登录",
+        "expired": "小程序码已失效",
+        "failed": "暂时无法获取小程序码，请稍后再试",
+        "again": "换一个小程序码",
+        "warning": "请勿扫描他人发来的登录码。",
+        "script": "此页面需要启用 JavaScript。",
+    },
+    "en": {
+        "title": "Sign in with WeChat",
+        "how": "Scan the code with WeChat on your phone, and confirm there.",
+        "picture": "Mini-program code for signing in",
+        "loading": "Getting a code…",
+        "pending": "Waiting for a scan",
+        "scanned": "Scanned. Confirm on your phone",
+        "approved": "Signed in. You can close this page",
+        "refused": "Refused on the phone",
+        "expired": "This code has expired",
+        "failed": "No code can be had just now. Please try again",
+        "again": "New code",
+        "warning": "Never scan a sign-in code that somebody sent you.",
+        "script": "This page needs JavaScript.",
+    },
+}
+_HTML = {"type": "string", "contentMediaType": "text/html"}
+_FILE = {"type": "string"}
+
+
+class _Opener(Body):
+    origin = Text(200, description="the page that opened this one and gets the tokens; one of SCAN_SIGN_IN_ORIGINS")
+
+
+_OPENER = _Opener()
+
+
+@signin.before_request
+def _only_while_on() -> None:
+    use_case()
+
+
+@signin.get("")
+@describe(
+    Operation(
+        NATIVE, "Sign in by a scan", _HTML, fields=_OPENER, tag="scan to sign in", media="text/html", limited="read"
+    )
+)
+def page() -> Response:
+    """The page, in Chinese unless the browser prefers English. Never stored, never framed."""
+    origin = bodies.read_query(_OPENER).get("origin")
+    if origin is not None and origin not in current_app.extensions["authsvc-sign-in-origins"]:
+        raise InvalidRequest("not one of SCAN_SIGN_IN_ORIGINS", fields={"origin": ["malformed"]})
+    language = "en" if prefers_english() else "zh-CN"
+    words = _SENTENCES[language]
+    response = Response(render_template("signin.html", language=language, words=words, origin=origin))
+    response.headers["Content-Security-Policy"] = _CSP
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+@signin.get("/<name>")
+@describe(
+    Operation(NATIVE, "Style and script of the page", _FILE, tag="scan to sign in", media="text/*", limited="read")
+)
+def part(name: str) -> Response:
+    """Style or script of the page; asked again each time whether it has changed."""
+    return send_from_directory(_STATIC, name)

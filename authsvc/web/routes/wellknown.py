@@ -1,0 +1,90 @@
+"""What other services read to verify our tokens by themselves."""
+
+from flask import Blueprint, Response, current_app, request
+from marshmallow import INCLUDE, Schema, fields
+
+from authsvc.web import bodies
+from authsvc.web.access import services
+from authsvc.web.contracts.native import NATIVE
+from authsvc.web.openapi import document
+from authsvc.web.routing import Operation, describe
+
+wellknown = Blueprint("wellknown", __name__)
+
+_CACHE_SECONDS = 300
+
+
+class Jwk(Schema):
+    """A public key (RFC 7518 §6.2)."""
+
+    kty = fields.String(required=True, metadata={"enum": ["EC"]})
+    crv = fields.String(required=True, metadata={"enum": ["P-256"]})
+    x = fields.String(required=True)
+    y = fields.String(required=True)
+    kid = fields.String(required=True, metadata={"description": "RFC 7638 thumbprint"})
+    use = fields.String(required=True, metadata={"enum": ["sig"]})
+    alg = fields.String(required=True, metadata={"enum": ["ES256"]})
+
+
+class JwkSet(Schema):
+    """Every key that a token of ours may be signed with."""
+
+    keys = fields.List(fields.Nested(Jwk()), required=True)
+
+
+class Metadata(Schema):
+    """What verifying libraries ask for, under the names of OpenID Connect Discovery and RFC 8414.
+
+    No flow of OAuth leads to our tokens: the lists of response and grant types are empty.
+    """
+
+    issuer = fields.String(required=True, metadata={"format": "uri"})
+    jwks_uri = fields.String(required=True, metadata={"format": "uri"})
+    subject_types_supported = fields.List(fields.String(), required=True)
+    id_token_signing_alg_values_supported = fields.List(fields.String(), required=True)
+    response_types_supported = fields.List(fields.String(), required=True)
+    grant_types_supported = fields.List(fields.String(), required=True)
+    introspection_endpoint = fields.String(required=True, metadata={"format": "uri"})
+    introspection_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+    revocation_endpoint = fields.String(required=True, metadata={"format": "uri"})
+    revocation_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+
+
+class Document(Schema):
+    """An OpenAPI document."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    openapi = fields.String(required=True)
+    info = fields.Dict(required=True)
+    paths = fields.Dict(required=True)
+
+
+@wellknown.get("/.well-known/jwks.json")
+@describe(Operation(NATIVE, "The keys that verify our tokens", JwkSet(), tag="discovery", limited="read"))
+def jwks() -> Response:
+    """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
+    keys = services().signing_keys
+    return _cacheable(bodies.write(keys.published()), keys.max_age)
+
+
+@wellknown.get("/.well-known/openid-configuration")
+@describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery", limited="read"))
+def configuration() -> Response:
+    """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
+    return _cacheable(bodies.write(current_app.extensions["authsvc-metadata"]))
+
+
+@wellknown.get("/openapi.json")
+@describe(Operation(NATIVE, "This document", Document(), tag="discovery", limited="read"))
+def openapi() -> Response:
+    """The description of this API, made from the routes themselves."""
+    return _cacheable(Response(document(), mimetype="application/json"))
+
+
+def _cacheable(response: Response, seconds: int = _CACHE_SECONDS) -> Response:
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
