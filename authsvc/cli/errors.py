@@ -8,7 +8,7 @@ from authsvc.errors import AuthSvcError
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.errors import status_of
-from authsvc.wechat.errcodes import ERRORS
+from authsvc.wechat.errcodes import BY_ENDPOINT, ERRORS
 
 _HEAD = """\
 # Errors
@@ -65,8 +65,16 @@ def _row(kind: type[AuthSvcError]) -> tuple[str, ...]:
         kind.zh,
         kind.en,
         " ".join(map(_cause, same)),
-        ", ".join(str(errcode) for errcode, mapped in ERRORS.items() if mapped in same),
+        ", ".join(_errcodes(same)),
     )
+
+
+def _errcodes(kinds: list[type[AuthSvcError]]) -> Iterator[str]:
+    """WeChat's numbers that mean one of these, everywhere or at one endpoint alone."""
+    yield from (str(errcode) for errcode, mapped in ERRORS.items() if mapped in kinds)
+    for endpoint, meanings in BY_ENDPOINT.items():
+        name = endpoint.rpartition("/")[2]
+        yield from (f"{errcode} at {name}" for errcode, mapped in meanings.items() if mapped in kinds)
 
 
 def _cause(kind: type[AuthSvcError]) -> str:

@@ -1,1 +1,1 @@
-"""Where pictures are kept: a folder."""
+"""Where pictures are kept: a folder, or a bucket for several machines."""
