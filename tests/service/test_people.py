@@ -726,6 +726,7 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simula
         "marks of users": 0,
         "decrypt failures": 0,
         "scan sign-ins": 0,
+        "failures of codes": 0,
         "receipts of pushes": 0,
         "marks of bans": 0,
         "marks of invites": 0,
