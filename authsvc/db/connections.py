@@ -89,7 +89,7 @@ class Connections:
             raise Silent("not asked, as it did not answer a moment ago")
 
     def _refuse_distrusted(self, _dbapi: Any, record: Any, _proxy: Any) -> None:
-        if record.info[_MADE] <= self._distrusted:
+        if record.info.get(_MADE, 0.0) <= self._distrusted:
             raise DisconnectionError("it leads to a server that cannot write, or could not a moment ago")
 
 
