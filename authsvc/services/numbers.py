@@ -21,7 +21,7 @@ _MAINLAND = "86"
 _CALLING_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _LONGEST_CALLING_CODE = 3
 # + or zeros in front of a country code, and what people put between digits.
-_CODE = re.compile(r"(?:\+|0)* *([1-9][0-9]{0,7}) *\Z", re.ASCII)
+_CODE = re.compile(r"[+0]* {0,3}([1-9][0-9]{0,7})\Z", re.ASCII)
 _SEPARATORS = str.maketrans("", "", " -.()")
 # Four digits are the shortest numbers that anybody has (Saint Helena, +290); twenty is what is stored.
 _NATIONAL = re.compile(r"[0-9]{4,20}\Z", re.ASCII)
@@ -54,11 +54,12 @@ def verified(country_code: object, national: object) -> PhoneNumber | None:
     """
     if type(country_code) not in (str, int) or not isinstance(national, str):
         return None
-    code, digits = _CODE.match(str(country_code)[:_MOST_CHARS]), national[:_MOST_CHARS].translate(_SEPARATORS)
-    if code is None or not _NATIONAL.match(digits):
+    digits = national[:_MOST_CHARS].translate(_SEPARATORS)
+    found = _CODE.match(str(country_code)[:_MOST_CHARS].strip(" "))
+    if found is None or not _NATIONAL.match(digits):
         return None
-    whole = code[1] + digits
-    return _usual(whole) or _divided(whole, code[1])
+    whole = found[1] + digits
+    return _usual(whole) or _divided(whole, found[1])
 
 
 def mainland(digits: str) -> PhoneNumber | None:
