@@ -100,8 +100,16 @@ def _keep_to_the_deadline(client: Any) -> None:
     class Plain(TimedConnection, ours.AWSHTTPConnection):  # type: ignore[name-defined, misc]
         pass
 
+    read: set[tuple[int, str]] = set()
+
     class Encrypted(TimedConnection, ours.AWSHTTPSConnection):  # type: ignore[name-defined, misc]
-        pass
+        def connect(self) -> None:
+            # The connections of a pool share a context, which need not read the authorities for each of them: 20 ms.
+            known = (id(self.ssl_context), str(self.ca_certs))
+            if known in read:
+                self.ca_certs: str | None = None
+            super().connect()
+            read.add(known)
 
     class PlainPool(ours.AWSHTTPConnectionPool):  # type: ignore[name-defined, misc]
         ConnectionCls = Plain

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout
 
@@ -81,8 +82,8 @@ class Transport:
     ) -> None:
         # The adapter without a Session around it: no cookies, no redirects, no proxies from the environment. Its pool
         # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
-        adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=max_in_flight, max_retries=0)
-        self._pool, self._prefix = adapter.pool_for(base_url, proxy, None if ca_file is None else str(ca_file))
+        adapter = DeadlineAdapter(str(ca_file or DEFAULT_CA_BUNDLE_PATH), connections=max_in_flight)
+        self._pool, self._prefix = adapter.pool_for(base_url, proxy)
         self._bulkhead = Bulkhead(max_in_flight)
         self._breaker = Breaker()
 

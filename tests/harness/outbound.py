@@ -1,7 +1,8 @@
 """Calls of authsvc to other machines, all at once, in a process under gevent or with threads: a program of its own.
 
 Reads cases as JSON (name → kind and what it is called with), prints what became of each, with its seconds, and what was
-open before and afterwards. The name ``silent.test`` is asked of name servers that never answer.
+open before and afterwards. The name ``silent.test`` is asked of name servers that never answer. A second argument is a
+twin, a module that breaks something first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if sys.argv[1:2] == ["gevent"]:
     monkey.patch_all()
 
 import gc
+import importlib
 import json
 import os
 import socket
@@ -118,6 +120,8 @@ def _open() -> tuple[int, int]:
 
 def main() -> None:
     socket.getaddrinfo = _getaddrinfo
+    for twin in sys.argv[2:]:
+        importlib.import_module(twin)
     Case("wechat", {"url": "http://127.0.0.1:9"}).run()  # whatever is opened once and for all
     cases = {name: Case(kind, options) for name, (kind, options) in json.load(sys.stdin).items()}
     before = _open()

@@ -149,3 +149,11 @@ def test_there_are_as_many_workers_as_processors_that_may_be_used(
     monkeypatch.setattr(cpus, "available", lambda: 3)
     assert of_gunicorn(monkeypatch, tmp_path)["workers"] == "3"
     assert of_gunicorn(monkeypatch, tmp_path, WEB_CONCURRENCY=" 5\n")["workers"] == "5"
+
+
+def test_the_master_loads_nothing_that_must_be_patched_first() -> None:
+    """Workers patch for gevent after the fork: what holds threads' own data or TLS by then would not be patched."""
+    script = f"import runpy, sys; runpy.run_path({str(ROOT / 'gunicorn.conf.py')!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    unpatched = {"authsvc.connections", "authsvc.db.engine", "urllib3", "requests", "redis", "pymysql", "sqlalchemy"}
+    assert unpatched & set(done.stdout.split()) == set()

@@ -1,10 +1,12 @@
 """The connections to WeChat, against far ends that misbehave between two calls: no code may be lost on a dead one."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,8 @@ from authsvc.errors import WeChatUnreachable
 from authsvc.values.wechat import MiniProgram
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
+from tests.harness.certificates import Authority
+from tests.harness.sockets import TlsFront, listening, says
 
 Afterwards = Callable[[socket.socket], None]
 APP = MiniProgram("wx4f4bc4dec97d474b", "f" * 32, "aud")
@@ -109,3 +113,28 @@ def test_a_refused_connection_is_reported_as_never_left() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(WeChatUnreachable):
         WeChatClient(Transport(f"http://127.0.0.1:{port}", max_in_flight=1)).code2session(APP, "one")
+
+
+def test_authorities_are_read_once_however_many_connections_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the public ones takes 20 ms of CPU, in which no greenlet runs."""
+    reads: list[object] = []
+    original = ssl.SSLContext.load_verify_locations
+
+    def counted(self: ssl.SSLContext, *args: object, **options: object) -> None:
+        reads.append(self)
+        original(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    authority = Authority(tmp_path)
+    with listening(says(ANSWER.replace(b"200 OK", b"200 OK\r\nConnection: close"))) as plain:
+        host, _, port = plain.address.partition(":")
+        front = TlsFront(authority.server("127.0.0.1"), (host, int(port)))
+        client = WeChatClient(
+            Transport(f"https://127.0.0.1:{front.address[1]}", max_in_flight=2, ca_file=authority.file)
+        )
+        for code in ("one", "two", "three"):
+            assert client.code2session(APP, code).openid == "o1"
+        front.close()
+        assert (plain.hits, len(reads)) == (3, 1)

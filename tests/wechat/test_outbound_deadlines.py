@@ -169,3 +169,12 @@ def test_nothing_is_left_open(results: dict[str, dict[str, Any]], mode: str) -> 
     files_before, threads_before = results[mode]["before"]
     assert (files <= files_before, threads <= threads_before) == (True, True), results[mode]
     assert set(results[mode]["places"]) == {1}
+
+
+def test_the_check_sees_a_twin_that_leaves_something_open() -> None:
+    with listening(says(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as refusing:
+        case = {"refused": ("wechat", {"url": "https://wechat.test", "proxy": f"http://{refusing.address}"})}
+        command = [sys.executable, "-m", "tests.harness.outbound", "threads", "tests.twins.keeps_its_handles"]
+        done = subprocess.run(command, cwd=ROOT, input=json.dumps(case), capture_output=True, text=True, timeout=60)
+    found = json.loads(done.stdout)
+    assert found["after"][0] > found["before"][0], done.stderr
