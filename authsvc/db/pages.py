@@ -26,11 +26,16 @@ class Pages:
     everything from :a on again for each page.
     """
 
-    def __init__(self, select: str, keys: tuple[str, ...]) -> None:
-        """``select`` ends in conditions."""
+    def __init__(self, select: str, keys: tuple[str, ...], *, begin: str = "") -> None:
+        """``select`` ends in conditions; ``begin`` is one on the first key, which holds for all that follow.
+
+        It stands in the statement of the first page alone: SQLite would begin there for every page.
+        """
         self._keys = keys
         end = f" ORDER BY {', '.join(keys)} LIMIT :at_most"
-        self._statements = [Statement(f"{select}{_beyond(keys, level)}{end}") for level in range(len(keys) + 1)]
+        self._statements = [
+            Statement(f"{select}{_beyond(keys, level) or begin}{end}") for level in range(len(keys) + 1)
+        ]
 
     def read(self, connection: Connection, place: Place, at_most: int, **values: Any) -> tuple[list[Any], Place | None]:
         """Return up to ``at_most`` rows from this place on, perhaps none, and where to go on; None at the end."""

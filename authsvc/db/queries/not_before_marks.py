@@ -23,10 +23,11 @@ class EndedSessions:
     def __init__(self, lifetimes: Mapping[str, int]) -> None:
         cases = " ".join(f"WHEN :contract{n} THEN :now - :lifetime{n}" for n in range(len(lifetimes)))
         self._pages = Pages(
-            "SELECT id, contract, revoked_at FROM sessions WHERE revoked_at >= :start"
+            "SELECT id, contract, revoked_at FROM sessions"
             # A contract that is gone from the code leaves tokens behind: none of ours lives longer than the longest.
-            f" AND revoked_at >= CASE contract {cases} ELSE :now - :longest END",
+            f" WHERE revoked_at >= CASE contract {cases} ELSE :now - :longest END",
             ("revoked_at", "contract", "id"),
+            begin=" AND revoked_at >= :start",
         )
         self._values: dict[str, str | int] = {"longest": max(lifetimes.values())}
         for number, (contract, lifetime) in enumerate(lifetimes.items()):
