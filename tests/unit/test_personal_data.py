@@ -280,7 +280,7 @@ def test_an_export_of_many_rows_has_each_of_them_once_whatever_they_share(
     each_database.run(copy)
     export = Exports(each_database, AUDIT, clock, OneAtATime(tmp_path / "exports")).for_operator(1)
     for at_once in (1, 2, 5, 24, 25, 26, 100):
-        monkeypatch.setattr("authsvc.services.exports._ROWS_AT_ONCE", at_once)
+        monkeypatch.setattr("authsvc.services.people.exports._ROWS_AT_ONCE", at_once)
         found = json.loads("".join(export.json()))
         names = {"sessions": "id", "audit_events": "event", "consents": "version", "invite_codes": "code"}
         for table, name in names.items():
