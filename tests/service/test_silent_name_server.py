@@ -28,6 +28,7 @@ def _threads(service: Service) -> int:
     return len(list(Path(f"/proc/{worker}/task").iterdir()))
 
 
+@pytest.mark.slow
 def test_logins_the_command_line_and_everybody_else(
     service: Service, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:

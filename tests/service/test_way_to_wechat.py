@@ -14,7 +14,7 @@ from tests.conftest import APPID
 from tests.harness.certificates import Authority
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
-from tests.harness.sockets import TLS_RECORD, Proxy, Talk, TlsFront, drips, keeps_silent, says
+from tests.harness.sockets import TLS_RECORD, Proxy, Talk, TlsFront, drips, says
 
 HOST = "localhost"  # the only name of its own that the simulator answers to
 IN_TIME = 5.5
@@ -88,7 +88,6 @@ TROUBLE: dict[str, tuple[Talk | None, str]] = {
         "WX_PROXY cannot be reached: HTTP status 407 to CONNECT",
     ),
     "proxy that hangs up": (_hangs_up, "WX_PROXY cannot be reached: "),
-    "proxy that says nothing": (keeps_silent, "WX_PROXY cannot be reached: no answer to CONNECT in time"),
     "handshake that drips": (
         _lets_through_to_a_server_that_drips,
         "WX_API_BASE cannot be reached: the TLS handshake takes too long",

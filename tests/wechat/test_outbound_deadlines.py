@@ -171,6 +171,7 @@ def test_nothing_is_left_open(results: dict[str, dict[str, Any]], mode: str) -> 
     assert set(results[mode]["places"]) == {1}
 
 
+@pytest.mark.slow
 def test_the_check_sees_a_twin_that_leaves_something_open() -> None:
     with listening(says(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as refusing:
         case = {"refused": ("wechat", {"url": "https://wechat.test", "proxy": f"http://{refusing.address}"})}
