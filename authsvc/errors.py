@@ -433,8 +433,8 @@ class DataRejected(AuthSvcError):
 class WeChatError(AuthSvcError):
     """WeChat refused, or could not be asked.
 
-    ``errcode`` is WeChat's number, ``errmsg`` its text without the request-id tail; both are kept for the
-    operator's log and for contracts whose front ends show that text.
+    ``errcode`` is WeChat's number, ``errmsg`` its text for contracts whose front ends show it: without the request-id
+    tail, and empty where it speaks of us. The operator's log has all of it.
     """
 
     def __init__(self, detail: str = "", errcode: int | None = None, errmsg: str = "") -> None:

@@ -50,6 +50,15 @@ BY_ENDPOINT: dict[str, dict[int, type[e.WeChatError]]] = {
     CODE_ENDPOINT: {41030: e.WxaPageUnknown, 45009: e.WeChatRateLimited},
 }
 
+# What people may read of WeChat's own words (two contracts promise them): of what they themselves can cure. Others speak
+# of us: 40164 names the address of this machine.
+_TOLD = frozenset(
+    {
+        *("invalid code", "code been used", "missing code", "code blocked", "system error"),
+        "api minute-quota reach limit, must slower, retry next minute",
+    }
+)
+
 _RID = re.compile(r"rid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})")
 _MAX_TEXT = 200
 
@@ -58,8 +67,9 @@ def error_for(endpoint: str, errcode: int, errmsg: str) -> e.WeChatError:
     """Return the error that stands for this answer; its log text names endpoint, number and WeChat's request id."""
     kind = kind_of(endpoint, errcode)
     rid = _RID.search(errmsg)
-    detail = f"{endpoint}: errcode {errcode} ({without_tail(errmsg)}) rid {rid[1] if rid else '-'}"
-    return kind(detail, errcode=errcode, errmsg=without_tail(errmsg))
+    text = without_tail(errmsg)
+    detail = f"{endpoint}: errcode {errcode} ({text}) rid {rid[1] if rid else '-'}"
+    return kind(detail, errcode=errcode, errmsg=text if text in _TOLD else "")
 
 
 def kind_of(endpoint: str, errcode: int) -> type[e.WeChatError]:

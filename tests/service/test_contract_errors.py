@@ -191,6 +191,10 @@ def wrong_secret(attempt: Attempt) -> requests.Response:
     return attempt.with_errcode(40125)
 
 
+def address_not_listed(attempt: Attempt) -> requests.Response:
+    return attempt.with_errcode(40164, "invalid ip 8.149.1.108 ipv6 ::ffff:8.149.1.108, not in whitelist")
+
+
 def disabled(attempt: Attempt) -> requests.Response:
     attempt.known()
     openid = attempt.simulator.account(attempt.user)["openid"]
@@ -243,6 +247,11 @@ def wechat(text: str, errcode: int, errmsg: str) -> dict[str, str]:
     return in_words(text, detail=errmsg, code_message_data=f"微信登录失败: {errmsg} (错误码: {errcode})")
 
 
+def ours(text: str, errcode: int) -> dict[str, str]:
+    """WeChat's words speak of us, or of nobody knows what: nobody gets them."""
+    return wechat(text, errcode, text) | {"detail": "WX登录失败"}
+
+
 def field(name: str, reason: str, **others: str) -> dict[str, str]:
     return in_words(
         f"请求参数有误: {name} {reason}",
@@ -271,10 +280,10 @@ TABLE: dict[Failure, tuple[dict[str, int], dict[str, str]]] = {
         UNUSABLE_ANSWER,
         in_words(UNUSABLE, detail="WX服务器异常", code_message_data=f"微信登录失败: {UNUSABLE}"),
     ),
-    unheard_of: (UNUSABLE_ANSWER, wechat("微信服务异常，请稍后再试", 61999, "something new")),
+    unheard_of: (UNUSABLE_ANSWER, ours("微信服务异常，请稍后再试", 61999)),
     unheard_of_and_wordless: (
         UNUSABLE_ANSWER,
-        wechat("微信服务异常，请稍后再试", 61999, "") | {"detail": "WX登录失败"},
+        ours("微信服务异常，请稍后再试", 61999),
     ),
     busy: (at(503), wechat("微信服务繁忙，请重新登录", -1, "system error")),
     blocked: (at(403, detail=503), wechat("微信拒绝了此次登录", 40226, "code blocked")),
@@ -282,8 +291,9 @@ TABLE: dict[Failure, tuple[dict[str, int], dict[str, str]]] = {
         at(429, detail=503),
         wechat("操作过于频繁，请稍后再试", 45011, "api minute-quota reach limit, must slower, retry next minute"),
     ),
-    quota_of_the_day: (at(503), wechat("服务暂不可用，请稍后再试", 45009, "reach max api daily quota limit")),
-    wrong_secret: (at(503), wechat("服务配置有误，请联系管理员", 40125, "invalid appsecret")),
+    quota_of_the_day: (at(503), ours("服务暂不可用，请稍后再试", 45009)),
+    wrong_secret: (at(503), ours("服务配置有误，请联系管理员", 40125)),
+    address_not_listed: (at(503), ours("服务配置有误，请联系管理员", 40164)),
     disabled: (at(403), in_words("账号已停用")),
     surprise: (at(500), in_words(INTERNAL)),
 }

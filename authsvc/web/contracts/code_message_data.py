@@ -132,13 +132,13 @@ def _render_error(problem: Problem) -> dict[str, Any]:
 
 
 def _text(problem: Problem) -> str:
-    """These front ends show WeChat's own words, and its number."""
+    """These front ends show WeChat's own words, where they may be told, and its number."""
     error = problem.error
     if not isinstance(error, WeChatError):
         return problem.text
     if error.errcode is None:
         return f"微信登录失败: {problem.message}"
-    return f"微信登录失败: {error.errmsg} (错误码: {error.errcode})"
+    return f"微信登录失败: {error.errmsg or problem.message} (错误码: {error.errcode})"
 
 
 CODE_MESSAGE_DATA = Contract(

@@ -12,9 +12,10 @@ from authsvc.web.routes.scan import use_case
 from authsvc.web.routing import Operation, describe
 from authsvc.web.schemas import Body, Text
 
-signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder="templates")
+_WEB = Path(__file__).parents[1]
+signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder=str(_WEB / "templates"))
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = _WEB / "static"
 # Nothing from elsewhere, nothing inline, in nobody's frame. The picture of the code comes as data.
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self';"
