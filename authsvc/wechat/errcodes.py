@@ -50,8 +50,8 @@ BY_ENDPOINT: dict[str, dict[int, type[e.WeChatError]]] = {
     CODE_ENDPOINT: {41030: e.WxaPageUnknown, 45009: e.WeChatRateLimited},
 }
 
-# What people may read of WeChat's own words (two contracts promise them): of what they themselves can cure. Others speak
-# of us: 40164 names the address of this machine.
+# What people may read of WeChat's own words (two contracts promise them): of what they themselves can cure. Others
+# speak of us: 40164 names the address of this machine.
 _TOLD = frozenset(
     {
         *("invalid code", "code been used", "missing code", "code blocked", "system error"),
