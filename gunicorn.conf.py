@@ -1,10 +1,12 @@
 """How gunicorn runs authsvc. Read by gunicorn itself; GUNICORN_CMD_ARGS and the command line override it."""
 
+import errno
 import os
 import shutil
 import socket
 import sys
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,12 @@ except BadSettings as _problem:
     sys.exit(f"authsvc does not start:\n{_problem}")
 
 wsgi_app = "wsgi:app"
-bind = f"0.0.0.0:{_env.get('PORT', '8000')}"
+# Who is not on this machine comes through a proxy, unless an operator says otherwise.
+try:
+    _host = ip_address(_env.get("BIND", "127.0.0.1").strip("[]"))
+except ValueError:
+    sys.exit("authsvc does not start:\nBIND must be an IP address to listen on, such as 127.0.0.1, 0.0.0.0 or ::")
+bind = f"{_host if _host.version == 4 else f'[{_host}]'}:{_env.get('PORT', '8000')}"
 # What the container may use: a worker for each of the machine's processors would only share the time of the few.
 workers = _env.get("WEB_CONCURRENCY", str(cpus.available()))
 for _name, _value, _most in (("PORT", _env.get("PORT", "8000"), 65535), ("WEB_CONCURRENCY", workers, 10_000)):
@@ -46,7 +53,12 @@ keepalive = 75
 # The path without its query: queries of old front ends carry login codes.
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms "%(a)s"'
 accesslog = "-" if _env.get("ACCESS_LOG", "0") == "1" else None
-forwarded_allow_ips = "127.0.0.1,::1"
+# No header of a client chooses path, scheme or script name, not even on this machine, where it may be a proxy's client.
+# Whose address X-Forwarded-For names is for authsvc to say (TRUSTED_PROXIES).
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+header_map = "drop"
 control_socket_disable = True
 # More than any body that is read (2 MB and a little).
 _MOST_REST = 4 * 1024 * 1024
@@ -102,10 +114,9 @@ def _refuse_a_taken_address(cfg: Any) -> None:
                 probe.bind(address)
                 probe.listen(1)
             except OSError as error:
-                sys.exit(
-                    f"authsvc does not start:\nit cannot listen on port {address[1]} (PORT, or --bind): "
-                    f"{os.strerror(error.errno or 0)}"
-                )
+                setting = "BIND" if error.errno == errno.EADDRNOTAVAIL else "PORT"
+                place, reason = f"{address[0]} port {address[1]}", os.strerror(error.errno or 0)
+                sys.exit(f"authsvc does not start:\nit cannot listen on {place} ({setting}, or --bind): {reason}")
 
 
 def _begin_to_count(folder: Path) -> None:

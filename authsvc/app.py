@@ -68,7 +68,7 @@ from authsvc.tokenstore.redis import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.sessions import TokenPolicy
-from authsvc.web import access, bodies, contracts, metering, ratelimits
+from authsvc.web import access, bodies, contracts, metering, paths, ratelimits
 from authsvc.web import errors as web_errors
 from authsvc.web.contracts import longest_token_seconds, token_lifetimes
 from authsvc.web.ratelimits import RateLimits
@@ -127,6 +127,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
         settings.rate_limits, folder=settings.instance_path, redis_url=settings.redis_url, workers=settings.workers
     )
 
+    paths.install(app)
     access.install(app, settings.trusted_proxies)
     metering.install(app)
     web_errors.install(app)

@@ -9,20 +9,18 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_accept_header
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authsvc import context
-from authsvc.networks import subscriber
+from authsvc.networks import is_neighbour, subscriber
 from authsvc.services import Services
 from authsvc.services.people.avatars import MAX_UPLOAD_BYTES
-from authsvc.web.streams import patient
+from authsvc.web.door import UNKNOWN, door
 
 # A picture, and what multipart puts around it: the largest body that any address takes.
 UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
 # Of Accept-Language: nobody speaks more.
 _LANGUAGE_CHARACTERS = 1000
 _CHUNKED_REST_BYTES = 256 * 1024
-_LOOPBACK = {None, "127.0.0.1", "::1"}
 # Chinese, and the languages of the family that are tagged by themselves (RFC 5646 §4.1.2).
 _CHINESE = ("zh", "cmn", "yue", "wuu", "hak", "nan")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
@@ -35,7 +33,7 @@ def services() -> Services:
 
 
 def request_id() -> str:
-    """Return the id of this request: the caller's X-Request-ID when it is well-formed, else one of ours."""
+    """Return the id of this request: a trusted proxy's X-Request-ID when it is well-formed, else one of ours."""
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(16)
@@ -45,9 +43,9 @@ def request_id() -> str:
 
 
 def client_address() -> str | None:
-    """Return the client's IP address, or None when all that is known is a proxy on this machine."""
+    """Return the client's IP address; None where none is known, or only that of a proxy on this machine."""
     address = request.remote_addr
-    return None if address in _LOOPBACK else address
+    return None if address is None or address == UNKNOWN or is_neighbour(address) else address
 
 
 def client_network() -> str | None:
@@ -84,11 +82,9 @@ def install(app: Flask, trusted_proxies: int) -> None:
     """Give every answer its request id, and headers that keep tokens out of caches and sniffers.
 
     ``trusted_proxies`` is how many proxies in front of us append to X-Forwarded-For; what others wrote there is not
-    believed.
+    believed, and without any neither is X-Request-ID.
     """
-    if trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies)  # type: ignore[method-assign]  # Flask's own way
-    app.wsgi_app = patient(app.wsgi_app)  # type: ignore[method-assign, assignment]
+    app.wsgi_app = door(app.wsgi_app, trusted_proxies)  # type: ignore[method-assign, assignment]  # Flask's own way
     app.before_request(_begin)
     app.after_request(_finish)
 

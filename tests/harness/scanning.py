@@ -35,9 +35,8 @@ def start(service: Service, body: dict[str, Any] | None = None, **headers: str) 
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
-    picture = base64.b64decode(data["picture"].partition(",")[2])
     service.canaries.not_in_logs("browser secret", cookie.partition("=")[2])
-    ticket = service.canaries.not_in_logs("scan ticket", scene_of(picture).removeprefix("t="))
+    ticket = service.canaries.not_in_logs("scan ticket", ticket_of(data["picture"]))
     # Kept out of call's cookie jar: a test says which browser asks.
     service.forget_cookies()
     return Browser(data["id"], cookie, ticket)
@@ -69,6 +68,11 @@ def phone_request(service: Service, what: str, ticket: str, token: str) -> Reque
     """The same, for a crowd to send."""
     url, step_up = f"{service.url}{ROUTE}/{what}", service.step_up(token) if what == "approve" else {}
     return post(url, {"ticket": ticket}, **step_up, Authorization=f"Bearer {token}")
+
+
+def ticket_of(picture: str) -> str:
+    """The ticket in the picture of an answer."""
+    return scene_of(base64.b64decode(picture.partition(",")[2])).removeprefix("t=")
 
 
 def scene_of(picture: bytes) -> str:

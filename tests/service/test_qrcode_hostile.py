@@ -353,4 +353,6 @@ def test_a_failure_has_the_shape_that_this_front_end_reads(simulator: Simulator,
     answer = house.call("GET", "/generate_qrcode", token=user)
     assert (answer.status_code, answer.json()) == (200, {"code": 500, "message": "二维码生成失败", "data": None})
     # The pictures are everybody's, whichever front ends a deployment serves.
-    assert house.call("GET", "/qrcodes/none.jpg").json()["error"] == "no_such_item"
+    assert house.call("GET", f"/qrcodes/{'0' * 32}.jpg").json()["error"] == "no_such_item"
+    answer = house.call("GET", "/qrcodes/none.jpg")  # no name of a picture, so no address of one
+    assert (answer.status_code, answer.json()) == (404, {"detail": "地址不存在"})

@@ -91,6 +91,16 @@ def test_a_taken_port_is_said_at_once_and_by_the_name_of_its_setting(
     assert re.search(r"authsvc does not start:\n.*\(PORT, or --bind\): Address already in use\n\Z", said), said
 
 
+def test_what_is_no_address_to_listen_on_is_named_at_start(environment: dict[str, str], tmp_path: Path) -> None:
+    for named in ("localhost", "0.0.0.0:8000", "everywhere", "256.0.0.1", "unix:/tmp/x"):
+        code, said = run(CHECK, {**environment, "BIND": named}, tmp_path)
+        sentence = "BIND must be an IP address to listen on, such as 127.0.0.1, 0.0.0.0 or ::"
+        assert (code, said) == (1, f"authsvc does not start:\n{sentence}\n")
+    code, said = run(GUNICORN, {**environment, "BIND": "203.0.113.1"}, tmp_path)
+    sentence = r"it cannot listen on 203\.0\.113\.1 port \d+ \(BIND, or --bind\): Cannot assign requested address\n\Z"
+    assert code == 1 and re.search(sentence, said), said
+
+
 def test_an_env_file_that_is_no_text_is_a_sentence(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes("WX_APPID=wx1".encode("utf-16"))
     for command in (GUNICORN, CHECK):

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from authsvc import networks
 from authsvc.clock import SystemClock
 from authsvc.db.database import Database
 from authsvc.db.queries import scan_sign_ins, sessions, users
@@ -178,10 +179,11 @@ class ScanSignIns:
         found = self._database.run(work)
         if found.expires_at <= now:
             raise ScanTicketInvalid("expired")
+        asked_from = networks.address(found.address)
         return Consent(
             device=devices.describe(found.device),
-            address=found.address,
-            same_network=_is_same_network(found.address, address),
+            address=asked_from,
+            same_network=_is_same_network(asked_from, address),
             asked_at=found.created_at,
             expires_in=found.expires_at - now,
         )
@@ -244,6 +246,7 @@ def _theirs(found: ScanSignIn | None, caller: Caller, state: ScanState) -> ScanS
 
 
 def _is_same_network(one: str | None, other: str | None) -> bool | None:
+    """Whether both are of one subscriber; None where either is not known, which is like nothing else."""
     if one is None or other is None:
         return None
     return subscriber(one) == subscriber(other)

@@ -238,7 +238,7 @@ add(
 add(
     auth,
     "DELETE",
-    "/api/v1/sessions/<session_id>",
+    "/api/v1/sessions/<session:session_id>",
     Operation(
         NATIVE,
         "End one of the caller's sessions",

@@ -41,7 +41,7 @@ def verify() -> Response:
 
 
 @gateway.route("/auth/verify/", defaults={"original": ""}, methods=_ANY, provide_automatic_options=False)
-@gateway.route("/auth/verify/<path:original>", methods=_ANY, provide_automatic_options=False, merge_slashes=False)
+@gateway.route("/auth/verify/<anything:original>", methods=_ANY, provide_automatic_options=False)
 @describe(_operation("The same with 200, for gateways that append the path of the request that waits", 200))
 def verify_path(original: str) -> Response:
     """Envoy appends path and query of the request that waits, and takes no other status than 200 for a yes."""

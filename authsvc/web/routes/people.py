@@ -170,7 +170,7 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
     ]
 
 
-@people.get("/avatars/<name>")
+@people.get("/avatars/<picture:name>")
 @describe(Operation(NATIVE, "An uploaded picture", _JPEG, tag="people", media="image/jpeg", limited="read"))
 def picture(name: str) -> Response:
     """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
@@ -195,7 +195,7 @@ _add(
     limited="login",
     step_up=True,
 )
-_add("DELETE", "/api/v1/me/identities/<int:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER, step_up=True)
+_add("DELETE", "/api/v1/me/identities/<row:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER, step_up=True)
 _add("GET", "/api/v1/me/consents", _consents, "Which privacy terms the caller has agreed to", _CONSENTS_ANSWER)
 _add("POST", "/api/v1/me/consents", _consent, "Agree to privacy terms", _CONSENTS_ANSWER, fields=NewConsent())
 _add(

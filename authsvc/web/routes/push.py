@@ -17,7 +17,7 @@ _DELIVERY = Operation(NATIVE, "WeChat pushes an event", _TEXT, tag="wechat", med
 
 
 @pushes.get("/wechat/push")
-@pushes.get("/wechat/push/<appid>")
+@pushes.get("/wechat/push/<appid:appid>")
 @describe(_TRIAL)
 def try_out(appid: str | None = None) -> Response:
     """Answer WeChat's ``echostr`` when its signature is right. 403 otherwise; 404 where no push is set up."""
@@ -26,7 +26,7 @@ def try_out(appid: str | None = None) -> Response:
 
 
 @pushes.post("/wechat/push")
-@pushes.post("/wechat/push/<appid>")
+@pushes.post("/wechat/push/<appid:appid>")
 @describe(_DELIVERY)
 def receive(appid: str | None = None) -> Response:
     """Act on a pushed event and answer ``success``. 403 for what is forged, stale or for another mini program."""

@@ -66,8 +66,7 @@ for _route in BEARER_CODE.routes:
     _add_contract(BEARER_CODE, _route)
 
 
-# A doubled slash is no picture either: no redirect to where one might be.
-@qrcode.get("/qrcodes/<name>", merge_slashes=False)
+@qrcode.get("/qrcodes/<picture:name>")
 @describe(
     Operation(NATIVE, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg", limited="read")
 )

@@ -89,7 +89,7 @@ def page() -> Response:
     return response
 
 
-@signin.get("/<name>")
+@signin.get("/<file:name>")
 @describe(
     Operation(NATIVE, "Style and script of the page", _FILE, tag="scan to sign in", media="text/*", limited="read")
 )
