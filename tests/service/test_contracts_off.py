@@ -56,7 +56,7 @@ def test_what_is_on_works_as_ever(narrow: Service, simulator: Simulator) -> None
     assert signedin.ticket(narrow, simulator, "narrow-stranger")
     answer = narrow.call("GET", "/wx/nothing")
     assert (answer.status_code, answer.json()) == (404, {"detail": "地址不存在"})
-    assert narrow.call("GET", "/qrcodes/0.png").json()["error"] == "no_such_item"
+    assert narrow.call("GET", f"/qrcodes/{'0' * 32}.png").json()["error"] == "no_such_item"
 
 
 def test_whoever_names_nobody_leaves_the_signed_in_their_numbers(narrow: Service, simulator: Simulator) -> None:

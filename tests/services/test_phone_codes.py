@@ -192,11 +192,11 @@ def test_the_day_turns_at_midnight_in_china(new: Callable[..., PhoneCodes], cloc
         (["192.0.2.1"] * 3 + ["192.0.2.2"] * 3, 6),
         ([f"2001:db8::{n}" for n in range(6)], 3),
         ([f"2001:db8:0:{n}::1" for n in range(6)], 6),
-        (["unknown"] * 6, 3),
+        ([None] * 6, 6),  # not known: counted together with nobody
     ],
 )
 def test_an_address_has_a_budget_and_ipv6_counts_by_network(
-    new: Callable[..., PhoneCodes], addresses: list[str], allowed: int
+    new: Callable[..., PhoneCodes], addresses: list[str | None], allowed: int
 ) -> None:
     codes = new(per_address=3)
     told = [verdicts(1, lambda a=a, n=n: codes.number(APP, code(), f"o-{n}", a))[0] for n, a in enumerate(addresses)]
