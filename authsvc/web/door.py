@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from authsvc import networks
-from authsvc.web.streams import WsgiApp, patient
+from authsvc.web.reading import WsgiApp, patient
 
 logger = logging.getLogger(__name__)
 
