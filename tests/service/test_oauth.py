@@ -136,6 +136,10 @@ def scene(service: Service, simulator: Simulator, person: SignedIn, tmp_path: Pa
     return Scene(person, ours, foreign)
 
 
+def with_other_end(token: str) -> str:
+    return token[:-2] + ("QQ" if token.endswith("AA") else "AA")
+
+
 # Nothing of these may be told, not even which of them it was.
 DEAD: dict[str, Callable[[Scene], str]] = {
     "garbage": lambda s: "garbage",
@@ -146,7 +150,7 @@ DEAD: dict[str, Callable[[Scene], str]] = {
     "10 KB": lambda s: "a" * 10_000,
     "three empty parts": lambda s: "..",
     "JSON": lambda s: '{"token": "x"}',
-    "an access token with an altered signature": lambda s: s.person.access[:-2] + "AA",
+    "an access token with an altered signature": lambda s: with_other_end(s.person.access),
     "an access token cut short": lambda s: s.person.access.rpartition(".")[0],
     "an access token and a blank": lambda s: f"{s.person.access} ",
     "an expired access token": lambda s: s.forger.with_claims(exp=s.forger.now - 60),
@@ -156,7 +160,7 @@ DEAD: dict[str, Callable[[Scene], str]] = {
     "an access token by a foreign key": lambda s: s.elsewhere.with_claims(),
     "an access token of a session that never was": lambda s: s.forger.with_claims(sid="A" * 22),
     "an access token with somebody else's subject": lambda s: s.forger.with_claims(sub="987654321"),
-    "a refresh token with an altered mac": lambda s: s.person.refresh[:-2] + "AA",
+    "a refresh token with an altered mac": lambda s: with_other_end(s.person.refresh),
     "a refresh token with another counter": lambda s: s.person.refresh.replace(".0.", ".1."),
     "a refresh token of another session": lambda s: "A" * 22 + s.person.refresh[22:],
     "a session id": lambda s: s.person.sid,
