@@ -13,6 +13,7 @@ from tests.harness import scanning, signedin
 from tests.harness.databases import skip_without_mysql
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
+from tests.harness.waiting import wait_until
 
 LIMIT = 5
 SETTINGS = {"RATE_LIMIT_INVITE": f"address {LIMIT}/hour", "RATE_LIMIT_SIGNIN": "off", "PHONE_DAILY_PER_ADDRESS": "2"}
@@ -145,8 +146,13 @@ def test_and_none_of_them_is_beside_another(simulator: Simulator, dual: Service)
 
 def test_the_access_log_names_clients_as_the_limits_count_them(dual: Service) -> None:
     ask_from(dual, "127.0.0.4", "GET", "/nothing-of-four")
-    lines = [json.loads(line) for line in dual.log.read_text().splitlines() if "nothing-of-four" in line]
-    assert [line["message"].split()[0] for line in lines if line["logger"] == "gunicorn.access"] == ["127.0.0.4"]
+
+    def named() -> list[str]:
+        lines = [json.loads(line) for line in dual.log.read_text().splitlines() if "nothing-of-four" in line]
+        return [line["message"].split()[0] for line in lines if line["logger"] == "gunicorn.access"]
+
+    wait_until(lambda: named() != [])  # it is written after the answer
+    assert named() == ["127.0.0.4"]
 
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise(service: Service, dual: Service) -> None:

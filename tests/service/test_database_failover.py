@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -83,7 +84,9 @@ def well(served: Service, simulator: Simulator) -> None:
     """Every worker has a connection or two, and every test begins with a ready service."""
     people = [f"before-{number}" for number in range(6)]
     with ThreadPoolExecutor(6) as many:
-        assert {answer.status_code for answer in many.map(lambda name: login(simulator, served, name), people)} == {200}
+        wait_until(
+            lambda: {found.status_code for found in many.map(partial(login, simulator, served), people)} == {200}
+        )
     becomes_ready(served)
     simulator.clear()
 
@@ -265,6 +268,7 @@ def test_modes_of_the_server_are_not_ours(simulator: Simulator, served: Service,
 # --- a server that does not answer, or is gone ---------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_a_frozen_server_is_told_as_busy_in_time_and_recovers_by_itself(
     simulator: Simulator, served: Service, primary: MariaDBServer, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
