@@ -43,7 +43,8 @@ class Found:
 def sources() -> list[Path]:
     """Every Python file that runs in the service or in a service that verifies."""
     package = [path for path in (ROOT / "authsvc").rglob("*.py") if _SPARED not in path.as_posix()]
-    return [*package, ROOT / "gunicorn.conf.py", ROOT / "wsgi.py"]
+    verifier = (ROOT / "verifier" / "authsvc_verifier").rglob("*.py")
+    return [*package, *verifier, ROOT / "gunicorn.conf.py", ROOT / "wsgi.py"]
 
 
 @functools.cache
@@ -144,7 +145,8 @@ def _found(path: Path, tree: ast.AST, call: ast.Call, uses: dict[Path, list[tupl
 def _value(path: Path, node: ast.expr) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
-    module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    module = path.relative_to(ROOT).with_suffix("").as_posix().removeprefix("verifier/").replace("/", ".")
+    module = module.removesuffix(".__init__")
     names = vars(importlib.import_module(module))
     return eval(compile(ast.Expression(node), str(path), "eval"), dict(names))
 

@@ -77,6 +77,20 @@ JSONS: dict[str, bytes] = {
     "escaped names": b"{" + full(b'"\\u00e9\\ud800":0,') + b'"a":1}',
     "small objects": b'{"code":[' + full(b'{"":0},') + b"0]}",
     "blanks": b" " * 16_000 + b"{}",
+    "sealed data": b'{"code":"'
+    + b"0" * 32
+    + b'","encryptedData":"'
+    + b"A" * 10_900
+    + b'","iv":"'
+    + b"A" * 22
+    + b'=="}',
+    "signed data": b'{"code":"'
+    + b"0" * 32
+    + b'","rawData":"'
+    + b"\\u4e00" * 2500
+    + b'","signature":"'
+    + b"0" * 40
+    + b'"}',
     "quotes without an end": b'{"a":"' + full(b'\\"'),
 }
 NAMES: dict[str, str] = {
