@@ -184,7 +184,8 @@ def test_the_service_behind_nginx_is_told_who_it_is_and_nothing_that_the_client_
 
 
 def test_nobody_else_reaches_it(url: str, service: Service, person: SignedIn) -> None:
-    for token in (None, "garbage", person.refresh, person.access[:-2] + "AA"):
+    altered = person.access[:-2] + ("BA" if person.access.endswith("AA") else "AA")
+    for token in (None, "garbage", person.refresh, altered):
         answer = ask(url, token, headers=FORGED)
         assert (answer.status_code, answer.json()["error"]) == (401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"] == "Bearer"

@@ -37,7 +37,7 @@ def _count_afterwards(
         time.sleep(0.02)
         self._database.run(lambda connection: opening._count(connection, [exchanged.session_key]))
         raise
-    raise NotImplementedError
+    raise AssertionError("this twin is for data that does not open")
 
 
 LoginService._carry_out = _count_afterwards
