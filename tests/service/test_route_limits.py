@@ -36,8 +36,13 @@ def routes(strict: Service, addresses: Iterator[str]) -> list[Route]:
     return [(method.upper(), path, found) for path, methods in paths.items() for method, found in methods.items()]
 
 
+# What an address may be named: anything else is no such route.
+NAMES = {"/signin/{name}": "page.js", "/avatars/{name}": f"{0:032}.jpg", "/qrcodes/{name}": f"{0:032}.jpg"}
+
+
 def filled(path: str, appid: str) -> str:
-    return re.sub(r"{(\w+)}", lambda match: {"appid": appid, "link_id": "1"}.get(match[1], "none"), path)
+    values = {"appid": appid, "link_id": "1", "name": NAMES.get(path, "none")}
+    return re.sub(r"{(\w+)}", lambda match: values.get(match[1], "none"), path)
 
 
 def ask(service: Service, route: Route, address: str, token: str | None = None) -> int:

@@ -1,7 +1,7 @@
 """A cap on sessions as it is often written: look which live when the user is looked up, decide, end those later.
 
-On SQLite every statement is its own transaction here, and on MySQL the look takes no lock. Fifty milliseconds pass in
-between, as they do where an ORM or a network lies there.
+On SQLite every statement is its own transaction here, and on MySQL the look takes no lock. A fifth of a
+second passes in between, so that all workers have looked before the first of them decides.
 """
 
 import time
@@ -26,7 +26,7 @@ def _find(connection: Connection, appid: str, openid: str) -> Identity | None:
     if known is not None:
         live = sessions.live_of_user(connection, known.user.id, int(time.time()))
         _seen.set([session.id for session in live])
-        time.sleep(0.05)
+        time.sleep(0.2)
     return known
 
 
