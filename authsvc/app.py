@@ -24,7 +24,7 @@ from authsvc.services.accounts.bans import Bans
 from authsvc.services.accounts.tickets import RegistrationTickets
 from authsvc.services.audit import AuditLog
 from authsvc.services.invites.campaigns import Campaigns
-from authsvc.services.invites.invites import InviteService
+from authsvc.services.invites.invites import Invites
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.invites.rules import InviteRules
 from authsvc.services.miniprograms.accesstokens import AccessTokens
@@ -34,18 +34,18 @@ from authsvc.services.miniprograms.opening import SealedData
 from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
-from authsvc.services.operator.health import HealthService
-from authsvc.services.operator.retention import RetentionService
+from authsvc.services.operator.health import Health
+from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
-from authsvc.services.operator.users import Administration
+from authsvc.services.operator.users import Users
 from authsvc.services.people.activity import ActivityLog
 from authsvc.services.people.avatars import Avatars
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.consents import Consents
 from authsvc.services.people.exports import Exports
-from authsvc.services.people.people import PeopleService
-from authsvc.services.people.pushes import PushService
-from authsvc.services.phones.binding import PhoneService
+from authsvc.services.people.people import People
+from authsvc.services.people.pushes import Pushes
+from authsvc.services.phones.binding import Phones
 from authsvc.services.phones.codes import PhoneCodes
 from authsvc.services.qrcodes.batches import CodeBatches
 from authsvc.services.qrcodes.qrcodes import QrCodes
@@ -53,18 +53,18 @@ from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.newsessions import NewSessions
 from authsvc.services.sessions.refreshtokens import RefreshTokens
 from authsvc.services.sessions.revocations import RevocationFeed
-from authsvc.services.sessions.sessions import SessionService
+from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
 from authsvc.services.signin.attempts import LoginAttempts
-from authsvc.services.signin.login import LoginService
-from authsvc.services.signin.registration import RegistrationService
+from authsvc.services.signin.login import Logins
+from authsvc.services.signin.registration import Registrations
 from authsvc.services.signin.scans import ScanSignIns
 from authsvc.signing.keyring import KeyRing, key_source
 from authsvc.signing.keyset import ALGORITHM
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
-from authsvc.tokenstore.file import FileShelf
-from authsvc.tokenstore.redis import RedisShelf
+from authsvc.tokenstore.fileshelf import FileShelf
+from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.sessions import TokenPolicy
@@ -193,7 +193,7 @@ def _services(
     invite_memory = InviteMemory(LastingHash(secret_keys, "counted invites"), settings.invite_memory)
     accounts = AccountRules(settings.phone_account, InviteRules(settings.registration, invite_memory), bans, audit)
     access_tokens = AccessTokens(AccessTokenStore(_shelf(settings, clock), wechat.fetch_access_token, clock), apps)
-    invites = InviteService(database, settings.invites, clock)
+    invites = Invites(database, settings.invites, clock)
     qrcodes = QrCodes(
         apps=apps,
         wechat=wechat,
@@ -222,7 +222,7 @@ def _services(
         max_age=settings.watermark_max_age,
         clock=clock,
     )
-    phones = PhoneService(
+    phones = Phones(
         apps=apps,
         database=database,
         accounts=accounts,
@@ -237,7 +237,7 @@ def _services(
         policy=native,
         clock=clock,
     )
-    login = LoginService(
+    login = Logins(
         apps=apps,
         wechat=wechat,
         database=database,
@@ -255,7 +255,7 @@ def _services(
         policy=native,
         clock=clock,
     )
-    people = PeopleService(
+    people = People(
         apps=apps,
         wechat=wechat,
         database=database,
@@ -283,11 +283,11 @@ def _services(
             clock=clock,
         )
     )
-    sessions = SessionService(database, tokens, audit, native, clock, settings.refresh_grace)
+    sessions = Sessions(database, tokens, audit, native, clock, settings.refresh_grace)
     return Services(
         apps=apps,
         login=login,
-        registration=RegistrationService(
+        registration=Registrations(
             apps, database, accounts, tickets, KeyedHash(secret_keys, "registering"), new_sessions, tokens, clock
         ),
         sessions=sessions,
@@ -299,15 +299,15 @@ def _services(
         consents=Consents(database, clock),
         activity=ActivityLog(database, clock, settings.audit_retention),
         exports=Exports(database, audit, clock, OneAtATime(settings.instance_path / "exports")),
-        administration=Administration(database, apps, bans, audit, clock),
-        retention=RetentionService(database, clock, settings.audit_retention),
+        users=Users(database, apps, bans, audit, clock),
+        retention=Retention(database, clock, settings.audit_retention),
         invites=invites,
-        health=HealthService(database, keys.current().signing_kid),
+        health=Health(database, keys.current().signing_kid),
         campaigns=Campaigns(database, clock),
         access_tokens=access_tokens,
         phone_codes=phone_codes,
         phones=phones,
-        pushes=PushService(
+        pushes=Pushes(
             apps=apps,
             database=database,
             people=people,

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from authsvc.cli.audit import audit
+from authsvc.cli.credentials import services
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
 from authsvc.cli.invites import invites
@@ -12,7 +13,6 @@ from authsvc.cli.keys import keys
 from authsvc.cli.purge import purge
 from authsvc.cli.qrcodes import qrcodes
 from authsvc.cli.refusals import told
-from authsvc.cli.services import services
 from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.terminal import escape_what_does_not_fit
 from authsvc.cli.token import token

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from authsvc.cli.moments import Since, utc
 from authsvc.cli.refusals import told
 from authsvc.cli.terminal import shown
-from authsvc.services.operator.users import Administration
+from authsvc.services.operator.users import Users
 
 
 @click.command()
@@ -23,9 +23,9 @@ from authsvc.services.operator.users import Administration
 @with_appcontext
 def audit(user_id: int | None, openid: str | None, event: str | None, since: int, limit: int, as_json: bool) -> None:
     """Print audit events, the oldest first: when, what, about whom, by which keyed hash, and more."""
-    administration: Administration = current_app.extensions["authsvc"].administration
+    users: Users = current_app.extensions["authsvc"].users
     with told():
-        found = administration.events(user_id=user_id, openid=openid, event=event, since=since, limit=limit)
+        found = users.events(user_id=user_id, openid=openid, event=event, since=since, limit=limit)
     for entry in found:
         if as_json:
             click.echo(json.dumps(asdict(entry)))

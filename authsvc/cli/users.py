@@ -47,16 +47,16 @@ def find(
     """Find users by exactly one of the options. Exit code 1 when there is none."""
     if sum(option is not None for option in (user_id, phone, openid, nickname)) != 1:
         raise click.UsageError("give one of --id, --phone, --openid and --nickname")
-    administration = _services().administration
+    users = _services().users
     with told():
         if user_id is not None:
-            found = [administration.get(user_id)]
+            found = [users.get(user_id)]
         elif phone is not None:
-            found = administration.with_phone(phone)
+            found = users.with_phone(phone)
         elif openid is not None:
-            found = administration.with_openid(openid)
+            found = users.with_openid(openid)
         else:
-            found = administration.named(nickname or "")
+            found = users.named(nickname or "")
     if not found:
         raise click.ClickException("nobody was found")
     _print_found(found, full=full, as_json=as_json)
@@ -82,8 +82,8 @@ def show(user_id: int, full: bool) -> None:
     """Show one user: status, phone, identities, and how much is stored besides."""
     services = _services()
     with told():
-        user = services.administration.get(user_id)
-        live = len(services.administration.sessions(user_id))
+        user = services.users.get(user_id)
+        live = len(services.users.sessions(user_id))
         stored, events = services.exports.glance(user_id)
     for name, value in (
         ("user", user.id),
@@ -119,7 +119,7 @@ def disable(user_id: int) -> None:
     Also one who has closed the account. Should the account be erased, its owner cannot register for BAN_MEMORY_DAYS.
     """
     with told():
-        _services().administration.disable(user_id)
+        _services().users.disable(user_id)
     click.echo(f"disabled  {user_id}")
 
 
@@ -135,15 +135,15 @@ def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
     """
     if sum(option is not None for option in (user_id, openid, phone)) != 1:
         raise click.UsageError("give one of USER_ID, --openid and --phone")
-    administration = _services().administration
+    users = _services().users
     with told():
         if user_id is not None:
-            administration.enable(user_id)
+            users.enable(user_id)
             click.echo(f"enabled  {user_id}")
         elif openid is not None:
-            click.echo(f"lifted  {administration.lift_ban_of_openid(openid)} marks")
+            click.echo(f"lifted  {users.lift_ban_of_openid(openid)} marks")
         else:
-            click.echo(f"lifted  {administration.lift_ban_of_phone(phone or '')} marks")
+            click.echo(f"lifted  {users.lift_ban_of_phone(phone or '')} marks")
 
 
 @users.command()
@@ -153,7 +153,7 @@ def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
 def sessions(user_id: int, as_json: bool) -> None:
     """List the live sessions of a user, the last used first; at most 200."""
     with told():
-        found = _services().administration.sessions(user_id)
+        found = _services().users.sessions(user_id)
     if as_json:
         click.echo(json.dumps([asdict(session) for session in found]))
         return
@@ -169,7 +169,7 @@ def sessions(user_id: int, as_json: bool) -> None:
 def logout(user_id: int) -> None:
     """End all sessions of a user. They may sign in again."""
     with told():
-        ended = _services().administration.log_out(user_id)
+        ended = _services().users.log_out(user_id)
     click.echo(f"ended  {ended}")
 
 
@@ -185,7 +185,7 @@ def merge(user_id: int, winner_id: int, yes: bool) -> None:
     """
     _confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
     with told():
-        _services().administration.merge(user_id, winner_id)
+        _services().users.merge(user_id, winner_id)
     click.echo(f"merged  {user_id} into {winner_id}")
 
 
@@ -198,7 +198,7 @@ def erase(user_id: int, yes: bool) -> None:
     _confirm(f"Erase user {user_id} and all that is stored about them? This cannot be undone.", yes)
     services = _services()
     with told():
-        user = services.administration.get(user_id)
+        user = services.users.get(user_id)
         if user.merged_into_id is not None:
             raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}: erase that one")
         if not services.closing.erase(user_id, "by the operator"):

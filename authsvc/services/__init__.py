@@ -3,32 +3,32 @@
 from dataclasses import dataclass
 
 from authsvc.services.invites.campaigns import Campaigns
-from authsvc.services.invites.invites import InviteService
+from authsvc.services.invites.invites import Invites
 from authsvc.services.miniprograms.accesstokens import AccessTokens
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.miniprograms.keychecks import WeChatSessions
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
-from authsvc.services.operator.health import HealthService
-from authsvc.services.operator.retention import RetentionService
+from authsvc.services.operator.health import Health
+from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
-from authsvc.services.operator.users import Administration
+from authsvc.services.operator.users import Users
 from authsvc.services.people.activity import ActivityLog
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.consents import Consents
 from authsvc.services.people.exports import Exports
-from authsvc.services.people.people import PeopleService
-from authsvc.services.people.pushes import PushService
-from authsvc.services.phones.binding import PhoneService
+from authsvc.services.people.people import People
+from authsvc.services.people.pushes import Pushes
+from authsvc.services.phones.binding import Phones
 from authsvc.services.phones.codes import PhoneCodes
 from authsvc.services.qrcodes.batches import CodeBatches
 from authsvc.services.qrcodes.qrcodes import QrCodes
 from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.revocations import RevocationFeed
-from authsvc.services.sessions.sessions import SessionService
+from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
-from authsvc.services.signin.login import LoginService
-from authsvc.services.signin.registration import RegistrationService
+from authsvc.services.signin.login import Logins
+from authsvc.services.signin.registration import Registrations
 from authsvc.services.signin.scans import ScanSignIns
 
 
@@ -37,25 +37,25 @@ class Services:
     """Every use case, built once by the composition root."""
 
     apps: Apps
-    login: LoginService
-    registration: RegistrationService
-    sessions: SessionService
+    login: Logins
+    registration: Registrations
+    sessions: Sessions
     step_up: StepUp
-    people: PeopleService
+    people: People
     closing: AccountClosing
     conflicts: Conflicts
     consents: Consents
     exports: Exports
     activity: ActivityLog
-    administration: Administration
-    retention: RetentionService
-    health: HealthService
-    invites: InviteService
+    users: Users
+    retention: Retention
+    health: Health
+    invites: Invites
     campaigns: Campaigns
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
-    phones: PhoneService
-    pushes: PushService
+    phones: Phones
+    pushes: Pushes
     qrcodes: QrCodes
     code_batches: CodeBatches
     service_credentials: ServiceCredentials

@@ -6,7 +6,7 @@ from typing import Any
 from authsvc.db.database import Database
 from authsvc.db.queries import identities, users
 from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
-from authsvc.services.invites.invites import InviteService
+from authsvc.services.invites.invites import Invites
 from authsvc.services.invites.rules import InviteRules
 from authsvc.values.invites import InvitePolicy, Registration
 from authsvc.values.people import PhoneNumber, Profile
@@ -28,8 +28,8 @@ class Fair:
     def now(self) -> int:
         return int(self.clock.now())
 
-    def service(self, policy: InvitePolicy | None = None) -> InviteService:
-        return InviteService(self.database, policy or InvitePolicy(), self.clock)
+    def service(self, policy: InvitePolicy | None = None) -> Invites:
+        return Invites(self.database, policy or InvitePolicy(), self.clock)
 
     def person(self) -> int:
         """Somebody without an identity; return the id."""

@@ -31,7 +31,7 @@ from authsvc.clock import SystemClock
 from authsvc.db import engine
 from authsvc.errors import AuthSvcError
 from authsvc.picturestore.bucket import PictureBucket
-from authsvc.tokenstore.redis import RedisShelf
+from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import ShelfUnavailable
 from authsvc.values.limits import Rate
 from authsvc.values.pictures import BucketPlace

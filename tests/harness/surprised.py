@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 from authsvc.app import create_app
-from authsvc.services.signin.login import LoginService
-from authsvc.services.signin.registration import RegistrationService
+from authsvc.services.signin.login import Logins
+from authsvc.services.signin.registration import Registrations
 from authsvc.values.sessions import LoginCommand
 
 CODE = "surprise"
 
 
 class _Surprised:
-    def __init__(self, login: LoginService) -> None:
+    def __init__(self, login: Logins) -> None:
         self._login = login
 
     def log_in(self, command: LoginCommand) -> Any:
@@ -22,7 +22,7 @@ class _Surprised:
 
 
 class _SurprisedToo:
-    def __init__(self, registration: RegistrationService) -> None:
+    def __init__(self, registration: Registrations) -> None:
         self._registration = registration
 
     def register(self, ticket_text: str, **rest: Any) -> Any:

@@ -103,7 +103,7 @@ def test_who_was_disabled_and_is_erased_comes_back_by_no_way_in_until_the_ban_is
     service, name, friend = banning, next(names), next(names)
     ticket = signedin.ticket(service, simulator, name)
     user_id = int(with_phone(service, simulator, name).user_id)
-    operator.administration.disable(user_id)
+    operator.users.disable(user_id)
     leave(simulator, service, name)
     assert service.count("users", f"id = {user_id}") == 0
     before = service.count("users") + 1  # the friend
@@ -115,7 +115,7 @@ def test_who_was_disabled_and_is_erased_comes_back_by_no_way_in_until_the_ban_is
     openid, number = simulator.account(name)["openid"], number_of(simulator, name)
     stored = str(service.rows("SELECT * FROM ban_marks"))
     assert openid not in stored and number not in stored and f" {user_id}," not in stored
-    assert operator.administration.lift_ban_of_phone(number) == 2  # their WeChat's goes with it
+    assert operator.users.lift_ban_of_phone(number) == 2  # their WeChat's goes with it
     assert int(native(service, simulator.code(name)).user_id) > user_id
     with_phone(service, simulator, name)
 
@@ -127,19 +127,19 @@ def test_who_closes_first_is_disabled_all_the_same_and_opens_nothing_again(
     signed_in = native(service, simulator.code(name))
     user_id = int(signed_in.user_id)
     operator.closing.close(operator.sessions.authenticate(_claims(operator, signed_in.access)))
-    operator.administration.disable(user_id)
+    operator.users.disable(user_id)
     for body in ({}, {"reopen": True}):
         answer = service.login(simulator.code(name), json=body)
         assert (answer.status_code, answer.json()["error"]) == (403, "account_disabled")
 
-    operator.administration.enable(user_id)
+    operator.users.enable(user_id)
     answer = service.login(simulator.code(name))
     assert answer.json()["error"] == "account_closed", "enabled, it is the closed account that it was"
-    operator.administration.disable(user_id)
+    operator.users.disable(user_id)
     service.rows(f"UPDATE users SET closed_at = 1 WHERE id = {user_id}")
     assert operator.closing.erase_due() == 1, "who asked to leave is erased, disabled or not"
     assert service.login(simulator.code(name), json={"reopen": True}).json()["error"] == "account_disabled"
-    assert operator.administration.lift_ban_of_openid(simulator.account(name)["openid"]) == 1
+    assert operator.users.lift_ban_of_openid(simulator.account(name)["openid"]) == 1
     assert service.login(simulator.code(name)).status_code == 200
 
 

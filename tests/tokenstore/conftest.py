@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from authsvc.tokenstore.file import FileShelf
-from authsvc.tokenstore.redis import RedisShelf
+from authsvc.tokenstore.fileshelf import FileShelf
+from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.wechat import FetchedToken, MiniProgram

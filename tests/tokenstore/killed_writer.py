@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from authsvc.clock import SystemClock
-from authsvc.tokenstore.file import FileShelf
+from authsvc.tokenstore.fileshelf import FileShelf
 from authsvc.tokenstore.shelf import Record, record_text
 
 APPID = "wx4f4bc4dec97d474b"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from authsvc.tokenstore.file import FileShelf
+from authsvc.tokenstore.fileshelf import FileShelf
 from authsvc.tokenstore.shelf import Record, ShelfUnavailable
 from authsvc.tokenstore.store import AccessTokenStore
 from tests.harness.service import ROOT
@@ -230,7 +230,7 @@ FULL_DISK = """
     import logging, resource, sys
     from pathlib import Path
     from authsvc.clock import SystemClock
-    from authsvc.tokenstore.file import FileShelf
+    from authsvc.tokenstore.fileshelf import FileShelf
     from authsvc.tokenstore import store as room
     from authsvc.values.wechat import FetchedToken, MiniProgram
 

@@ -322,8 +322,8 @@ GREENLETS = """
     import gevent
     from pathlib import Path
     from authsvc.clock import SystemClock
-    from authsvc.tokenstore.file import FileShelf
-    from authsvc.tokenstore.redis import RedisShelf
+    from authsvc.tokenstore.fileshelf import FileShelf
+    from authsvc.tokenstore.redisshelf import RedisShelf
     from authsvc.tokenstore.store import AccessTokenStore
     from authsvc.values.wechat import FetchedToken, MiniProgram
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from authsvc.tokenstore import redis as room
-from authsvc.tokenstore.redis import RedisShelf
+from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Record, ShelfUnavailable
 from authsvc.tokenstore.store import AccessTokenStore
 from tests.harness.redisserver import RedisServer

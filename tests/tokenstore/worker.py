@@ -17,8 +17,8 @@ from authsvc.clock import SystemClock
 from authsvc.errors import AuthSvcError
 from authsvc.services.miniprograms.accesstokens import AccessTokens
 from authsvc.services.miniprograms.apps import Apps
-from authsvc.tokenstore.file import FileShelf
-from authsvc.tokenstore.redis import RedisShelf
+from authsvc.tokenstore.fileshelf import FileShelf
+from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Record, Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.wechat import MiniProgram

@@ -11,15 +11,15 @@ from authsvc.app import create_app
 from authsvc.db.queries import decrypt_failures
 from authsvc.errors import DataRejected
 from authsvc.services.miniprograms.opening import MAX_FAILURES, Opened, Sealed
-from authsvc.services.signin.login import LoginService
+from authsvc.services.signin.login import Logins
 from authsvc.values.sessions import LoginCommand, LoginResult, Stranger
 from authsvc.values.wechat import MiniProgram
 
-_carry_out = LoginService._carry_out
+_carry_out = Logins._carry_out
 
 
 def _count_afterwards(
-    self: LoginService, app: MiniProgram, command: LoginCommand, login_hash: str | None
+    self: Logins, app: MiniProgram, command: LoginCommand, login_hash: str | None
 ) -> LoginResult | Stranger:
     if command.encrypted is None:
         return _carry_out(self, app, command, login_hash)
@@ -40,5 +40,5 @@ def _count_afterwards(
     raise AssertionError("this twin is for data that does not open")
 
 
-LoginService._carry_out = _count_afterwards
+Logins._carry_out = _count_afterwards
 app = create_app()

@@ -9,22 +9,22 @@ from authsvc.app import create_app
 from authsvc.db.queries import spent_tickets, users
 from authsvc.errors import PhoneTaken, TicketInvalid
 from authsvc.services.accounts.tickets import Ticket
-from authsvc.services.signin.registration import RegistrationService
+from authsvc.services.signin.registration import Registrations
 from authsvc.values.people import PhoneNumber
 from authsvc.values.sessions import LoginResult
 
-_register = RegistrationService.register
+_register = Registrations.register
 _use = spent_tickets.use
 
 
-def _look(self: RegistrationService, connection: Connection, ticket: Ticket) -> None:
+def _look(self: Registrations, connection: Connection, ticket: Ticket) -> None:
     used = spent_tickets._USES.run(connection, ticket_id=ticket.id).scalar() or 0
     if used >= 3:
         raise TicketInvalid("refused too often")
 
 
 def _count_afterwards(
-    self: RegistrationService, ticket_text: str, phone: PhoneNumber, *rest: Any, **named: Any
+    self: Registrations, ticket_text: str, phone: PhoneNumber, *rest: Any, **named: Any
 ) -> LoginResult:
     ticket = self._tickets.open(ticket_text)
 
@@ -42,5 +42,5 @@ def _count_afterwards(
     return _register(self, ticket_text, phone, *rest, **named)
 
 
-RegistrationService.register = _count_afterwards
+Registrations.register = _count_afterwards
 app = create_app()

@@ -9,13 +9,13 @@ from typing import Any
 from authsvc.app import create_app
 from authsvc.db.queries import identities
 from authsvc.errors import IdentityTaken, TicketInvalid
-from authsvc.services.signin.registration import RegistrationService
+from authsvc.services.signin.registration import Registrations
 from authsvc.values.sessions import LoginResult
 
-_register = RegistrationService.register
+_register = Registrations.register
 
 
-def _look_then_spend(self: RegistrationService, ticket_text: str, *arguments: Any, **named: Any) -> LoginResult:
+def _look_then_spend(self: Registrations, ticket_text: str, *arguments: Any, **named: Any) -> LoginResult:
     ticket = self._tickets.open(ticket_text)
     found = self._database.read(lambda connection: identities.find(connection, ticket.appid, ticket.openid))
     time.sleep(0.02)
@@ -27,5 +27,5 @@ def _look_then_spend(self: RegistrationService, ticket_text: str, *arguments: An
         raise
 
 
-RegistrationService.register = _look_then_spend
+Registrations.register = _look_then_spend
 app = create_app()

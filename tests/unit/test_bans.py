@@ -18,10 +18,10 @@ from authsvc.services.accounts.bans import Bans
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.invites.rules import InviteRules
 from authsvc.services.knownby import KnownBy
-from authsvc.services.operator.retention import RetentionService
-from authsvc.services.operator.users import Administration, Refused
+from authsvc.services.operator.retention import Retention
+from authsvc.services.operator.users import Refused, Users
 from authsvc.services.people.closing import AccountClosing
-from authsvc.services.people.people import PeopleService
+from authsvc.services.people.people import People
 from authsvc.values.people import PhoneNumber
 from tests.harness.fair import SHOP, Fair
 from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, SECRET, Clock, counts
@@ -38,8 +38,8 @@ def fair(each_database: Database, clock: Clock) -> Fair:
 
 
 @pytest.fixture
-def operator(fair: Fair) -> Administration:
-    return Administration(fair.database, APPS, BANS, AUDIT, fair.clock)
+def operator(fair: Fair) -> Users:
+    return Users(fair.database, APPS, BANS, AUDIT, fair.clock)
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def closing(fair: Fair) -> AccountClosing:
 
 
 @pytest.fixture
-def people(fair: Fair) -> PeopleService:
-    return PeopleService(
+def people(fair: Fair) -> People:
+    return People(
         apps=APPS,
         wechat=NOTHING,
         database=fair.database,
@@ -85,7 +85,7 @@ def refused(fair: Fair, *names: str, **options: Any) -> None:
 
 @pytest.mark.parametrize("first", ["unlinked", "disabled"])
 def test_an_identity_that_is_given_up_before_or_after_is_banned_with_the_rest(
-    fair: Fair, operator: Administration, closing: AccountClosing, people: PeopleService, first: str
+    fair: Fair, operator: Users, closing: AccountClosing, people: People, first: str
 ) -> None:
     user_id, link_id = two_in_one(fair)
     acts = [lambda: people.forget_identity(user_id, link_id, "x"), lambda: operator.disable(user_id)]
@@ -99,7 +99,7 @@ def test_an_identity_that_is_given_up_before_or_after_is_banned_with_the_rest(
 
 
 def test_a_number_that_was_changed_removed_or_revoked_before_is_banned_too(
-    fair: Fair, operator: Administration, closing: AccountClosing
+    fair: Fair, operator: Users, closing: AccountClosing
 ) -> None:
     user_id = fair.log_in("lan", phone=ONE).user.id
     fair.log_in("lan", phone=TWO)
@@ -116,7 +116,7 @@ def test_a_number_that_was_changed_removed_or_revoked_before_is_banned_too(
 
 
 def test_what_an_active_user_has_given_up_is_nobodys_ban_and_is_forgotten_with_them(
-    fair: Fair, closing: AccountClosing, people: PeopleService
+    fair: Fair, closing: AccountClosing, people: People
 ) -> None:
     user_id, link_id = two_in_one(fair)
     people.forget_identity(user_id, link_id, "x")
@@ -125,9 +125,7 @@ def test_what_an_active_user_has_given_up_is_nobodys_ban_and_is_forgotten_with_t
     assert counts(fair.database)["ban_marks"] == 0 and fair.log_in("lan", phone=ONE).is_new
 
 
-def test_what_was_given_up_long_before_is_not_reached(
-    fair: Fair, operator: Administration, people: PeopleService
-) -> None:
+def test_what_was_given_up_long_before_is_not_reached(fair: Fair, operator: Users, people: People) -> None:
     user_id, link_id = two_in_one(fair)
     people.forget_identity(user_id, link_id, "x")
     fair.clock.moment += 90 * DAY
@@ -136,7 +134,7 @@ def test_what_was_given_up_long_before_is_not_reached(
 
 
 def test_by_unionid_they_come_in_no_other_mini_program_either(
-    fair: Fair, operator: Administration, closing: AccountClosing
+    fair: Fair, operator: Users, closing: AccountClosing
 ) -> None:
     user_id = fair.log_in("lan", unionid=UNION).user.id
     operator.disable(user_id)
@@ -147,9 +145,7 @@ def test_by_unionid_they_come_in_no_other_mini_program_either(
     assert fair.log_in("mei").user.id == owner
 
 
-def test_a_merge_takes_the_marks_along(
-    fair: Fair, operator: Administration, closing: AccountClosing, people: PeopleService
-) -> None:
+def test_a_merge_takes_the_marks_along(fair: Fair, operator: Users, closing: AccountClosing, people: People) -> None:
     user_id, link_id = two_in_one(fair)
     people.forget_identity(user_id, link_id, "x")
     winner = fair.log_in("bob", phone=TWO).user.id
@@ -169,7 +165,7 @@ def test_a_merge_takes_the_marks_along(
 
 
 def test_a_ban_ends_when_its_time_is_over_and_its_marks_go(
-    fair: Fair, operator: Administration, closing: AccountClosing
+    fair: Fair, operator: Users, closing: AccountClosing
 ) -> None:
     user_id = fair.log_in("lan", phone=ONE).user.id
     operator.disable(user_id)
@@ -177,7 +173,7 @@ def test_a_ban_ends_when_its_time_is_over_and_its_marks_go(
     assert closing.erase(user_id, "x")
     fair.clock.moment += 365 * DAY - 1
     refused(fair, "lan", "bob", phone=ONE)
-    retention = RetentionService(fair.database, fair.clock, 365 * DAY)
+    retention = Retention(fair.database, fair.clock, 365 * DAY)
     assert retention.purge()["marks of bans"] == 0
     fair.clock.moment += 1
     assert fair.log_in("lan", phone=ONE).is_new
@@ -185,7 +181,7 @@ def test_a_ban_ends_when_its_time_is_over_and_its_marks_go(
 
 
 def test_an_erasure_that_breaks_off_leaves_the_ban(
-    fair: Fair, operator: Administration, closing: AccountClosing, monkeypatch: pytest.MonkeyPatch
+    fair: Fair, operator: Users, closing: AccountClosing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user_id = fair.log_in("lan").user.id
     operator.disable(user_id)
@@ -237,7 +233,7 @@ def test_a_login_that_adds_no_identity_looks_up_no_mark(fair: Fair, monkeypatch:
 
 
 def test_a_ban_is_lifted_by_id_while_there_is_a_user_and_by_what_they_had_afterwards(
-    fair: Fair, operator: Administration, closing: AccountClosing
+    fair: Fair, operator: Users, closing: AccountClosing
 ) -> None:
     user_id = fair.log_in("lan", phone=ONE).user.id
     operator.disable(user_id)
@@ -265,7 +261,7 @@ def openid(name: str) -> str:
 
 
 def test_an_identity_that_is_unlinked_or_a_number_alone_is_not_counted_again(
-    fair: Fair, closing: AccountClosing, people: PeopleService
+    fair: Fair, closing: AccountClosing, people: People
 ) -> None:
     code = fair.code_of(fair.log_in("host"))
     lan = fair.log_in("lan", code, phone=ONE)
@@ -299,14 +295,14 @@ def test_after_its_time_an_invite_counts_again(fair: Fair, closing: AccountClosi
     assert fair.log_in("lan", code).invite == "already_invited"
     fair.clock.moment += 1
     assert fair.log_in("lan", code).invite == "accepted"
-    assert RetentionService(fair.database, fair.clock, 365 * DAY).purge()["marks of invites"] == 1
+    assert Retention(fair.database, fair.clock, 365 * DAY).purge()["marks of invites"] == 1
 
 
 # --- at one moment --------------------------------------------------------------------------------------------------
 
 
 def test_whoever_signs_in_while_they_are_erased_as_disabled_does_not_come_back(
-    fair: Fair, operator: Administration, closing: AccountClosing, figures: Callable[[str], None]
+    fair: Fair, operator: Users, closing: AccountClosing, figures: Callable[[str], None]
 ) -> None:
     found = _come_beside_erasures(fair, operator, closing, turns=40)
     assert found == 0
@@ -315,7 +311,7 @@ def test_whoever_signs_in_while_they_are_erased_as_disabled_does_not_come_back(
 
 def test_the_check_finds_marks_that_are_looked_up_before_the_login_itself(
     fair: Fair,
-    operator: Administration,
+    operator: Users,
     closing: AccountClosing,
     monkeypatch: pytest.MonkeyPatch,
     figures: Callable[[str], None],
@@ -335,7 +331,7 @@ def test_the_check_finds_marks_that_are_looked_up_before_the_login_itself(
 
 def _come_beside_erasures(
     fair: Fair,
-    operator: Administration,
+    operator: Users,
     closing: AccountClosing,
     *,
     turns: int,

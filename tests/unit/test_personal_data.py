@@ -16,7 +16,7 @@ from authsvc.db.models import Base
 from authsvc.db.queries import users
 from authsvc.errors import AccountClosed, AccountDisabled, NotFound, TooManyRequests
 from authsvc.oneatatime import OneAtATime
-from authsvc.services.operator.users import Administration
+from authsvc.services.operator.users import Users
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.exports import Exports
 from authsvc.values.people import PhoneNumber
@@ -108,7 +108,7 @@ def test_an_export_holds_the_rows_of_the_person_and_of_whom_they_were_before_and
     fill: Callable[..., None], each_database: Database, clock: Clock, tmp_path: Path
 ) -> None:
     fill(1, 2, 3)
-    Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
+    Users(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
     exports = Exports(each_database, AUDIT, clock, OneAtATime(tmp_path / "exports"))
     export = exports.for_operator(1)
     found = json.loads("".join(export.json()))
@@ -126,7 +126,7 @@ def test_an_erasure_leaves_nothing_but_audit_events_and_numbers(
     fill: Callable[..., None], each_database: Database, clock: Clock, closing: AccountClosing, pictures: Pictures
 ) -> None:
     fill(1, 2, 3)
-    Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
+    Users(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
     assert closing.erase(1, "by the operator")
     assert pictures.deleted == ["p1", 1, "p2", 2]
     left = everything(each_database)
@@ -154,7 +154,7 @@ def test_nobody_is_erased_twice_or_by_the_id_they_had_before_a_merge(
     fill: Callable[..., None], each_database: Database, clock: Clock, closing: AccountClosing
 ) -> None:
     fill(1, 2)
-    Administration(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
+    Users(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
     assert not closing.erase(2, "x")
     assert not closing.erase(9, "x")
     assert closing.erase(1, "x")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from authsvc.db.database import Database
-from authsvc.services.operator.retention import RetentionService
+from authsvc.services.operator.retention import Retention
 from tests.harness.inprocess import Clock, counts, rows
 
 HOUR, DAY = 3600, 86400
@@ -91,7 +91,7 @@ def test_each_kind_goes_when_its_time_is_over(
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
-    deleted = RetentionService(each_database, clock, 365 * DAY).purge()
+    deleted = Retention(each_database, clock, 365 * DAY).purge()
     assert deleted == {
         "login attempts": 1,
         "used tickets": 1,
@@ -118,7 +118,7 @@ def test_each_kind_goes_when_its_time_is_over(
 
 
 def test_a_second_purge_finds_nothing(each_database: Database, clock: Clock) -> None:
-    service = RetentionService(each_database, clock, 365 * DAY)
+    service = Retention(each_database, clock, 365 * DAY)
     service.purge()
     assert set(service.purge().values()) == {0}
 
@@ -127,5 +127,5 @@ def test_more_rows_than_one_transaction_takes_all_go(
     store: Callable[..., None], each_database: Database, clock: Clock
 ) -> None:
     store(*(ticket(f"ticket {number}", 1) for number in range(2500)))
-    assert RetentionService(each_database, clock, 365 * DAY).purge()["used tickets"] == 2500
+    assert Retention(each_database, clock, 365 * DAY).purge()["used tickets"] == 2500
     assert counts(each_database)["spent_tickets"] == 0

@@ -11,7 +11,7 @@ from authsvc.db.queries import users
 from authsvc.errors import AccountDisabled, SessionEnded
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.sessions.refreshtokens import RefreshTokens
-from authsvc.services.sessions.sessions import SessionService, open_session
+from authsvc.services.sessions.sessions import Sessions, open_session
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
 from authsvc.signing.keyfile import create_key_file
 from authsvc.signing.keyring import KeyRing, KeySource
@@ -32,7 +32,7 @@ class House:
 
     database: Database
     clock: Clock
-    sessions: SessionService
+    sessions: Sessions
 
     def user(self) -> User:
         return self.database.run(lambda connection: users.insert(connection, Profile("Lan"), int(self.clock.now())))
@@ -74,7 +74,7 @@ def house(each_database: Database, clock: Clock, tmp_path_factory: pytest.TempPa
         RefreshTokens((b"",)),
         (),
     )
-    return House(each_database, clock, SessionService(each_database, tokens, AUDIT, POLICY, clock, 30))
+    return House(each_database, clock, Sessions(each_database, tokens, AUDIT, POLICY, clock, 30))
 
 
 def test_of_a_thousand_sessions_of_one_second_those_before_the_revocation_are_dead_and_those_after_live(

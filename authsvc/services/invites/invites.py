@@ -21,7 +21,7 @@ _REACH = 1000
 _LOOKS = 10
 
 
-class InviteService:
+class Invites:
     """Gives people their code, and tells what came of it."""
 
     def __init__(self, database: Database, policy: InvitePolicy, clock: SystemClock) -> None:

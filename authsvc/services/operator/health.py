@@ -14,7 +14,7 @@ class Readiness:
     reasons: Mapping[str, str]
 
 
-class HealthService:
+class Health:
     """Answers readiness."""
 
     def __init__(self, database: Database, signing_kid: str) -> None:

@@ -31,7 +31,7 @@ _FAILURE_SECONDS = 31 * 86400
 _Delete = Callable[[Connection, int], int]
 
 
-class RetentionService:
+class Retention:
     """Deletes what has been kept long enough."""
 
     def __init__(self, database: Database, clock: SystemClock, audit_seconds: int) -> None:

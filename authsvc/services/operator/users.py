@@ -22,7 +22,7 @@ class Refused(Exception):
     """What cannot be done with this user: the text says why."""
 
 
-class Administration:
+class Users:
     """Finds, disables, signs out and merges users. Every change has an audit event."""
 
     def __init__(self, database: Database, apps: Apps, bans: Bans, audit: AuditLog, clock: SystemClock) -> None:

@@ -28,7 +28,7 @@ from authsvc.wechat.client import WeChatClient
 MOST_IDENTITIES = 50
 
 
-class PeopleService:
+class People:
     """Changes by a person about themselves."""
 
     def __init__(

@@ -10,7 +10,7 @@ from authsvc.errors import LastIdentity, NoSuchRoute, PushRejected
 from authsvc.sealing import KeyedHash
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.people.closing import AccountClosing
-from authsvc.services.people.people import PeopleService
+from authsvc.services.people.people import People
 from authsvc.values.people import IdentityLink
 from authsvc.values.wechat import MiniProgram, PushEvent, PushQuery
 from authsvc.wechat.push import PushReader
@@ -22,7 +22,7 @@ RECEIPT_SECONDS = 2 * _MAX_AGE_SECONDS
 _PROFILE, _PHONE, _NICKNAME, _AVATAR = 6, 8, 19, 20
 
 
-class PushService:
+class Pushes:
     """Acts on pushed events. Whatever is done twice is done once: WeChat repeats what was not answered in time."""
 
     def __init__(
@@ -30,7 +30,7 @@ class PushService:
         *,
         apps: Apps,
         database: Database,
-        people: PeopleService,
+        people: People,
         closing: AccountClosing,
         hashes: KeyedHash,
         clock: SystemClock,

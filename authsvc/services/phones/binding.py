@@ -33,7 +33,7 @@ class Binding:
     login: LoginResult | None
 
 
-class PhoneService:
+class Phones:
     """What may be done about phone numbers, by code (preferred) or by encryptedData."""
 
     def __init__(

@@ -47,7 +47,7 @@ from authsvc.imaging.lane import Lane
 from authsvc.picturestore.store import PictureStore, is_name
 from authsvc.sealing import KeyedHash
 from authsvc.services.accounts.accounts import refuse_inactive
-from authsvc.services.invites.invites import InviteService
+from authsvc.services.invites.invites import Invites
 from authsvc.services.miniprograms.accesstokens import AccessTokens
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.values.pictures import CodePicture, PictureLimits, WxaCode
@@ -82,7 +82,7 @@ class QrCodes:
         lane: Lane,
         base_url: str,
         hashes: KeyedHash,
-        invites: InviteService,
+        invites: Invites,
         defaults: WxaCode,
         limits: PictureLimits,
         clock: SystemClock,

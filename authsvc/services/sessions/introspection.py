@@ -6,7 +6,7 @@ Why a token does not hold is nobody's business: unknown, forged, expired, ended 
 import logging
 
 from authsvc.errors import AccountDisabled, Unauthenticated
-from authsvc.services.sessions.sessions import SessionService
+from authsvc.services.sessions.sessions import Sessions
 from authsvc.signing.tokens import TokenChecker
 from authsvc.values.sessions import LiveToken, VerifiedClaims
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 class Introspection:
     """Looks at tokens of any kind. Works inside an application context, as the checker does."""
 
-    def __init__(self, checker: TokenChecker, sessions: SessionService, issuer: str) -> None:
+    def __init__(self, checker: TokenChecker, sessions: Sessions, issuer: str) -> None:
         self.issuer = issuer
         self._checker = checker
         self._sessions = sessions

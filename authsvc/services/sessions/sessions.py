@@ -33,7 +33,7 @@ _TOUCH_SECONDS = 300
 Scope = Literal["local", "others", "global"]
 
 
-class SessionService:
+class Sessions:
     """What may be done with and in the name of a session."""
 
     def __init__(

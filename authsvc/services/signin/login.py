@@ -48,7 +48,7 @@ class _Outcome:
     former_avatar: str | None = None
 
 
-class LoginService:
+class Logins:
     """Exchanges the code, opens what came encrypted, finds or makes the user, opens a session, hands out tokens."""
 
     def __init__(

@@ -26,7 +26,7 @@ _REFUSALS_PER_WECHAT = 9
 _HASH_CHARS = 32
 
 
-class RegistrationService:
+class Registrations:
     """Turns a stranger's ticket into a user."""
 
     def __init__(
