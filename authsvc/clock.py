@@ -19,6 +19,10 @@ class SystemClock:
         """Seconds since 1970-01-01 UTC."""
         return time.time()
 
+    def seconds(self) -> int:
+        """Whole seconds since 1970-01-01 UTC, as tables and tokens have them."""
+        return int(self.now())
+
     def monotonic(self) -> float:
         """Seconds since some moment; never set, so the one to measure durations with."""
         return time.monotonic()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, QueuePool, text
@@ -28,6 +28,7 @@ from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # Whoever lost to others steps back further each time, up to so many times.
@@ -94,21 +95,21 @@ class Database:
         self._fitness = Fitness(self._look)
         engine_room.listen(engine)
 
-    def run(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in one writing transaction and commit it.
+    def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work(connection, …)`` in one writing transaction and commit it.
 
         ``work`` may run several times, so it must touch nothing but the database. Raises ServiceBusy when the
         database stays locked, away or out of connections, DatabaseUnusable when waiting would not help.
         """
         with self._told():
-            result = self._transact(self._writing, work)
+            result = self._transact(self._writing, lambda connection: work(connection, *args, **kwargs))
         self._fitness.wrote()
         return result
 
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a transaction that only reads. Raises ServiceBusy and DatabaseUnusable as ``run`` does."""
+    def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work(connection, …)`` in a transaction that only reads; raises as ``run`` does."""
         with self._told():
-            return self._transact(self._engine, work)
+            return self._transact(self._engine, lambda connection: work(connection, *args, **kwargs))
 
     @contextmanager
     def _told(self) -> Iterator[None]:

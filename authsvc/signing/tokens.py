@@ -51,7 +51,7 @@ class TokenIssuer:
         extra: dict[str, str],
     ) -> AccessToken:
         """Return a token for ``lifetime`` seconds. ``extra`` claims cannot replace the standard ones."""
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         claims: dict[str, Any] = {
             **extra,
             "aud": app.audience,

@@ -33,7 +33,7 @@ class RegistrationTickets:
 
     def make(self, appid: str, openid: str, unionid: str | None, invite_code: str | None = None) -> str:
         """Return a ticket (ASCII text) that holds for ten minutes."""
-        expires_at = int(self._clock.now()) + TICKET_SECONDS
+        expires_at = self._clock.seconds() + TICKET_SECONDS
         content = [secrets.token_urlsafe(16), appid, openid, unionid, expires_at, invite_code]
         return self._sealer.seal(json.dumps(content))
 

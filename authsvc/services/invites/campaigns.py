@@ -6,7 +6,6 @@ So a batch that was interrupted goes on where it stopped, and two that are fille
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -42,10 +41,10 @@ class Campaigns:
         What was yielded stays, whatever happens next.
         """
         _check(wanted)
-        have = self._database.read(lambda connection: self._numbered(connection, wanted))
+        have = self._database.read(self._numbered, wanted)
         yield have
         while have < wanted.count:
-            have = self._database.run(lambda connection: self._add(connection, wanted))
+            have = self._database.run(self._add, wanted)
             yield have
 
     def import_codes(self, brought: Sequence[ImportedInvite]) -> Iterator[tuple[int, int]]:
@@ -54,27 +53,27 @@ class Campaigns:
         A code that exists stays as it is. In a batch the new ones get the next numbers, in the order given.
         """
         owners = {invite.owner_id for invite in brought if invite.owner_id is not None}
-        self._database.read(lambda connection: _check_owners(connection, owners))
+        self._database.read(_check_owners, owners)
         for start in range(0, len(brought), _AT_ONCE):
             some = brought[start : start + _AT_ONCE]
-            yield len(some), self._database.run(partial(self._bring, some=some))
+            yield len(some), self._database.run(self._bring, some=some)
 
     def assign(self, owner_id: int, codes: Sequence[str]) -> None:
         """Give these codes to a user: all, or none when one of them has an owner or is of no use any more."""
-        self._database.run(lambda connection: self._assign(connection, owner_id, codes))
+        self._database.run(self._assign, owner_id, codes)
 
     def assign_first(self, owner_id: int, batch: str, count: int) -> None:
         """Give the first codes of a batch that are still free to a user: as many, or none when there are fewer."""
-        self._database.run(lambda connection: self._assign_first(connection, owner_id, batch, count))
+        self._database.run(self._assign_first, owner_id, batch, count)
 
     def disable(self, codes: Sequence[str]) -> int:
         """Take these codes out of use, all or none; return how many still were in use."""
-        return self._database.run(lambda connection: self._disable(connection, codes))
+        return self._database.run(self._disable, codes)
 
     def disable_batch(self, batch: str) -> int:
         """Take a whole batch out of use; return how many codes still were."""
         self._check_batch(batch)
-        return self._database.run(lambda connection: invite_batches.disable_batch(connection, batch, self._now()))
+        return self._database.run(invite_batches.disable_batch, batch, self._clock.seconds())
 
     def codes(self, *, batch: str | None = None, owner_id: int | None = None) -> Iterator[InviteCode]:
         """Return the codes of a batch or a user, or all, in the order in which they were made, however many."""
@@ -88,15 +87,15 @@ class Campaigns:
 
     def count(self, *, batch: str | None = None, owner_id: int | None = None) -> int:
         """Return how many codes there are of a batch, a user, or in all."""
-        return self._database.read(lambda connection: invite_batches.count(connection, batch=batch, owner_id=owner_id))
+        return self._database.read(invite_batches.count, batch=batch, owner_id=owner_id)
 
     def stats(self) -> list[InviteBatchStats]:
         """Count the codes of every batch, and of those without one."""
-        return self._database.read(lambda connection: invite_batches.stats(connection, self._now()))
+        return self._database.read(invite_batches.stats, self._clock.seconds())
 
     def fault(self, invite: InviteCode) -> str | None:
         """Return why nobody can use a code now, if so."""
-        return invite.fault(self._now())
+        return invite.fault(self._clock.seconds())
 
     def _numbered(self, connection: Connection, wanted: InviteBatch) -> int:
         """Return the highest number of a batch, which must have been made like this."""
@@ -132,7 +131,7 @@ class Campaigns:
     def _insert(self, connection: Connection, new: Sequence[ImportedInvite], numbered: dict[str, int]) -> None:
         """Add codes with the numbers that follow those in ``numbered``; starts over when somebody was faster."""
         numbers = dict(numbered)
-        now, rows = self._now(), []
+        now, rows = self._clock.seconds(), []
         for invite in new:
             number = None
             if invite.batch is not None:
@@ -144,35 +143,33 @@ class Campaigns:
     def _assign(self, connection: Connection, owner_id: int, codes: Sequence[str]) -> None:
         _check_owners(connection, {owner_id})
         for code in codes:
-            if not invite_batches.assign(connection, code, owner_id, self._now()):
+            if not invite_batches.assign(connection, code, owner_id, self._clock.seconds()):
                 found = _find(connection, code)
                 reason = f"belongs to user {found.owner_id}" if found.owner_id else "is used, expired or disabled"
                 raise BadCampaign(f"{code} {reason}; no code was assigned")
 
     def _assign_first(self, connection: Connection, owner_id: int, batch: str, count: int) -> None:
         _check_owners(connection, {owner_id})
-        found = invite_batches.assign_first(connection, batch, count, owner_id, self._now())
+        found = invite_batches.assign_first(connection, batch, count, owner_id, self._clock.seconds())
         if found < count:
             raise BadCampaign(f"batch {batch} has only {found} codes that are free; no code was assigned")
 
     def _disable(self, connection: Connection, codes: Sequence[str]) -> int:
         for code in codes:
             _find(connection, code)
-        return sum(invite_batches.disable(connection, code, self._now()) for code in codes)
+        return sum(invite_batches.disable(connection, code, self._clock.seconds()) for code in codes)
 
     def _check_batch(self, batch: str) -> None:
-        if self._database.read(lambda connection: invite_batches.last(connection, batch)) is None:
+        if self._database.read(invite_batches.last, batch) is None:
             raise BadCampaign(f"there is no batch {batch}")
 
     def _pages(self, batch: str | None, owner_id: int | None) -> Iterator[InviteCode]:
-        page = partial(invite_batches.page, at_once=_AT_ONCE, batch=batch, owner_id=owner_id)
         after = 0
-        while found := self._database.read(partial(page, after=after)):
+        while found := self._database.read(
+            invite_batches.page, after=after, at_once=_AT_ONCE, batch=batch, owner_id=owner_id
+        ):
             yield from found
             after = found[-1].id
-
-    def _now(self) -> int:
-        return int(self._clock.now())
 
 
 def _check(wanted: InviteBatch) -> None:

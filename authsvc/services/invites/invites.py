@@ -35,13 +35,13 @@ class Invites:
         It is made, or claimed from the pool, when it is asked for first. One that is used up or disabled stays theirs.
         Raises AccountDisabled for somebody who was erased in this moment.
         """
-        now = self._now()
-        found = self._database.read(lambda connection: invite_codes.find_own(connection, user_id, now))
-        return found or self._database.run(lambda connection: self._give(connection, user_id, now))
+        now = self._clock.seconds()
+        found = self._database.read(invite_codes.find_own, user_id, now)
+        return found or self._database.run(self._give, user_id, now)
 
     def invited_at(self, user_id: int) -> int | None:
         """Return when the user came with somebody's code (seconds UTC), if ever."""
-        return self._database.read(lambda connection: invite_codes.invited_at(connection, user_id))
+        return self._database.read(invite_codes.invited_at, user_id)
 
     def arrivals(self, user_id: int, before: int | None = None) -> Arrivals:
         """Return who came with the user's codes: the latest fifty, or those before a number; of the last thousand."""
@@ -68,12 +68,12 @@ class Invites:
         """Tell whether a code is good at this moment; whose it is, is nobody's business."""
         found = None
         if spelling.PATTERN.match(code):
-            found = self._database.read(lambda connection: invite_codes.find(connection, code))
+            found = self._database.read(invite_codes.find, code)
         return "unknown" if found is None else self.state(found)
 
     def state(self, code: InviteCode) -> InviteFault | Literal["valid"]:
         """Tell whether somebody could come with this code at this moment."""
-        return code.fault(self._now()) or "valid"
+        return code.fault(self._clock.seconds()) or "valid"
 
     def _give(self, connection: Connection, user_id: int, now: int) -> InviteCode:
         users.lock(connection, user_id)
@@ -103,6 +103,3 @@ class Invites:
             expires_at=now + policy.days * _DAY if policy.days else None,
             now=now,
         )
-
-    def _now(self) -> int:
-        return int(self._clock.now())

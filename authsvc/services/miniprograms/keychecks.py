@@ -40,7 +40,7 @@ class WeChatSessions:
         return [HeldKey(found.id, found.appid, self._reset(found)) for found in self._identities(user_id)]
 
     def _identities(self, user_id: int) -> list[Identity]:
-        return self._database.read(lambda connection: identities.all_of_user(connection, user_id))
+        return self._database.read(identities.all_of_user, user_id)
 
     def _state(self, identity: Identity) -> str:
         key = self._session_keys.current(identity)
@@ -64,5 +64,5 @@ class WeChatSessions:
         except SessionKeyStale:
             return "stale"
         # A login may have stored a newer key meanwhile: then that one stays.
-        self._database.run(lambda connection: self._session_keys.reset(connection, identity, session.session_key))
+        self._database.run(self._session_keys.reset, identity, session.session_key)
         return "reset"

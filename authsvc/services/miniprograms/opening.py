@@ -105,7 +105,7 @@ class SealedData:
         return Opened(payload, numbers.from_wechat(payload) if came.expects_phone else None)
 
     def _count(self, connection: Connection, keys: Sequence[str]) -> None:
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         for key in keys:
             decrypt_failures.add(connection, self._hashes.of(key), now)
 
@@ -121,7 +121,7 @@ class SealedData:
         timestamp = payload["watermark"].get("timestamp")
         if type(timestamp) is not int or payload.get("openId", openid) != openid:
             return None
-        age = int(self._clock.now()) - timestamp  # whole numbers only: a float and 400 digits overflow
+        age = self._clock.seconds() - timestamp  # whole numbers only: a float and 400 digits overflow
         return payload if -_FUTURE_SECONDS <= age <= self._max_age else None
 
 

@@ -49,7 +49,7 @@ class ServiceCredentials:
         """
         match = _CREDENTIAL.match(credential or "")
         name, secret = match.groups() if match else ("", "")
-        stored = self._database.read(lambda connection: service_credentials.find(connection, name))
+        stored = self._database.read(service_credentials.find, name)
         held = stored.secret_hash if stored else ""
         # Not any(): each key is tried, whatever the others say.
         fits = sum(hmac.compare_digest(hashed.of(name, secret), held) for hashed in self._hashes)
@@ -68,7 +68,7 @@ class ServiceCredentials:
         if unknown := set(scopes) - set(get_args(ServiceScope)):
             raise BadCredential(f"unknown scope: {', '.join(sorted(unknown))}")
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         made = ServiceCredential(name, self._hashes[0].of(name, secret), tuple(sorted(set(scopes))), now)
 
         def work(connection: Connection) -> None:
@@ -85,7 +85,7 @@ class ServiceCredentials:
 
     def remove(self, name: str) -> bool:
         """Remove a credential, at once for all workers; False when there was none."""
-        now = int(self._clock.now())
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> bool:
             removed = service_credentials.delete(connection, name)

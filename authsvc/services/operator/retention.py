@@ -42,7 +42,7 @@ class Retention:
 
     def purge(self) -> dict[str, int]:
         """Delete what is old of every kind that does not stay; return how many rows of each kind."""
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         return {
             "login attempts": self._delete(login_attempts.delete_started, now - _ATTEMPT_SECONDS),
             "used tickets": self._delete(spent_tickets.delete_expired, now),
@@ -60,6 +60,6 @@ class Retention:
     def _delete(self, delete: _Delete, before: int) -> int:
         """Delete in transactions of their own, so that logins get in between."""
         deleted = 0
-        while count := self._database.run(lambda connection: delete(connection, before)):
+        while count := self._database.run(delete, before):
             deleted += count
         return deleted

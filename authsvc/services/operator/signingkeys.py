@@ -66,7 +66,7 @@ class SigningKeys:
 
     def add(self) -> str:
         """Make a key and publish it; return its ``kid``. Raises KeyRefusal, BadKeys, OSError, ServiceBusy."""
-        made = new_key(self._now())
+        made = new_key(self._clock.seconds())
         self._change("key_new", made.kid, lambda keys: [*keys, made])
         return made.kid
 
@@ -77,7 +77,7 @@ class SigningKeys:
         also for a key that some verifier may not have seen yet; BadKeys, OSError, ServiceBusy.
         """
         chosen = self._choose(kid, "published")
-        now = self._now()
+        now = self._clock.seconds()
 
         def moved(key: Key) -> Key:
             if key.kid == chosen:
@@ -119,7 +119,7 @@ class SigningKeys:
     def _next_step(self, key: Key) -> Step:
         action = _NEXT[key.state]
         ready_at = key.since + self._waits.get(action, 0)
-        return Step(key, action, ready_at if ready_at > self._now() else 0)
+        return Step(key, action, ready_at if ready_at > self._clock.seconds() else 0)
 
     def _refuse_early(self, key: Key, reason: str) -> None:
         if ready_at := self._next_step(key).ready_at:
@@ -140,10 +140,7 @@ class SigningKeys:
         change_key_file(self._ring.key_file, change)
         self._ring.look()
         detail = f"{kid} at once" if at_once else kid
-        self._database.run(lambda connection: self._audit.record(connection, event, None, self._now(), detail))
-
-    def _now(self) -> int:
-        return int(self._clock.now())
+        self._database.run(self._audit.record, event, None, self._clock.seconds(), detail)
 
 
 def _find(keys: tuple[Key, ...], kid: str) -> Key:

@@ -34,7 +34,7 @@ class Users:
 
     def get(self, user_id: int) -> UserSummary:
         """Return one user; raises Refused when there is none."""
-        found = self._database.read(lambda connection: users.summary(connection, user_id))
+        found = self._database.read(users.summary, user_id)
         if found is None:
             raise Refused(f"there is no user {user_id}")
         return found
@@ -42,15 +42,15 @@ class Users:
     def with_phone(self, number: str) -> list[UserSummary]:
         """Return who has this number: with + and country code, or a mainland one. Raises Refused for no number."""
         phone = _phone(number)
-        return self._database.read(lambda connection: users.with_phone(connection, phone))
+        return self._database.read(users.with_phone, phone)
 
     def with_openid(self, openid: str) -> list[UserSummary]:
         """Return who has this openid."""
-        return self._database.read(lambda connection: users.with_openid(connection, openid))
+        return self._database.read(users.with_openid, openid)
 
     def named(self, prefix: str) -> list[UserSummary]:
         """Return up to 100 users whose nickname begins so."""
-        return self._database.read(lambda connection: users.named(connection, prefix))
+        return self._database.read(users.named, prefix)
 
     def disable(self, user_id: int) -> None:
         """Lock a user out at once, and end every session; one who has closed the account opens it no more.
@@ -58,7 +58,7 @@ class Users:
         Whoever is erased as a disabled user does not come back for as long as bans are kept. Raises Refused for a user
         who is disabled already, or was merged into another.
         """
-        now = self._now()
+        now = self._clock.seconds()
         self.get(user_id)
 
         def work(connection: Connection) -> None:
@@ -75,7 +75,7 @@ class Users:
 
         Raises Refused for any other user.
         """
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> None:
             if not users.enable(connection, user_id, now):
@@ -97,7 +97,7 @@ class Users:
 
     def _lift(self, known_by: KnownBy, owners: list[UserSummary], openid: str | None = None) -> int:
         """Raises Refused when nothing is kept, or for a user who still has it: they are enabled by id."""
-        now = self._now()
+        now = self._clock.seconds()
         for owner in owners:
             if owner.status == "disabled":
                 raise Refused(f"that is user {owner.id}, who is disabled: enable {owner.id}")
@@ -113,13 +113,13 @@ class Users:
 
     def sessions(self, user_id: int) -> list[Session]:
         """Return the user's live sessions, the last used first; raises Refused when there is no such user."""
-        now = self._now()
+        now = self._clock.seconds()
         self.get(user_id)
-        return self._database.read(lambda connection: sessions.live_of_user(connection, user_id, now))
+        return self._database.read(sessions.live_of_user, user_id, now)
 
     def log_out(self, user_id: int) -> int:
         """End every session of the user; return how many. Raises Refused when there is no such user."""
-        now = self._now()
+        now = self._clock.seconds()
         self.get(user_id)
 
         def work(connection: Connection) -> int:
@@ -136,7 +136,7 @@ class Users:
 
         Raises Refused unless both are active.
         """
-        now = self._now()
+        now = self._clock.seconds()
         if loser_id == winner_id:
             raise Refused("that is one user, not two")
         for user_id in (loser_id, winner_id):
@@ -163,13 +163,8 @@ class Users:
     ) -> list[AuditEvent]:
         """Return the newest audit events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
         return self._database.read(
-            lambda connection: self._audit.find(
-                connection, user_id=user_id, openid=openid, event=event, since=since, limit=limit
-            )
+            self._audit.find, user_id=user_id, openid=openid, event=event, since=since, limit=limit
         )
-
-    def _now(self) -> int:
-        return int(self._clock.now())
 
 
 def _phone(number: str) -> PhoneNumber:

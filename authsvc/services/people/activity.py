@@ -27,12 +27,10 @@ class ActivityLog:
 
     def of(self, caller: Caller, before: int | None) -> Activity:
         """Return up to PAGE_ENTRIES that the caller's session may see; with ``before``, only those with a lower id."""
-        since = int(self._clock.now()) - self._seconds
+        since = self._clock.seconds() - self._seconds
         user_id, appid = caller.user.id, caller.session.appid
         found = self._database.read(
-            lambda connection: audit_events.of_person(
-                connection, user_id, appid, since=since, before=before, limit=PAGE_ENTRIES + 1
-            )
+            audit_events.of_person, user_id, appid, since=since, before=before, limit=PAGE_ENTRIES + 1
         )
         return Activity(tuple(map(_entry, found[:PAGE_ENTRIES])), since, has_more=len(found) > PAGE_ENTRIES)
 

@@ -48,7 +48,7 @@ class AccountClosing:
 
         Raises OtherMiniProgram where the person is in others, whose people the session does not manage; AddedWeChat.
         """
-        now, user_id = self._now(), caller.user.id
+        now, user_id = self._clock.seconds(), caller.user.id
 
         def work(connection: Connection) -> None:
             refuse_partial(connection, caller)
@@ -72,9 +72,9 @@ class AccountClosing:
 
     def erase_due(self) -> int:
         """Erase every account whose cooling-off period is over; return how many."""
-        before = self._now() - self._cooling_off
+        before = self._clock.seconds() - self._cooling_off
         erased = 0
-        while due := self._database.read(lambda connection: users.due_for_erasure(connection, before)):
+        while due := self._database.read(users.due_for_erasure, before):
             erased += sum(self._erase(user_id, "cooling-off over", closed_before=before) for user_id in due)
         return erased
 
@@ -88,7 +88,7 @@ class AccountClosing:
 
     def forget_phone(self, user_id: int, reason: str) -> bool:
         """Remove the user's number, verified or claimed; False when there was none."""
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> bool:
             user = users.lock(connection, user_id)
@@ -113,12 +113,10 @@ class AccountClosing:
 
         The pictures go before the rows: without these nobody would know whose they were.
         """
-        now = self._now()
-        if not self._database.run(
-            lambda connection: users.condemn(connection, user_id, now, closed_before=closed_before)
-        ):
+        now = self._clock.seconds()
+        if not self._database.run(users.condemn, user_id, now, closed_before=closed_before):
             return False
-        for same_id, address in self._database.read(lambda connection: users.same_person(connection, user_id)):
+        for same_id, address in self._database.read(users.same_person, user_id):
             self._avatars.delete(address)
             self._qrcodes.delete_of_user(same_id)
 
@@ -139,6 +137,3 @@ class AccountClosing:
         erased = self._database.run(work)
         self._database.empty_log()
         return erased
-
-    def _now(self) -> int:
-        return int(self._clock.now())

@@ -23,7 +23,7 @@ class Consents:
 
         Raises LimitReached, or AccountDisabled for somebody who has left, or was locked out or erased, in this moment.
         """
-        now, user_id = int(self._clock.now()), caller.user.id
+        now, user_id = self._clock.seconds(), caller.user.id
 
         def work(connection: Connection) -> list[Consent]:
             refuse_inactive(users.lock(connection, user_id))
@@ -35,4 +35,4 @@ class Consents:
 
     def of(self, caller: Caller) -> list[Consent]:
         """Return what the caller has agreed to, the oldest first."""
-        return self._database.read(lambda connection: consents.of_user(connection, caller.user.id))
+        return self._database.read(consents.of_user, caller.user.id)

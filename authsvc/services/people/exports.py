@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 from sqlalchemy import Connection
 
@@ -53,8 +52,9 @@ class Export:
     def _rows(self, table: str, user_id: int) -> Iterator[list[Row]]:
         start: personaldata.TablePlace | None = personaldata.TablePlace()
         while start is not None:
-            read = partial(personaldata.read, table=table, user_id=user_id, start=start, at_most=_ROWS_AT_ONCE)
-            rows, start = self._database.read(read)
+            rows, start = self._database.read(
+                personaldata.read, table=table, user_id=user_id, start=start, at_most=_ROWS_AT_ONCE
+            )
             if found := list(filter(self._shown.get(table), rows)):
                 yield found
             give_way()
@@ -97,7 +97,7 @@ class Exports:
         if not self._running.take(user_id):
             raise TooManyRequests(f"an export of user {user_id} is being read", 10)
         try:
-            same_ids, shown = self._database.read(lambda connection: _seen_by(connection, caller))
+            same_ids, shown = self._database.read(_seen_by, caller)
         except BaseException:
             self._running.leave(user_id)
             raise
@@ -105,7 +105,7 @@ class Exports:
 
     def for_operator(self, user_id: int) -> Export:
         """Return the same for somebody who asks on the person's behalf, which is put on record. Raises NotFound."""
-        now = int(self._clock.now())
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> list[int]:
             same_ids = _same_person(connection, user_id)

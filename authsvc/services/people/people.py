@@ -81,7 +81,7 @@ class People:
 
     def _store(self, caller: Caller, profile: Profile) -> User:
         """Change the profile, and delete the uploaded picture that it no longer shows."""
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> tuple[Profile, User]:
             # Two changes at once would each write back what the other has just replaced.
@@ -99,7 +99,7 @@ class People:
 
     def forget_profile(self, user_id: int, *, nickname: bool, avatar: bool) -> None:
         """Delete what is stored of a user's nickname or picture."""
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> Profile:
             stored = users.lock(connection, user_id).profile
@@ -155,12 +155,12 @@ class People:
     def _refuse_unreachable(self, caller: Caller, app: MiniProgram) -> None:
         """Where no answer of WeChat's could help, its code is not spent."""
         if app.appid != caller.session.appid:
-            reached = self._database.read(lambda connection: reach(connection, caller))
+            reached = self._database.read(reach, caller)
             if reached.unionid is None:
                 raise OtherMiniProgram("a session without a unionid that joins the two")
 
     def _add(self, connection: Connection, caller: Caller, arrival: Arrival, exchanged: WeChatSession) -> None:
-        now, user_id = self._now(), caller.user.id
+        now, user_id = self._clock.seconds(), caller.user.id
         # Merged into somebody else meanwhile, they would keep an identity that nobody can sign in with.
         refuse_inactive(users.lock(connection, user_id))
         is_same_person = exchanged.unionid is not None and exchanged.unionid == reach(connection, caller).unionid
@@ -188,7 +188,7 @@ class People:
         Raises NotFound for an identity that is not the caller's, OtherMiniProgram for one out of the session's reach,
         LastIdentity for the last one.
         """
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> list[IdentityLink]:
             user = users.lock(connection, caller.user.id)
@@ -203,7 +203,7 @@ class People:
 
     def forget_identity(self, user_id: int, link_id: int, reason: str) -> None:
         """Remove one identity of this user and end the sessions that it began. Raises NotFound or LastIdentity."""
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> None:
             user = users.lock(connection, user_id)
@@ -227,9 +227,6 @@ class People:
         given_up = KnownBy.of_user(replace(user, phone=None), [identity])
         self._bans.note(connection, user, given_up, now)
         self._invite_memory.note(connection, user.id, given_up, now)
-
-    def _now(self) -> int:
-        return int(self._clock.now())
 
 
 def _identity(connection: Connection, user: User, link_id: int) -> Identity:

@@ -76,9 +76,9 @@ class Pushes:
         # Who left and came back since is somebody new.
         if known is not None and known[1].created_at <= event.created_at:
             act(*known, event)
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         # Afterwards: what breaks off before this is done again, which changes nothing, instead of never.
-        self._database.run(lambda connection: push_receipts.add(connection, receipts, now))
+        self._database.run(push_receipts.add, receipts, now)
 
     def _reader(self, appid: str | None) -> tuple[MiniProgram, PushReader]:
         app = self._apps.choose(appid, None)

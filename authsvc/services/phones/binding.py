@@ -115,7 +115,7 @@ class Phones:
 
         Raises NotFound when there is none, OtherMiniProgram or AddedWeChat for a session that does not reach so far.
         """
-        now, user_id = self._now(), caller.user.id
+        now, user_id = self._clock.seconds(), caller.user.id
 
         def work(connection: Connection) -> User:
             user = users.lock(connection, user_id)
@@ -130,13 +130,13 @@ class Phones:
 
     def _refuse_added(self, caller: Caller) -> None:
         """Before WeChat is asked: an answer costs money. A number opens its user in every mini program."""
-        self._database.read(lambda connection: refuse_added(connection, caller))
+        self._database.read(refuse_added, caller)
 
     def _open(self, connection: Connection, caller: Caller, data: EncryptedData) -> PhoneNumber:
         identity = identities.lock_by_id(connection, caller.session.identity_id or 0)
         if identity is None or identity.user.id != caller.user.id:
             raise DataRejected("the session's identity was removed")
-        keys = self._session_keys.held(identity, self._now())
+        keys = self._session_keys.held(identity, self._clock.seconds())
         app = self._apps.get(caller.session.appid)
         came = Sealed(encrypted=data, expects_phone=True)
         opened = self._sealed_data.open(connection, app, keys, came, identity.openid, is_locked=True)
@@ -145,11 +145,11 @@ class Phones:
         return opened.phone
 
     def _bind(self, caller: Caller, phone: PhoneNumber) -> Binding:
-        return self._binding(caller, *self._database.run(lambda connection: self._give(connection, caller, phone)))
+        return self._binding(caller, *self._database.run(self._give, caller, phone))
 
     def _give(self, connection: Connection, caller: Caller, phone: PhoneNumber) -> tuple[User, Session | None]:
         """Give the number to the caller; return whose it is, and a new session if the caller turned out to be those."""
-        now = self._now()
+        now = self._clock.seconds()
         user = users.lock(connection, caller.user.id)
         refuse_inactive(user)
         owner = self._accounts.bind_phone(connection, user, phone, caller.session.appid, now)
@@ -167,6 +167,3 @@ class Phones:
             return Binding(user, None)
         access = self._tokens.access(user, session, caller.openid, self._policy)
         return Binding(user, LoginResult(user, session, access, caller.openid, self._tokens.refresh(session)))
-
-    def _now(self) -> int:
-        return int(self._clock.now())

@@ -118,7 +118,7 @@ class PhoneCodes:
     def calls_today(self, app: MiniProgram) -> int:
         """Return how many numbers of this app WeChat was asked for today."""
         subject, day = _everybody(app), self._today()
-        return self._database.read(lambda connection: phone_calls.count(connection, subject, day))
+        return self._database.read(phone_calls.count, subject, day)
 
     def _ask(self, app: MiniProgram, code: str, openid: str | None, address: str | None) -> WeChatPhone:
         self._sweep()
@@ -155,12 +155,12 @@ class PhoneCodes:
         limited = [(subject, limit) for subject, limit in subjects if limit]
         limited.append((_everybody(app), budgets.per_app))
         claim = _Claim(self._hashes.of("code", app.appid, code), self._today(), tuple(limited), refused)
-        self._database.run(lambda connection: self._reserve(connection, claim))
+        self._database.run(self._reserve, claim)
         return claim
 
     def _reserve(self, connection: Connection, claim: _Claim) -> None:
         """Reserve everything of a claim; whatever is raised undoes all of it."""
-        if not phone_calls.claim_code(connection, claim.code_hash, int(self._clock.now())):
+        if not phone_calls.claim_code(connection, claim.code_hash, self._clock.seconds()):
             raise PhoneCodeInvalid("this code was sent before")
         if claim.refused is not None:
             subject, limit = claim.refused
@@ -198,14 +198,12 @@ class PhoneCodes:
         self._sweep_at = now + _SWEEP_SECONDS
         codes_before, days_before = int(now) - _CODE_MEMORY_SECONDS, self._today() - 1
         try:
-            self._database.run(
-                lambda connection: phone_calls.sweep(connection, codes_before=codes_before, days_before=days_before)
-            )
+            self._database.run(phone_calls.sweep, codes_before=codes_before, days_before=days_before)
         except (ServiceBusy, DatabaseUnusable) as error:
             logger.info("old phone codes not swept: %s", error)
 
     def _today(self) -> int:
-        return (int(self._clock.now()) + _CHINA) // _DAY
+        return (self._clock.seconds() + _CHINA) // _DAY
 
 
 def _everybody(app: MiniProgram) -> str:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -162,7 +161,7 @@ class QrCodes:
 
     def delete_of_user(self, user_id: int) -> None:
         """Delete every picture of a user, also one that is being made."""
-        while found := self._database.read(lambda connection: rows.of_user(connection, user_id)):
+        while found := self._database.read(rows.of_user, user_id):
             for stored in found:
                 self._remove(stored)
 
@@ -171,10 +170,10 @@ class QrCodes:
         self._store.sweep()
         removed = 0
         if self._limits.keep:
-            before = self._now() - self._limits.keep
-            removed += self._remove_all(lambda connection: rows.not_asked_since(connection, before))
+            before = self._clock.seconds() - self._limits.keep
+            removed += self._remove_all(rows.not_asked_since, before)
         if self._limits.total:
-            removed += self._remove_all(lambda connection: _surplus(connection, self._limits.total))
+            removed += self._remove_all(_surplus, self._limits.total)
         return removed
 
     # Finding
@@ -186,12 +185,12 @@ class QrCodes:
 
     def _kept(self, stem: str, user_id: int | None) -> str | None:
         """Return the name of a picture that is made and still in its place, and note that it was asked for."""
-        stored = self._database.read(lambda connection: rows.find(connection, stem))
+        stored = self._database.read(rows.find, stem)
         if stored is None or stored.name is None or not self._store.holds(stored.name):
             return None
-        now = self._now()
+        now = self._clock.seconds()
         if now - stored.asked_at > _DAY or (stored.user_id is None and user_id is not None):
-            self._database.run(lambda connection: rows.touch(connection, stem, user_id, now))
+            self._database.run(rows.touch, stem, user_id, now)
         return stored.name
 
     # Making
@@ -204,7 +203,7 @@ class QrCodes:
         give_up = time.monotonic() + _PATIENCE_SECONDS
         waited_for: int | None = None
         while time.monotonic() < give_up:
-            stored = self._database.read(lambda connection: rows.find(connection, stem))
+            stored = self._database.read(rows.find, stem)
             if waited_for is not None and (stored is None or stored.claim != waited_for):
                 self._share_failure(waited_for)
             claim = secrets.randbits(_CLAIM_BITS)
@@ -220,23 +219,21 @@ class QrCodes:
 
     def _share_failure(self, claim: int) -> None:
         """Raise what the attempt under this claim failed with; nothing when its maker died or was made to leave."""
-        failure = self._database.read(lambda connection: rows.failure_of(connection, claim))
+        failure = self._database.read(rows.failure_of, claim)
         if failure is not None:
             raise _error(failure)
 
     def _claim(self, stem: str, stored: StoredPicture | None, owner: Owner, claim: int) -> bool:
         """Make this name the caller's to draw; False while it is another's."""
-        until = self._now() + _CLAIM_SECONDS
+        until = self._clock.seconds() + _CLAIM_SECONDS
         if stored is None:
             self._refuse_when_full(owner)
-            return self._database.run(partial(self._begin, stem, owner, claim, until))
-        is_dead = stored.name is None and stored.claimed_until <= self._now()
+            return self._database.run(self._begin, stem, owner, claim, until)
+        is_dead = stored.name is None and stored.claimed_until <= self._clock.seconds()
         is_lost = stored.name is not None and not self._store.holds(stored.name)
-        return (is_dead or is_lost) and self._database.run(
-            partial(rows.take_over, known=stored, claim=claim, until=until)
-        )
+        return (is_dead or is_lost) and self._database.run(rows.take_over, known=stored, claim=claim, until=until)
 
-    def _begin(self, stem: str, owner: Owner, claim: int, until: int, connection: Connection) -> bool:
+    def _begin(self, connection: Connection, stem: str, owner: Owner, claim: int, until: int) -> bool:
         # Two claims at once would each count without the other, and whoever is being erased leaves no more of them.
         if owner.user_id is not None:
             refuse_inactive(users.lock(connection, owner.user_id))
@@ -247,7 +244,7 @@ class QrCodes:
                 raise NotPermitted(f"service {owner.service} has been removed")
             if rows.count_of_service(connection, owner.service) >= self._limits.per_service:
                 raise PictureLimitReached(f"service {owner.service}")
-        return rows.begin(connection, stem, owner, claim, until=until, now=self._now())
+        return rows.begin(connection, stem, owner, claim, until=until, now=self._clock.seconds())
 
     def _make(self, stem: str, app: MiniProgram, code: WxaCode, claim: int) -> str:
         """Have the picture drawn and keep it, as the holder of the claim."""
@@ -258,7 +255,7 @@ class QrCodes:
         except BaseException as error:
             self._give_up(stem, claim, error)
             raise
-        if not self._database.run(partial(rows.finish, stem=stem, ending=ending, claim=claim)):
+        if not self._database.run(rows.finish, stem=stem, ending=ending, claim=claim):
             self._store.delete(name)
             raise WxaCodeUnanswered("the picture was deleted while it was made")
         return name
@@ -267,11 +264,11 @@ class QrCodes:
         """Let others try, and tell those who wait; but these try themselves where WeChat was not asked at all."""
         try:
             if isinstance(error, WeChatOverloaded) or not isinstance(error, Exception):
-                self._database.run(partial(rows.delete, stem=stem, claim=claim))
+                self._database.run(rows.delete, stem=stem, claim=claim)
                 return
-            failure, now = _failure(error), self._now()
-            self._database.run(partial(rows.fail, stem=stem, claim=claim, failure=failure, now=now))
-            self._database.run(partial(rows.delete_failures, before=now - rows.FAILURE_SECONDS))
+            failure, now = _failure(error), self._clock.seconds()
+            self._database.run(rows.fail, stem=stem, claim=claim, failure=failure, now=now)
+            self._database.run(rows.delete_failures, before=now - rows.FAILURE_SECONDS)
         except (ServiceBusy, DatabaseUnusable) as busy:
             logger.warning("a claim on a picture stays for %d s: %s", _CLAIM_SECONDS, busy)
 
@@ -301,24 +298,21 @@ class QrCodes:
 
     # Deleting
 
-    def _remove_all(self, find: Callable[[Connection], list[StoredPicture]]) -> int:
+    def _remove_all(self, find: Callable[[Connection, int], list[StoredPicture]], bound: int) -> int:
         removed = 0
-        while found := self._database.read(find):
+        while found := self._database.read(find, bound):
             removed += sum(map(self._remove, found))
         return removed
 
     def _remove(self, stored: StoredPicture) -> bool:
         """Delete a picture as the holder of its claim, so that nobody makes it anew meanwhile."""
-        claim, until = secrets.randbits(_CLAIM_BITS), self._now() + _CLAIM_SECONDS
-        if not self._database.run(partial(rows.take_over, known=stored, claim=claim, until=until)):
+        claim, until = secrets.randbits(_CLAIM_BITS), self._clock.seconds() + _CLAIM_SECONDS
+        if not self._database.run(rows.take_over, known=stored, claim=claim, until=until):
             return False
         for ending in (stored.ending,) if stored.ending else ("jpg", "png"):
             self._store.delete(f"{stored.stem}.{ending}")
-        self._database.run(partial(rows.delete, stem=stored.stem, claim=claim))
+        self._database.run(rows.delete, stem=stored.stem, claim=claim)
         return True
-
-    def _now(self) -> int:
-        return int(self._clock.now())
 
 
 def _failure(error: Exception) -> Failure:

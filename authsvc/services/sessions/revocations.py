@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from authsvc.clock import SystemClock, give_way
 from authsvc.db.database import Database
@@ -65,7 +64,7 @@ class RevocationFeed:
 
     def read(self, since: int | None) -> Revocations:
         """Return what ended since that cursor; everything without one, or with one that is not of the past."""
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         if since is not None and since > now + OVERLAP_SECONDS:
             since = None
         # What is as old as the longest-lived token matters no more; the overlap makes up for clocks that differ.
@@ -74,12 +73,13 @@ class RevocationFeed:
         sessions: list[str] = []
         place: Place | None = BEGINNING
         while place is not None:
-            find = partial(self._ended.find, start=began, now=now - OVERLAP_SECONDS, place=place, at_most=_AT_ONCE)
-            ids, place = self._database.read(find)
+            ids, place = self._database.read(
+                self._ended.find, start=began, now=now - OVERLAP_SECONDS, place=place, at_most=_AT_ONCE
+            )
             sessions += [session_id[:SESSION_PREFIX] for session_id in ids]
             if place is not None:
                 give_way()
-        users = self._database.read(lambda connection: not_before_marks.marked_since(connection, began))
+        users = self._database.read(not_before_marks.marked_since, began)
         return Revocations(since, now, "".join(sessions), users)
 
     def sign(self, found: Revocations) -> str:

@@ -55,12 +55,10 @@ class Sessions:
 
     def authenticate(self, claims: VerifiedClaims) -> Caller:
         """Return the caller of a live session; raises SessionEnded, or AccountDisabled."""
-        now = self._now()
+        now = self._clock.seconds()
         live = _entitled(self._find_live(claims.session_id), claims)
         if live.session.last_used_at < now - _TOUCH_SECONDS:
-            self._database.run(
-                lambda connection: sessions.touch(connection, live.session.id, now=now, before=now - _TOUCH_SECONDS)
-            )
+            self._database.run(sessions.touch, live.session.id, now=now, before=now - _TOUCH_SECONDS)
         return Caller(live.user, live.session, claims, live.openid)
 
     def refresh(self, refresh_token: str) -> LoginResult:
@@ -85,7 +83,7 @@ class Sessions:
         self, session_id: str, counter: int, policy: TokenPolicy, claims: VerifiedClaims | None = None
     ) -> LoginResult:
         def work(connection: Connection) -> LiveSession | None:
-            live = sessions.find_live(connection, session_id, self._now())
+            live = sessions.find_live(connection, session_id, self._clock.seconds())
             if claims is not None:
                 _entitled(live, claims)
             return self._rotate(connection, live, counter, policy.contract)
@@ -101,7 +99,7 @@ class Sessions:
         self, connection: Connection, live: LiveSession | None, counter: int, contract: str
     ) -> LiveSession | None:
         """Return the session as it is after this use of its ticket; None when the ticket was too old, and it ended."""
-        now = self._now()
+        now = self._clock.seconds()
         if live is None or live.session.contract != contract:
             raise SessionEnded("session ended or run out")
         refuse_inactive(live.user)
@@ -120,7 +118,7 @@ class Sessions:
     def _repeats(self, session: Session, counter: int) -> bool:
         """True for the ticket before the latest one, while the grace lasts."""
         is_previous = counter == session.counter - 1
-        return is_previous and self._grace > 0 and self._now() - session.rotated_at <= self._grace
+        return is_previous and self._grace > 0 and self._clock.seconds() - session.rotated_at <= self._grace
 
     def find(self, refresh_token: str) -> Session:
         """Return the session that this token would refresh now, and change nothing.
@@ -143,7 +141,7 @@ class Sessions:
         """
         claims = None if isinstance(ticket, str) else ticket
         session_id = self._tokens.read_refresh(ticket)[0] if isinstance(ticket, str) else ticket.session_id
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> Session | None:
             live = sessions.find_live(connection, session_id, now)
@@ -158,15 +156,15 @@ class Sessions:
 
         Raises SessionEnded, also when a token of this very contract would not last until its front end's next check.
         """
-        now = self._now()
+        now = self._clock.seconds()
         if caller.session.contract == policy.contract and caller.claims.expires_at - now < policy.least_left:
             raise SessionEnded("token too old to be kept")
-        if not self._database.run(lambda connection: sessions.extend(connection, caller.session.id, now)):
+        if not self._database.run(sessions.extend, caller.session.id, now):
             raise SessionEnded("session ended")
 
     def log_out(self, caller: Caller, scope: Scope) -> None:
         """End this session, all others in its mini program, or all in every one. What ends nothing leaves no event."""
-        now, user_id, appid = self._now(), caller.user.id, caller.session.appid
+        now, user_id, appid = self._clock.seconds(), caller.user.id, caller.session.appid
 
         def work(connection: Connection) -> None:
             if scope == "local":
@@ -184,12 +182,12 @@ class Sessions:
 
     def list(self, caller: Caller) -> list[Session]:
         """Return the caller's live sessions in the mini program of this one, the last used first."""
-        now, appid = self._now(), caller.session.appid
-        return self._database.read(lambda connection: sessions.live_of_user(connection, caller.user.id, now, appid))
+        now, appid = self._clock.seconds(), caller.session.appid
+        return self._database.read(sessions.live_of_user, caller.user.id, now, appid)
 
     def end(self, caller: Caller, session_id: str) -> None:
         """End one of the caller's sessions; raises NotFound when they have no such live one in this mini program."""
-        now, user_id = self._now(), caller.user.id
+        now, user_id = self._clock.seconds(), caller.user.id
 
         def work(connection: Connection) -> None:
             live = sessions.find_live(connection, session_id, now)
@@ -204,11 +202,8 @@ class Sessions:
         self._database.run(work)
 
     def _find_live(self, session_id: str) -> LiveSession | None:
-        now = self._now()
-        return self._database.read(lambda connection: sessions.find_live(connection, session_id, now))
-
-    def _now(self) -> int:
-        return int(self._clock.now())
+        now = self._clock.seconds()
+        return self._database.read(sessions.find_live, session_id, now)
 
 
 def open_session(

@@ -47,6 +47,6 @@ class StepUp:
             known = identities.find(connection, session.appid, exchanged.openid)
             if known is None or (known.id, known.user.id) != (session.identity_id, caller.user.id):
                 raise SessionEnded("the identity was removed meanwhile")
-            self._session_keys.renew(connection, known, exchanged.session_key, int(self._clock.now()))
+            self._session_keys.renew(connection, known, exchanged.session_key, self._clock.seconds())
 
         self._database.run(work)

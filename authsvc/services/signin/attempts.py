@@ -5,7 +5,6 @@ spending the code again. Only a keyed hash of app, code and key is stored.
 """
 
 import time
-from functools import partial
 
 from sqlalchemy import Connection
 
@@ -40,21 +39,21 @@ class LoginAttempts:
         """
         give_up = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < give_up:
-            if self._database.run(partial(self._try_claim, login_hash)):
+            if self._database.run(self._try_claim, login_hash):
                 return None
             earlier = self._await_end(login_hash, give_up)
             if earlier is not None:
                 return earlier
         raise LoginCodeUsed("an earlier request with this code has not ended")
 
-    def _try_claim(self, login_hash: str, connection: Connection) -> bool:
-        now = int(self._clock.now())
+    def _try_claim(self, connection: Connection, login_hash: str) -> bool:
+        now = self._clock.seconds()
         return login_attempts.claim(connection, login_hash, now=now, since=now - self._window)
 
     def _await_end(self, login_hash: str, give_up: float) -> LoginAttempt | None:
         """Look, without writing, until the login is done; None when it was given up or takes too long."""
         while time.monotonic() < give_up:
-            attempt = self._database.read(lambda connection: login_attempts.find(connection, login_hash))
+            attempt = self._database.read(login_attempts.find, login_hash)
             if attempt is None or attempt.session_id is not None:
                 return attempt
             time.sleep(_POLL_SECONDS)
@@ -62,4 +61,4 @@ class LoginAttempts:
 
     def release(self, login_hash: str) -> None:
         """Give up a login that failed."""
-        self._database.run(lambda connection: login_attempts.release(connection, login_hash))
+        self._database.run(login_attempts.release, login_hash)

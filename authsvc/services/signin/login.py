@@ -140,7 +140,7 @@ class Logins:
         login_hash: str | None,
     ) -> _Outcome | None:
         """Everything that a login changes. What came sealed is opened before anything is."""
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         known = identities.find(connection, app.appid, exchanged.openid)
         held = self._session_keys.held(known, now) if known else []
         keys = [exchanged.session_key, *(key for key in held if key != exchanged.session_key)]
@@ -211,7 +211,7 @@ class Logins:
 
         Raises LoginCodeUsed when that session has ended or is another contract's, or when its identity was removed.
         """
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         contract = (command.policy or self._policy).contract
 
         def look(connection: Connection) -> tuple[Identity, Session, dict[str, Any] | None]:

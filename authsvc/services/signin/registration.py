@@ -90,7 +90,7 @@ class Registrations:
 
         Others with this ticket, or with another one of this WeChat, wait until it is known what became of this one.
         """
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         if spent_tickets.use(connection, ticket.id, ticket.expires_at, now) > _REFUSALS_PER_TICKET:
             # Whoever else has spent it has committed: the look comes after the wait for them.
             if _is_bound(connection, ticket):
@@ -104,7 +104,7 @@ class Registrations:
         """Raise what stands against it, and change nothing. Who may not register learns nothing of the number."""
         is_bound = _is_bound(connection, ticket)
         if not is_bound:
-            self._accounts.check_right(connection, arrival, int(self._clock.now()))
+            self._accounts.check_right(connection, arrival, self._clock.seconds())
         if users.has_owner(connection, phone):
             raise PhoneTaken("typed in at registration")
         if is_bound:
@@ -119,7 +119,7 @@ class Registrations:
         policy: TokenPolicy,
         device: str,
     ) -> tuple[User, Session, InviteStatus | None]:
-        now = int(self._clock.now())
+        now = self._clock.seconds()
         spent_tickets.spend(connection, ticket.id, _REFUSALS_PER_TICKET)
         try:
             admitted = self._accounts.let_in(connection, arrival, now)

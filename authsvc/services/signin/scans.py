@@ -117,7 +117,7 @@ class ScanSignIns:
         app = self._apps.choose(appid, None)
         ticket, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
         ending, picture = self._qrcodes.draw_once(app, f"t={ticket}", self._page)
-        scan_id, now = self._id(ticket), self._now()
+        scan_id, now = self._id(ticket), self._clock.seconds()
         asked = ScanSignIn(
             id=scan_id,
             browser_hash=self._browser_hash(scan_id, secret),
@@ -129,7 +129,7 @@ class ScanSignIns:
             expires_at=now + _SCAN_SECONDS,
         )
         self._sweep(now)
-        self._database.run(lambda connection: scan_sign_ins.insert(connection, asked))
+        self._database.run(scan_sign_ins.insert, asked)
         return Asked(scan_id, secret, picture, ending, _SCAN_SECONDS)
 
     def _sweep(self, now: int) -> None:
@@ -138,9 +138,7 @@ class ScanSignIns:
             return
         self._sweep_at = now + _SWEEP_SECONDS
         try:
-            while self._database.run(
-                lambda connection: scan_sign_ins.delete_expired(connection, now - scan_sign_ins.RUN_OUT_SECONDS)
-            ):
+            while self._database.run(scan_sign_ins.delete_expired, now - scan_sign_ins.RUN_OUT_SECONDS):
                 pass
         except ServiceBusy as error:
             logger.info("old scan sign-ins not swept: %s", error)
@@ -151,15 +149,15 @@ class ScanSignIns:
         An approval that was handed over before, came too late, or whose phone has signed out meanwhile, is ``expired``.
         Raises NotFound for a secret that is not this browser's, AccountDisabled.
         """
-        found = self._database.read(lambda connection: scan_sign_ins.find(connection, scan_id))
+        found = self._database.read(scan_sign_ins.find, scan_id)
         if found is None or not hmac.compare_digest(found.browser_hash, self._browser_hash(scan_id, secret)):
             raise NotFound("no such scan sign-in of this browser")
-        left = found.expires_at - self._now()
+        left = found.expires_at - self._clock.seconds()
         if found.handed_over_at is not None or (left <= 0 and found.state != "refused"):
             return Progress("expired")
         if found.state != "approved":
             return Progress(found.state, max(0, left))
-        opened = self._database.run(lambda connection: self._hand_over(connection, found))
+        opened = self._database.run(self._hand_over, found)
         return Progress("expired") if opened is None else Progress("approved", login=self._result(*opened))
 
     def scan(self, caller: Caller, ticket: str, address: str | None) -> Consent:
@@ -167,7 +165,7 @@ class ScanSignIns:
 
         Raises ScanTicketInvalid.
         """
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> ScanSignIn:
             session, scan_id, until = caller.session, self._id(ticket), now + _DECISION_SECONDS
@@ -193,7 +191,7 @@ class ScanSignIns:
 
         Raises ScanTicketInvalid.
         """
-        now = self._now()
+        now = self._clock.seconds()
 
         def work(connection: Connection) -> None:
             scan_id, session_id = self._id(ticket), caller.session.id
@@ -205,7 +203,7 @@ class ScanSignIns:
 
     def _hand_over(self, connection: Connection, found: ScanSignIn) -> tuple[LiveSession, Session] | None:
         """Open the browser's session if nobody has; return the phone's session and the new one."""
-        now = self._now()
+        now = self._clock.seconds()
         if not scan_sign_ins.hand_over(connection, found.id, now):
             return None
         phone = sessions.find_live(connection, str(found.session_id), now)
@@ -233,9 +231,6 @@ class ScanSignIns:
 
     def _browser_hash(self, scan_id: str, secret: str) -> str:
         return self._hashes.of("browser", scan_id, secret)
-
-    def _now(self) -> int:
-        return int(self._clock.now())
 
 
 def _theirs(found: ScanSignIn | None, caller: Caller, state: ScanState) -> ScanSignIn:
