@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from authsvc.tokenstore import redis as room
+from authsvc.tokenstore import redisshelf as room
 from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Record, ShelfUnavailable
 from authsvc.tokenstore.store import AccessTokenStore
