@@ -124,7 +124,7 @@ for (const moment of process.argv.slice(5)) {
 }
 console.log(JSON.stringify(found))
 """
-    text = recipe("import { createRemoteJWKSet", service) + caller
+    text = recipe("import { createRemoteJWKSet", service, "docs/verifying.md") + caller
     given = [good, forged, "rubbish", brief, *map(str, moments.values())]
     found = verdicts(["node", "--input-type=module", "-e", text, "--"], *given, cwd=RECIPES)
     assert found[:3] == [user, "ERR_JWS_SIGNATURE_VERIFICATION_FAILED", "ERR_JWS_INVALID"]
