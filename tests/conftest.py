@@ -1,4 +1,4 @@
-"""What every test may ask for: the simulator, the service on each database, and the leak scan over the whole run."""
+"""What every test may ask for: databases, the simulator, the service on each database, the leak scan over the run."""
 
 import fcntl
 import os
@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from authsvc.db.database import Database
 from tests.harness.crowd import Crowd
-from tests.harness.databases import skip_without_mysql
+from tests.harness.databases import MySQLSchema, skip_without_mysql
+from tests.harness.inprocess import Clock, empty, migrated_database
 from tests.harness.leaks import Canaries, written_in
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
@@ -158,3 +160,39 @@ def each_service(request: pytest.FixtureRequest) -> Service:
     """The service once on SQLite and once on MariaDB or MySQL."""
     found: Service = request.getfixturevalue(f"{request.param}_service")
     return found
+
+
+@pytest.fixture(scope="session")
+def _sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with migrated_database(f"sqlite:///{tmp_path_factory.mktemp('database')}/authsvc.db") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def _mysql() -> Iterator[Database]:
+    skip_without_mysql()
+    schema = MySQLSchema()
+    with migrated_database(schema.url) as database:
+        yield database
+    schema.drop()
+
+
+@pytest.fixture
+def database(_sqlite: Database) -> Database:
+    """An empty SQLite database, for a test of a single room: made by the real migrations, without a service."""
+    empty(_sqlite)
+    return _sqlite
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def each_database(request: pytest.FixtureRequest) -> Database:
+    """An empty database, once on SQLite and once on MariaDB or MySQL."""
+    found: Database = request.getfixturevalue(f"_{request.param}")
+    empty(found)
+    return found
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until a test moves it."""
+    return Clock()

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from tests.harness.places import ROOT
 from tests.harness.processes import Process, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 
 

@@ -13,7 +13,7 @@ from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-from tests.harness.service import ROOT
+from tests.harness.places import ROOT
 
 # The simulator meets nobody but us.
 _SPARED = "authsvc/wxsim/"

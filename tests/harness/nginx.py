@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.harness.databases import REQUIRED
+from tests.harness.places import ROOT
 from tests.harness.processes import Process, free_port
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 

@@ -1,4 +1,4 @@
-"""Node.js, where it is installed, with the packages that tests/node pins."""
+"""Node.js, where it is installed, with the packages that tests/miniprogram pins."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.harness.databases import REQUIRED
+from tests.harness.places import ROOT
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "tests" / "node"
+FOLDER = ROOT / "tests" / "miniprogram"
 # Read by tests/harness/moved.py.
 CLOCK = "AUTHSVC_TEST_CLOCK"
 
@@ -47,7 +47,7 @@ def ready_node(folder: Path = FOLDER) -> str:
 
 
 def large_packages(name: str) -> Path:
-    """Return a folder of tests/node whose packages are too many for every run: installed by hand, and in CI."""
+    """Return a folder of tests/miniprogram whose packages are too many for every run: installed by hand, and in CI."""
     folder = FOLDER / name
     wanted = json.loads((folder / "package.json").read_text())["dependencies"]
     if all(_version(folder / "node_modules" / package) == version for package, version in wanted.items()):
@@ -67,7 +67,7 @@ _REPORT = ("--test-reporter=spec", "--test-reporter-destination=stderr")
 
 
 def run(script: str, given: Any, *, packages: bool = True, only: str = ".") -> list[Any]:
-    """Run a script of tests/node with JSON on its stdin; return the JSON lines it prints.
+    """Run a script of tests/miniprogram with JSON on its stdin; return the JSON lines it prints.
 
     ``packages`` is False for scripts that need Node alone. ``only`` is a pattern of node:test's names.
     """

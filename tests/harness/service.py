@@ -18,9 +18,9 @@ from authsvc.signing.keyfile import create_key_file
 from tests.harness.crowd import Answer
 from tests.harness.databases import MySQLSchema
 from tests.harness.leaks import Canaries
+from tests.harness.places import ROOT
 from tests.harness.processes import Process, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 ISSUER = "https://login.example.test"
 
 

@@ -6,11 +6,10 @@ the name of the error.
 
 import subprocess
 import sys
-from pathlib import Path
 
 import jwt
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.harness.places import ROOT
 
 
 class Verifier:

@@ -18,7 +18,7 @@ import pytest
 from authsvc.tokenstore.fileshelf import FileShelf
 from authsvc.tokenstore.shelf import Record, ShelfUnavailable
 from authsvc.tokenstore.store import AccessTokenStore
-from tests.harness.service import ROOT
+from tests.harness.places import ROOT
 from tests.tokenstore.conftest import APP, Clock, WeChat
 
 VICTIM = "nobody may touch this"

@@ -17,8 +17,8 @@ import pytest
 from authsvc.tokenstore.store import PATIENCE_SECONDS
 from tests.conftest import APPID
 from tests.harness.leaks import Canaries
+from tests.harness.places import ROOT
 from tests.harness.redisserver import RedisServer
-from tests.harness.service import ROOT
 from tests.harness.simulator import Simulator
 
 UPSTREAM_SECONDS = 0.4

@@ -1,4 +1,4 @@
-"""What the verifier's tests share: a publisher on a clock that stands still."""
+"""What the verifier's tests share: a publisher on the test's clock."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,6 @@ import pytest
 
 from tests.harness.inprocess import Clock
 from tests.harness.publisher import Publisher
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import configparser
 from importlib.metadata import version
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +13,8 @@ from authsvc.services.sessions import revocations
 from authsvc.signing import compact, keyset, tokens
 from authsvc_verifier import compact as their_compact
 from authsvc_verifier import feed, verifier
+from tests.harness.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MOST = 60
 # Canonical or nearly: every length of part, with and without spare bits, and the characters that decoders pass over.
 PARTS = st.text("AQgwBIQY-_=+/ \n.é", max_size=9)

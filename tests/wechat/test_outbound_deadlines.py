@@ -5,12 +5,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.certificates import Authority
+from tests.harness.places import ROOT
 from tests.harness.sockets import (
     SILENT,
     TLS_RECORD,
@@ -23,7 +23,6 @@ from tests.harness.sockets import (
     says,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 MODES = ("gevent", "threads")
 # What a call may take, and a second for a busy machine.
 LIMITS = {"wechat": 6.0, "bucket": 7.5, "redis": 4.0, "limits": 4.0, "verify": 6.0, "mysql": 6.0}

@@ -4,12 +4,12 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
-from pathlib import Path
 
 import pytest
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.harness.places import ROOT
+
 APPID = "wx51a051a000000001"
 SECRET = "51a051a051a051a051a051a051a051a0"
 SISTER = "wx51a051a000000002"  # in the same Open Platform account as BOUND
