@@ -6,12 +6,13 @@ from authsvc.app import create_app
 from authsvc.config import BadSettings
 from authsvc.db.sqlitefile import UnfitDatabase
 from authsvc.signing.keyset import BadKeys
+from authsvc.web.routing import UndeclaredRoute
 
 # gunicorn's word for an app that does not load: it ends, instead of making one worker after another.
 _NEVER = 4
 
 try:
     app = create_app()
-except (BadSettings, BadKeys, UnfitDatabase) as problems:
+except (BadSettings, BadKeys, UnfitDatabase, UndeclaredRoute) as problems:
     sys.stderr.write(f"authsvc does not start:\n{problems}\n")
     sys.exit(_NEVER)

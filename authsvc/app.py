@@ -68,7 +68,7 @@ from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.sessions import TokenPolicy
-from authsvc.web import access, bodies, contracts, metering, paths, ratelimits
+from authsvc.web import access, bodies, contracts, metering, paths, ratelimits, routing
 from authsvc.web import errors as web_errors
 from authsvc.web.contracts import longest_token_seconds, token_lifetimes
 from authsvc.web.ratelimits import RateLimits
@@ -101,7 +101,7 @@ _NATIVE_IDLE_SECONDS = 30 * 86400
 
 
 def create_app(settings: Settings | None = None, *, clock: SystemClock | None = None) -> Flask:
-    """Build the service. Raises BadSettings, BadKeys or UnfitDatabase rather than start half-right."""
+    """Build the service. Raises BadSettings, BadKeys, UnfitDatabase or UndeclaredRoute rather than start half-right."""
     settings = settings or Settings.from_env()
     clock = clock or SystemClock()
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
@@ -134,6 +134,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
     for blueprint in (*for_people, wellknown, ops, internal, pushes, oauth, revocations, gateway):
         app.register_blueprint(blueprint)
+    routing.refuse_undeclared(app)
     return app
 
 

@@ -13,6 +13,7 @@ from authsvc.cli.keys import keys
 from authsvc.cli.purge import purge
 from authsvc.cli.qrcodes import qrcodes
 from authsvc.cli.refusals import told
+from authsvc.cli.routes import routes
 from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.terminal import escape_what_does_not_fit
 from authsvc.cli.token import token
@@ -34,5 +35,5 @@ def authsvc() -> None:
     engine.take_time()
 
 
-for _command in (audit, init, errors, invites, keys, purge, qrcodes, services, session_keys, token, users):
+for _command in (audit, init, errors, invites, keys, purge, qrcodes, routes, services, session_keys, token, users):
     authsvc.add_command(_command)

@@ -1,19 +1,20 @@
-"""Who may enter."""
+"""The door holds callers to the word of the route (``who.py``). Nobody but ``routing.py`` calls a guard."""
 
 import base64
 import binascii
 import re
+from typing import Any, assert_never
 
 from flask import current_app, request
 
 from authsvc.errors import InvalidRequest, NoSuchRoute, StepUpRequired, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
 from authsvc.values.limits import LimitedKind
-from authsvc.values.operator import ServiceScope
 from authsvc.values.sessions import Caller, VerifiedClaims
 from authsvc.web import ratelimits
 from authsvc.web.access import services
 from authsvc.web.schemas import CODE
+from authsvc.web.who import Person, Public, Service, Who
 
 STEP_UP_HEADER = "Step-Up-Code"
 # The scheme is case-insensitive (RFC 9110 §11.1), and some front ends write it in lower case.
@@ -21,24 +22,21 @@ _BEARER = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/=]+) *\Z", re.IGNORECASE)
 
 
-def caller(kind: LimitedKind = "request") -> Caller:
-    """Return the signed-in user of this request, which counts as one of this kind.
+def enter(who: Who, kind: LimitedKind) -> dict[str, Any]:
+    """Count this request as one of ``kind``, and return what is known of who asks, by the names of ``who.py``.
 
-    Raises Unauthenticated without a good token, SessionEnded after logout, AccountDisabled, TooManyRequests.
+    Raises TooManyRequests; of a person Unauthenticated without a good token, SessionEnded after logout,
+    AccountDisabled; of a service Unauthenticated, NotPermitted without the scope, NoSuchRoute where it is hidden.
     """
-    with ratelimits.counting_strangers(kind):
-        found = services().sessions.authenticate(claims())
-    ratelimits.by_user(kind, found.user.id)
-    return found
-
-
-def claims(*, allow_expired: bool = False) -> VerifiedClaims:
-    """Return the claims of this request's token, whose session nobody has asked for yet. Raises Unauthenticated."""
-    match = _BEARER.match(request.headers.get("Authorization", ""))
-    if match is None:
-        raise Unauthenticated("no bearer token")
-    checker: TokenChecker = current_app.extensions["authsvc-tokens"]
-    return checker.check(match[1], allow_expired=allow_expired)
+    ratelimits.at_the_door(kind, knows_callers=not isinstance(who, Public))
+    match who:
+        case Public():
+            return {"caller": _caller_if_any(kind)} if who.knows_people else {}
+        case Person():
+            return {"claims": _expired(kind)} if who.may_be_expired else {"caller": _caller(kind)}
+        case Service():
+            return {"service": _service(who, kind)}
+    assert_never(who)
 
 
 def step_up(caller: Caller) -> None:
@@ -57,28 +55,53 @@ def step_up(caller: Caller) -> None:
     services().step_up.prove(caller, code)
 
 
-def service(scope: ServiceScope, kind: LimitedKind = "request") -> str:
-    """Return the name of the service that calls, and that may do ``scope``; the request counts as one of this kind.
-
-    Its credential ``name.secret`` comes as a bearer token, or as HTTP Basic with the name as user and the secret as
-    password. Raises NoSuchRoute while no credential exists, Unauthenticated, NotPermitted, TooManyRequests.
-    """
+def _caller(kind: LimitedKind) -> Caller:
     with ratelimits.counting_strangers(kind):
-        credential = _credential(request.headers.get("Authorization", ""))
-        name = services().service_credentials.check(credential, scope)
+        found = services().sessions.authenticate(_claims())
+    ratelimits.by_user(kind, found.user.id)
+    return found
+
+
+def _caller_if_any(kind: LimitedKind) -> Caller | None:
+    """A token that does not hold is no reason to refuse whoever needs none."""
+    if "Authorization" not in request.headers:
+        return None
+    try:
+        return _caller(kind)
+    except Unauthenticated:
+        return None
+
+
+def _expired(kind: LimitedKind) -> VerifiedClaims:
+    with ratelimits.counting_strangers(kind):
+        found = _claims(allow_expired=True)
+    ratelimits.by_user(kind, found.user_id)
+    return found
+
+
+def _claims(*, allow_expired: bool = False) -> VerifiedClaims:
+    match = _BEARER.match(request.headers.get("Authorization", ""))
+    if match is None:
+        raise Unauthenticated("no bearer token")
+    checker: TokenChecker = current_app.extensions["authsvc-tokens"]
+    return checker.check(match[1], allow_expired=allow_expired)
+
+
+def _service(who: Service, kind: LimitedKind) -> str:
+    try:
+        with ratelimits.counting_strangers(kind):
+            credential = _credential(request.headers.get("Authorization", ""))
+            name = services().service_credentials.check(credential, who.scope)
+    except NoSuchRoute as no_credential_exists:
+        if who.hidden:
+            raise
+        raise Unauthenticated(str(no_credential_exists)) from None
     ratelimits.by_service(kind, name)
     return name
 
 
-def client(scope: ServiceScope, kind: LimitedKind = "request") -> str:
-    """Return the name of the service that calls, as ``service`` does, where the address always exists."""
-    try:
-        return service(scope, kind)
-    except NoSuchRoute as nobody:
-        raise Unauthenticated(str(nobody)) from None
-
-
 def _credential(header: str) -> str | None:
+    """``name.secret``, which comes as a bearer token, or as HTTP Basic: the name as user, the secret as password."""
     if match := _BEARER.match(header):
         return match[1]
     if match := _BASIC.match(header):

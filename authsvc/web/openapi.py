@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, made from what the routes declare."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from apispec import APISpec
@@ -10,9 +11,15 @@ from flask import current_app
 from authsvc import __version__
 from authsvc.web import bodies
 from authsvc.web.guards import STEP_UP_HEADER
-from authsvc.web.routing import Operation, operation_of
+from authsvc.web.routing import Operation, declared
+from authsvc.web.who import Person, Service, Who
 
 _KEY = "authsvc-openapi"
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A person's access token"},
+    "basic": {"type": "http", "scheme": "basic", "description": "A service's credential: name and secret"},
+    "credential": {"type": "http", "scheme": "bearer", "description": "The same in one piece: name.secret"},
+}
 _IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -29,7 +36,7 @@ _REFUSALS = {
     "400": "A field, the code or the data is not right",
     "401": "Not signed in, or a code that does not hold",
     "403": "Disabled, or refused by WeChat",
-    "404": "The caller has no such item",
+    "404": "Nothing is there, or nothing of the caller's",
     "409": "It belongs to somebody else",
     "413": "Body over 16 KB",
     "415": "Not JSON",
@@ -45,26 +52,16 @@ def document() -> bytes:
     """Return the document of the current app as JSON; made once, at the first call, which takes 30 ms."""
     extensions = current_app.extensions
     if _KEY not in extensions:
-        extensions[_KEY] = bodies.as_json(_document(_declared()))
+        extensions[_KEY] = bodies.as_json(_document(declared(current_app)))
     made: bytes = extensions[_KEY]
     return made
 
 
-def _declared() -> list[tuple[str, str, Operation]]:
-    found = []
-    for rule in current_app.url_map.iter_rules():
-        operation = operation_of(rule.endpoint)
-        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-        if operation is not None:
-            found += [(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method, operation) for method in methods]
-    return found
-
-
-def _document(declared: list[tuple[str, str, Operation]]) -> dict[str, Any]:
+def _document(routes: Iterable[tuple[str, str, Operation]]) -> dict[str, Any]:
     spec = APISpec("authsvc", __version__, "3.1.0", plugins=[MarshmallowPlugin()])
-    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
-    spec.components.security_scheme("basic", {"type": "http", "scheme": "basic"})
-    for path, method, operation in declared:
+    for name, scheme in _SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
+    for method, path, operation in routes:
         spec.path(path, operations={method.lower(): _describe(path, method, operation)})
     described: dict[str, Any] = spec.to_dict()
     return described
@@ -83,14 +80,22 @@ def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
             **{str(status): {"description": "Not done", **answer} for status in operation.also},
         },
     }
-    if operation.fields is not None and not _reads_query(method, operation):
+    if operation.fields is not None and not operation.reads_query(method):
         media = "application/x-www-form-urlencoded" if operation.form else "application/json"
         described["requestBody"] = {"required": True, "content": {media: {"schema": operation.fields}}}
-    if operation.guarded or operation.bearer:
-        described["security"] = [{"bearer": []}]
-    if operation.scope is not None:
-        described["security"] = [{"basic": []}, {"bearer": []}]
+    if security := _security(operation.who):
+        described["security"] = security
     return described
+
+
+def _security(who: Who) -> list[dict[str, list[str]]]:
+    """Any one of these lets in, also the empty one; where nothing is asked for there are none."""
+    match who:
+        case Service():
+            return [{"basic": [who.scope]}, {"credential": [who.scope]}]
+        case Person():
+            return [{"bearer": []}]
+    return [{}, {"bearer": []}] if who.knows_people else []
 
 
 def _refusals(path: str, operation: Operation) -> list[str]:
@@ -98,8 +103,10 @@ def _refusals(path: str, operation: Operation) -> list[str]:
     found = {"429", "500"}
     if operation.fields is not None:
         found |= set(_REFUSALS) - {"404", "422"}
-    if operation.guarded or operation.bearer or operation.scope:
+    if operation.asks_who:
         found |= {"401", "403", "503"}
+    if isinstance(operation.who, Service) and operation.who.hidden:
+        found.add("404")
     if operation.step_up:
         found |= {"400", "429", "502"}
     if "{" in path:
@@ -111,17 +118,13 @@ def _refusals(path: str, operation: Operation) -> list[str]:
 
 def _parameters(path: str, method: str, operation: Operation) -> list[Any]:
     parameters: list[Any] = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
-    if operation.fields is not None and _reads_query(method, operation):
+    if operation.fields is not None and operation.reads_query(method):
         parameters.append({"in": "query", "schema": operation.fields})
     if operation.retryable:
         parameters.append(_IDEMPOTENCY_KEY)
     if operation.step_up:
         parameters.append({**_STEP_UP, "required": operation.step_up is True})
     return parameters
-
-
-def _reads_query(method: str, operation: Operation) -> bool:
-    return method == "GET" or operation.in_query
 
 
 def _path_parameter(name: str) -> dict[str, Any]:

@@ -1,48 +1,49 @@
-"""Declaring routes: what a view reads, what it answers, in whose shape. The documentation is made from it."""
+"""The door: every route is declared here, and what it declares is enforced. The documentation is made from it."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 
 from authsvc.errors import MethodNotAllowed
 from authsvc.values.limits import LimitedKind
-from authsvc.values.operator import ServiceScope
-from authsvc.web import bodies, contracts, guards, ratelimits
+from authsvc.web import bodies, contracts, guards
 from authsvc.web.contracts.shape import Contract
+from authsvc.web.who import PERSON, Public, Who
 
 View = Callable[..., Mapping[str, Any] | Response]
 # Whether a request, by the arguments of its view, wants step-up.
 StepUp = bool | Callable[[Mapping[str, Any]], bool]
-PlainView = Callable[..., Response]
 _ATTRIBUTE = "authsvc_operation"
+
+
+class UndeclaredRoute(Exception):
+    """A route that does not say who may enter: the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route. ``guarded`` ones are for signed-in users and get the ``caller``; ``fields`` arrive as ``body``.
+    """One route: in whose shape, who may enter, what it is, and what it answers; no answer is an empty body.
 
-    ``bearer`` ones look at the token themselves; ``retryable`` ones take an Idempotency-Key; those with a ``scope`` are
-    for other services that have it, and get the name as ``service``. Fields come in the query of a GET (or where
-    ``in_query`` says so), in a form where ``form`` says so, and in the JSON body otherwise. ``also`` holds further
-    statuses that come with the same answer; no answer is an empty body. ``limited`` names the rate limits that hold
-    (``web/ratelimits.py``); no route is without. ``step_up`` ones want a fresh code of ``wx.login`` beside the token:
-    always, or where it says so of the view's arguments.
+    ``fields`` arrive as ``body``: from the query of a GET (or where ``in_query`` says so), from a form where ``form``
+    says so, and from the JSON body otherwise. ``retryable`` ones take an Idempotency-Key. ``also`` holds further
+    statuses that come with the same answer. ``limited`` names the rate limits that hold (``web/ratelimits.py``); no
+    route is without. ``step_up`` ones want a fresh code of ``wx.login`` beside the token: always, or where it says so
+    of the view's arguments.
     """
 
     contract: Contract
+    who: Who
     summary: str
     answer: Schema | Mapping[str, Any] | None
     fields: Schema | None = None
     in_query: bool = False
     form: bool = False
-    scope: ServiceScope | None = None
-    guarded: bool = False
-    bearer: bool = False
     retryable: bool = False
     status: int = 200
     tag: str = "auth"
@@ -51,10 +52,14 @@ class Operation:
     limited: LimitedKind = "request"
     step_up: StepUp = False
 
+    def __post_init__(self) -> None:
+        if self.step_up and self.who != PERSON:
+            raise ValueError(f"{self.summary}: step-up is for a person")
+
     @property
-    def knows_callers(self) -> bool:
-        """True where a credential says who calls."""
-        return self.guarded or self.bearer or self.scope is not None
+    def asks_who(self) -> bool:
+        """True where nobody enters without a credential."""
+        return not isinstance(self.who, Public)
 
     @property
     def spends_codes(self) -> bool:
@@ -65,39 +70,25 @@ class Operation:
         """Tell whether the request with these arguments of the view needs more than a token."""
         return self.step_up(arguments) if callable(self.step_up) else self.step_up
 
+    def reads_query(self, method: str) -> bool:
+        """Tell whether the fields come in the query of a request with this method."""
+        return method == "GET" or self.in_query
 
-def describe(operation: Operation) -> Callable[[PlainView], PlainView]:
-    """Declare a view that makes its own response: no envelope around it, nothing read for it.
 
-    Where callers are known by a credential, the view asks ``web/guards.py``, which counts them.
+def add(blueprint: Blueprint, methods: str, rule: str, operation: Operation, view: View) -> None:
+    """Put ``view`` on ``blueprint``, behind the door, for a method or several with blanks between them.
+
+    The view gets what ``who.py`` says, the ``body`` if there are fields, and the parameters of the rule. It returns
+    the JSON to answer, or a response of its own making. An app that does not serve the contract has no such address.
     """
-
-    def note(view: PlainView) -> PlainView:
-        @wraps(view)
-        def endpoint(**arguments: Any) -> Response:
-            ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
-            return view(**arguments)
-
-        setattr(endpoint, _ATTRIBUTE, operation)
-        return endpoint
-
-    return note
-
-
-def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view: View) -> None:
-    """Put ``view`` on ``blueprint``. It gets ``body`` and ``caller`` as declared and returns what JSON to answer.
-
-    One whose answer is written while it is read returns a response (``web/streaming.py``). An app that does not serve
-    the contract has no such address.
-    """
-    in_query = method == "GET" or operation.in_query
-    read = bodies.read_query if in_query else bodies.read_form if operation.form else bodies.read
+    accepted = methods.split()
+    read = _reader(operation, methods)
 
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
-        if operation.spends_codes and request.method != method:
-            raise MethodNotAllowed("a HEAD would spend the code", allow=method)
-        arguments |= _enter(operation)
+        if operation.spends_codes and request.method not in accepted:
+            raise MethodNotAllowed("a HEAD would spend the code", allow=", ".join(accepted))
+        arguments |= guards.enter(operation.who, operation.limited)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
         # Last of all: whatever else is wrong with a request costs no code.
@@ -107,33 +98,45 @@ def add(blueprint: Blueprint, method: str, rule: str, operation: Operation, view
         return answer if isinstance(answer, Response) else bodies.write(answer, operation.status)
 
     setattr(endpoint, _ATTRIBUTE, operation)
-    _record(blueprint, method, rule, operation, endpoint)
-
-
-def _record(
-    blueprint: Blueprint, method: str, rule: str, operation: Operation, endpoint: Callable[..., Response]
-) -> None:
-    name = f"{operation.contract.name}:{method}:{rule}".replace(".", "_")
+    name = f"{operation.contract.name}:{methods}:{rule}".replace(".", "_")
 
     def register(state: BlueprintSetupState) -> None:
         if contracts.is_on(operation.contract, state.app):
-            state.add_url_rule(rule, name, endpoint, methods=[method])
+            state.add_url_rule(rule, name, endpoint, methods=accepted)
 
     blueprint.record(register)
 
 
-def _enter(operation: Operation) -> dict[str, Any]:
-    """Count the request, and let in whom the route is for: those are the view's ``caller`` and ``service``."""
-    ratelimits.at_the_door(operation.limited, knows_callers=operation.knows_callers)
-    known: dict[str, Any] = {}
-    if operation.guarded:
-        known["caller"] = guards.caller(operation.limited)
-    if operation.scope is not None:
-        known["service"] = guards.client(operation.scope, operation.limited)
-    return known
+def _reader(operation: Operation, methods: str) -> Callable[[Schema], dict[str, Any]]:
+    if operation.reads_query(methods):
+        return bodies.read_query
+    return bodies.read_form if operation.form else bodies.read
+
+
+def refuse_undeclared(app: Flask) -> None:
+    """Raise UndeclaredRoute where an address of ``app`` was not put there by ``add``."""
+    undeclared = {rule.rule for rule in app.url_map.iter_rules() if _operation(app, rule.endpoint) is None}
+    if undeclared:
+        raise UndeclaredRoute(
+            f"{', '.join(sorted(undeclared))}: who may enter is not said; declare it with add of web/routing.py"
+        )
 
 
 def operation_of(endpoint: str | None) -> Operation | None:
-    """Return what was declared for an endpoint, if anything was."""
-    found: Operation | None = getattr(current_app.view_functions.get(endpoint or ""), _ATTRIBUTE, None)
+    """Return what was declared for an endpoint of the current app, if there is such an endpoint."""
+    return _operation(current_app, endpoint)
+
+
+def declared(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    """Yield method, path (``/me/{id}``) and declaration of everything that ``app`` serves."""
+    for rule in app.url_map.iter_rules():
+        operation = _operation(app, rule.endpoint)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            if operation is not None:
+                yield method, path, operation
+
+
+def _operation(app: Flask, endpoint: str | None) -> Operation | None:
+    found: Operation | None = getattr(app.view_functions.get(endpoint or ""), _ATTRIBUTE, None)
     return found

@@ -216,6 +216,21 @@ def test_tokens_are_signed_and_read_in_one_room_alone() -> None:
     assert {file for file in files if not file.startswith("signing/")} <= {"web/guards.py"}
 
 
+def test_who_may_enter_is_asked_at_the_door_alone() -> None:
+    """A view gets who asks from what it declares; none looks at a credential by hand."""
+    assert users_of("authsvc.web.guards") == {"web/openapi.py", "web/routing.py"}
+    assert breaches("web/openapi.py", ("authsvc.web.guards",), ("authsvc.web.guards.STEP_UP_HEADER",)) == []
+    asked = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if path.is_relative_to(PACKAGE / "web")
+        for node in ast.walk(tree_of(path))
+        if (isinstance(node, ast.Constant) and node.value in ("Authorization", "authsvc-tokens"))
+        or (isinstance(node, ast.Attribute) and node.attr in ("authenticate", "service_credentials", "authorization"))
+    }
+    assert asked == {"web/guards.py"}
+
+
 def test_the_database_has_one_door() -> None:
     engine_side = {
         file

@@ -55,12 +55,11 @@ def ask(service: Service, route: Route, address: str, token: str | None = None) 
 
 
 def wants(route: Route) -> str:
-    """Who may ask: anybody, a user, or a service."""
+    """Who is known when they ask: nobody, a user, or a service."""
     security = route[2].get("security")
     if security is None:
         return "anybody"
-    is_for_services = {"basic": []} in security or {"internal", "ops"} & set(route[2]["tags"])
-    return "service" if is_for_services else "user"
+    return "service" if any("basic" in way for way in security) else "user"
 
 
 def named(route: Route) -> str:

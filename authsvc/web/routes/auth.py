@@ -1,6 +1,6 @@
 """The auth blueprint: every contract's login and what follows from it, and the native session routes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, request
@@ -9,14 +9,15 @@ from marshmallow import fields
 from authsvc.errors import InvalidRequest
 from authsvc.services.sessions.sessions import Scope
 from authsvc.values.limits import LimitedKind
-from authsvc.values.sessions import Caller, LoginCommand, Session, TokenPolicy
-from authsvc.web import guards, ratelimits
+from authsvc.values.sessions import Caller, LoginCommand, Session, TokenPolicy, VerifiedClaims
+from authsvc.web import ratelimits
 from authsvc.web.access import client_address, services, user_agent
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE, TOKENS_ANSWER, NativeRefresh, envelope, enveloped, tokens_view
 from authsvc.web.contracts.shape import Contract, Route, Use
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import IDEMPOTENCY_KEY, SCOPE, Body, Text
+from authsvc.web.who import PERSON, PERSON_EVEN_EXPIRED, PUBLIC, Who
 
 auth = Blueprint("auth", __name__)
 
@@ -52,9 +53,7 @@ def _register(route: Route) -> View:
 
 
 def _renew(route: Route) -> View:
-    def renew() -> Mapping[str, Any]:
-        claims = guards.claims(allow_expired=True)
-        ratelimits.by_user("refresh", claims.user_id)
+    def renew(claims: VerifiedClaims) -> Mapping[str, Any]:
         return route.render(services().sessions.renew(claims, _policy(route)))
 
     return renew
@@ -83,32 +82,30 @@ def _log_out(route: Route) -> View:
     return log_out
 
 
-_VIEWS = {
-    "login": _login,
-    "register": _register,
-    "renew": _renew,
-    "extend": _extend,
-    "profile": _profile,
-    "log_out": _log_out,
+# The view of a use case, who may enter, and the rate limits that hold.
+_USES: dict[Use, tuple[Callable[[Route], View], Who, LimitedKind]] = {
+    "login": (_login, PUBLIC, "login"),
+    "register": (_register, PUBLIC, "login"),
+    "renew": (_renew, PERSON_EVEN_EXPIRED, "refresh"),
+    "extend": (_extend, PERSON, "refresh"),
+    "profile": (_profile, PERSON, "request"),
+    "log_out": (_log_out, PERSON, "request"),
 }
-# Those that need a live session. Renewing checks its token by itself: it may have expired.
-_LIMITED: dict[Use, LimitedKind] = {"login": "login", "register": "login", "renew": "refresh", "extend": "refresh"}
-_GUARDED: set[Use] = {"extend", "profile", "log_out"}
 
 
 def _add(contract: Contract, route: Route) -> None:
+    view, who, limited = _USES[route.use]
     operation = Operation(
         contract,
+        who,
         route.summary,
         route.answer,
         fields=route.fields,
-        guarded=route.use in _GUARDED,
-        bearer=route.use == "renew",
         retryable=route.use == "login",
         status=route.status,
-        limited=_LIMITED.get(route.use, "request"),
+        limited=limited,
     )
-    add(auth, route.method, route.rule, operation, _VIEWS[route.use](route))
+    add(auth, route.method, route.rule, operation, view(route))
 
 
 def _policy(route: Route) -> TokenPolicy:
@@ -130,7 +127,7 @@ def _invite_code(body: dict[str, Any]) -> str | None:
 
 for _contract in CONTRACTS:
     for _route in _contract.routes:
-        if _route.use in _VIEWS:
+        if _route.use in _USES:
             _add(_contract, _route)
 
 
@@ -201,6 +198,7 @@ add(
     "/api/v1/sessions/refresh",
     Operation(
         NATIVE,
+        PUBLIC,
         "Rotate the refresh token and get a new access token",
         TOKENS_ANSWER,
         fields=NativeRefresh(),
@@ -214,11 +212,11 @@ add(
     "/api/v1/sessions/logout",
     Operation(
         NATIVE,
+        PERSON,
         "End this session, all others, or all",
         enveloped("NativeLogoutAnswer", _NOTHING),
         fields=_Scope(),
         in_query=True,
-        guarded=True,
         step_up=_ends_others,
     ),
     _native_log_out,
@@ -229,9 +227,9 @@ add(
     "/api/v1/sessions",
     Operation(
         NATIVE,
+        PERSON,
         "The caller's sessions, the last used first",
         enveloped("NativeSessionsAnswer", fields.List(_SESSION, required=True)),
-        guarded=True,
     ),
     _list,
 )
@@ -241,9 +239,9 @@ add(
     "/api/v1/sessions/<session:session_id>",
     Operation(
         NATIVE,
+        PERSON,
         "End one of the caller's sessions",
         enveloped("NativeEndAnswer", _NOTHING),
-        guarded=True,
         step_up=_is_another,
     ),
     _end,

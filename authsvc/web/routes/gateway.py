@@ -6,15 +6,15 @@ from flask import Blueprint, Response
 
 from authsvc.errors import Unauthenticated
 from authsvc.values.sessions import Caller
-from authsvc.web import bodies, guards
 from authsvc.web.contracts.native import NATIVE
-from authsvc.web.routing import Operation, describe
+from authsvc.web.routing import Operation, add
 from authsvc.web.schemas import Body, Text
+from authsvc.web.who import PERSON
 
 gateway = Blueprint("gateway", __name__)
 
 # Some gateways ask with the method of the request that waits.
-_ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_ANY = "GET HEAD POST PUT PATCH DELETE OPTIONS"
 
 
 class _Wanted(Body):
@@ -24,28 +24,17 @@ class _Wanted(Body):
 _WANTED = _Wanted()
 
 
-def _operation(summary: str, status: int, wanted: _Wanted | None = None) -> Operation:
-    known: dict[str, Any] = {"in_query": True, "bearer": True, "tag": "gateway", "limited": "gateway"}
-    return Operation(NATIVE, summary, None, wanted, status=status, **known)
-
-
-@gateway.route("/auth/verify", methods=_ANY, provide_automatic_options=False)
-@describe(_operation("Whether the bearer of this token is signed in", 204, _WANTED))
-def verify() -> Response:
+def _verify(caller: Caller, body: dict[str, Any]) -> Response:
     """204 and X-Auth-User-Id, X-Auth-Session-Id, X-Auth-Appid for a token whose session lives; else 401 or 403."""
-    caller = guards.caller("gateway")
-    audience = bodies.read_query(_WANTED).get("audience")
+    audience = body.get("audience")
     if audience not in (None, caller.claims.audience):
         raise Unauthenticated("for another audience")
     return _let_in(caller, 204)
 
 
-@gateway.route("/auth/verify/", defaults={"original": ""}, methods=_ANY, provide_automatic_options=False)
-@gateway.route("/auth/verify/<anything:original>", methods=_ANY, provide_automatic_options=False)
-@describe(_operation("The same with 200, for gateways that append the path of the request that waits", 200))
-def verify_path(original: str) -> Response:
+def _verify_path(caller: Caller, original: str = "") -> Response:
     """Envoy appends path and query of the request that waits, and takes no other status than 200 for a yes."""
-    return _let_in(guards.caller("gateway"), 200)
+    return _let_in(caller, 200)
 
 
 def _let_in(caller: Caller, status: int) -> Response:
@@ -54,3 +43,16 @@ def _let_in(caller: Caller, status: int) -> Response:
     response.headers["X-Auth-Session-Id"] = caller.session.id
     response.headers["X-Auth-Appid"] = caller.session.appid
     return response
+
+
+def _operation(summary: str, status: int, wanted: _Wanted | None = None) -> Operation:
+    return Operation(
+        NATIVE, PERSON, summary, None, wanted, in_query=True, status=status, tag="gateway", limited="gateway"
+    )
+
+
+_VERIFY = _operation("Whether the bearer of this token is signed in", 204, _Wanted())
+_VERIFY_PATH = _operation("The same with 200, for gateways that append the path of the request that waits", 200)
+add(gateway, _ANY, "/auth/verify", _VERIFY, _verify)
+add(gateway, _ANY, "/auth/verify/", _VERIFY_PATH, _verify_path)
+add(gateway, _ANY, "/auth/verify/<anything:original>", _VERIFY_PATH, _verify_path)

@@ -4,19 +4,21 @@ Off (404) until an operator makes a credential. A token comes in the two members
 client written for those can be pointed here.
 """
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
-from flask import Blueprint, Response
+from flask import Blueprint
 from marshmallow import Schema, fields, validate
 
+from authsvc.values.operator import ServiceScope
 from authsvc.values.pictures import PAGE, PAGE_CHARACTERS, SCENE, SCENE_CHARACTERS, EnvVersion
 from authsvc.values.wechat import FetchedToken
-from authsvc.web import bodies, guards
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.routes.qrcode import PICTURE_ANSWER, CodeLook, picture_view
-from authsvc.web.routing import Operation, describe
+from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import APPID, TOKEN, Body, Boolean, Text
+from authsvc.web.who import Service
 
 internal = Blueprint("internal", __name__, url_prefix="/internal/v1")
 
@@ -49,46 +51,48 @@ class _Code(CodeLook):
     check_path = Boolean(description="false: the page need not be published")
 
 
-_CODE = _Code()
-_REJECTED = _Rejected()
-_WANTED = _Wanted()
-
-
-def _service_route(summary: str, wanted: Schema) -> Operation:
-    return Operation(NATIVE, summary, LentToken(), fields=wanted, bearer=True, tag="internal")
-
-
-@internal.get("/access_token")
-@describe(_service_route("A live access_token, with a service credential", _WANTED))
-def access_token() -> Response:
+def _access_token(body: dict[str, Any], service: str) -> Mapping[str, Any]:
     """A live access_token of ``appid`` (default: the first app). Keep it a minute at most, and ask again."""
-    guards.service("access_token")
-    return _lent(services().access_tokens.lend(bodies.read_query(_WANTED).get("appid")))
+    return _lent(services().access_tokens.lend(body.get("appid")))
 
 
-@internal.post("/access_token/rejected")
-@describe(_service_route("A token in place of one that WeChat rejected", _REJECTED))
-def rejected() -> Response:
+def _replace(body: dict[str, Any], service: str) -> Mapping[str, Any]:
     """A token to use instead of one that WeChat has rejected. Any number of services may report the same one."""
-    guards.service("access_token")
-    body: dict[str, Any] = bodies.read(_REJECTED)
     return _lent(services().access_tokens.replace(body.get("appid"), body["access_token"]))
 
 
-@internal.post("/qrcodes")
-@describe(
-    Operation(NATIVE, "A mini-program code of a scene", PICTURE_ANSWER, fields=_CODE, bearer=True, tag="internal")
-)
-def qrcode() -> Response:
+def _qrcode(body: dict[str, Any], service: str) -> Mapping[str, Any]:
     """A code with a scene of the service's own: the same address for the same code, drawn by WeChat once."""
-    name = guards.service("qrcode")
-    body: dict[str, Any] = bodies.read(_CODE)
     appid, scene = body.pop("appid", None), body.pop("scene")
     qrcodes = services().qrcodes
-    return bodies.write(picture_view(qrcodes.of_app(appid, qrcodes.code(scene, **body), name)))
+    return picture_view(qrcodes.of_app(appid, qrcodes.code(scene, **body), service))
 
 
-def _lent(token: FetchedToken) -> Response:
-    response = bodies.write({"access_token": token.token, "expires_in": token.expires_in})
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _lent(token: FetchedToken) -> dict[str, Any]:
+    return {"access_token": token.token, "expires_in": token.expires_in}
+
+
+def _add(method: str, rule: str, view: View, scope: ServiceScope, summary: str, answer: Schema, wanted: Schema) -> None:
+    who = Service(scope, hidden=True)
+    add(internal, method, rule, Operation(NATIVE, who, summary, answer, wanted, tag="internal"), view)
+
+
+_add(
+    "GET",
+    "/access_token",
+    _access_token,
+    "access_token",
+    "A live access_token, with a service credential",
+    LentToken(),
+    _Wanted(),
+)
+_add(
+    "POST",
+    "/access_token/rejected",
+    _replace,
+    "access_token",
+    "A token in place of one that WeChat rejected",
+    LentToken(),
+    _Rejected(),
+)
+_add("POST", "/qrcodes", _qrcode, "qrcode", "A mini-program code of a scene", PICTURE_ANSWER, _Code())

@@ -12,6 +12,7 @@ from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import Body, Text
+from authsvc.web.who import PERSON, PUBLIC, Who
 
 invites = Blueprint("invites", __name__)
 
@@ -96,24 +97,25 @@ def _check(body: dict[str, Any]) -> Mapping[str, Any]:
     return envelope({"status": services().invites.check(body["invite_code"])})
 
 
-def _add(rule: str, view: View, summary: str, answer: Schema, **options: Any) -> None:
+def _add(rule: str, view: View, who: Who, summary: str, answer: Schema, **options: Any) -> None:
     data = fields.Nested(answer, required=True)
     named = enveloped(f"{type(answer).__name__}Answer", data)
-    add(invites, "GET", rule, Operation(NATIVE, summary, named, tag="invites", **options), view)
+    add(invites, "GET", rule, Operation(NATIVE, who, summary, named, tag="invites", **options), view)
 
 
-_add("/api/v1/me/invite", _own, "The caller's invite code, made when first asked for", NativeInvite(), guarded=True)
+_add("/api/v1/me/invite", _own, PERSON, "The caller's invite code, made when first asked for", NativeInvite())
 _add(
     "/api/v1/me/invite/arrivals",
     _arrivals,
+    PERSON,
     "Who came with the caller's codes, without saying who",
     NativeArrivals(),
     fields=ArrivalsQuery(),
-    guarded=True,
 )
 _add(
     "/api/v1/invites/check",
     _check,
+    PUBLIC,
     "Whether an invite code is good at this moment",
     NativeInviteCheck(),
     fields=CheckQuery(),

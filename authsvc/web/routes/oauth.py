@@ -11,6 +11,7 @@ from authsvc.values.sessions import LiveToken
 from authsvc.web.access import services
 from authsvc.web.contracts.oauth import OAUTH
 from authsvc.web.routing import Operation, add
+from authsvc.web.who import Service
 
 oauth = Blueprint("oauth", __name__)
 
@@ -69,7 +70,7 @@ def _revoke(body: dict[str, Any], service: str) -> Mapping[str, Any]:
 
 
 def _operation(summary: str, answer: Schema, scope: ServiceScope) -> Operation:
-    return Operation(OAUTH, summary, answer, fields=TokenForm(), form=True, scope=scope, tag="oauth")
+    return Operation(OAUTH, Service(scope), summary, answer, fields=TokenForm(), form=True, tag="oauth")
 
 
 _INTROSPECT = _operation("Whether a token holds (RFC 7662)", Introspected(), "introspect")

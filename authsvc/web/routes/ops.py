@@ -1,16 +1,18 @@
 """Health and metrics, for those who run the service. Never wrapped in an envelope."""
 
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from flask import Blueprint, Response
 from marshmallow import Schema, fields, validate
 
 from authsvc import metrics
 from authsvc.values.operator import DatabaseWord
-from authsvc.web import bodies, guards
+from authsvc.web import bodies
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
-from authsvc.web.routing import Operation, describe
+from authsvc.web.routing import Operation, add
+from authsvc.web.who import PUBLIC, Service
 
 ops = Blueprint("ops", __name__)
 
@@ -33,38 +35,44 @@ class Readiness(Schema):
     )
 
 
-@ops.get("/healthz")
-@describe(Operation(NATIVE, "Whether the process answers", Health(), tag="ops", limited="health"))
-def healthz() -> Response:
+def _healthz() -> Mapping[str, Any]:
     """200 while the process answers. Does no I/O."""
-    return bodies.write({"status": "ok"})
+    return {"status": "ok"}
 
 
-@ops.get("/readyz")
-@describe(
-    Operation(NATIVE, "Whether this instance can do its work", Readiness(), tag="ops", also=(503,), limited="health")
-)
-def readyz() -> Response:
+def _readyz() -> Mapping[str, Any] | Response:
     """200 when this instance can do its work, else 503; either way with every check by name."""
     readiness = services().health.readiness()
     if all(readiness.checks.values()):
-        return bodies.write({"status": "ok", "checks": readiness.checks})
+        return {"status": "ok", "checks": readiness.checks}
     reasons = {"reasons": readiness.reasons} if readiness.reasons else {}
     return bodies.write({"status": "unready", "checks": readiness.checks, **reasons}, 503)
 
 
-@ops.get("/metrics")
-@describe(
-    Operation(
-        NATIVE,
-        "Counters of all workers, with a service credential",
-        {"type": "string", "description": "Prometheus' text format"},
-        bearer=True,
-        tag="ops",
-        media="text/plain",
-    )
-)
-def prometheus() -> Response:
-    """Everything that ``authsvc/metrics.py`` counts, for services with the scope ``metrics``."""
-    guards.service("metrics")
+def _metrics(service: str) -> Response:
+    """Everything that ``authsvc/metrics.py`` counts."""
     return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+
+
+_TEXT = {"type": "string", "description": "Prometheus' text format"}
+_HEALTH = Operation(NATIVE, PUBLIC, "Whether the process answers", Health(), tag="ops", limited="health")
+_READINESS = Operation(
+    NATIVE,
+    PUBLIC,
+    "Whether this instance can do its work",
+    Readiness(),
+    tag="ops",
+    also=(503,),
+    limited="health",
+)
+_METRICS = Operation(
+    NATIVE,
+    Service("metrics", hidden=True),
+    "Counters of all workers, with a service credential",
+    _TEXT,
+    tag="ops",
+    media="text/plain",
+)
+add(ops, "GET", "/healthz", _HEALTH, _healthz)
+add(ops, "GET", "/readyz", _READINESS, _readyz)
+add(ops, "GET", "/metrics", _METRICS, _metrics)

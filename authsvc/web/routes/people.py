@@ -15,9 +15,10 @@ from authsvc.web import bodies, ratelimits
 from authsvc.web.access import UPLOAD_BYTES, services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.pictures import picture_response
-from authsvc.web.routing import Operation, View, add, describe
+from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import APPID, CONSENT_VERSION, AvatarUrl, Body, CodeField, Integer, Nickname, Text
 from authsvc.web.streaming import inside, streamed
+from authsvc.web.who import PERSON, PUBLIC
 
 people = Blueprint("people", __name__)
 
@@ -170,15 +171,17 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
     ]
 
 
-@people.get("/avatars/<picture:name>")
-@describe(Operation(NATIVE, "An uploaded picture", _JPEG, tag="people", media="image/jpeg", limited="read"))
-def picture(name: str) -> Response:
+def _picture(name: str) -> Response:
     """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
     return picture_response(name, services().people.picture(name))
 
 
+_PICTURE = Operation(NATIVE, PUBLIC, "An uploaded picture", _JPEG, tag="people", media="image/jpeg", limited="read")
+add(people, "GET", "/avatars/<picture:name>", _PICTURE, _picture)
+
+
 def _add(method: str, rule: str, view: View, summary: str, answer: Any, **options: Any) -> None:
-    add(people, method, rule, Operation(NATIVE, summary, answer, guarded=True, tag="people", **options), view)
+    add(people, method, rule, Operation(NATIVE, PERSON, summary, answer, tag="people", **options), view)
 
 
 _add("GET", "/api/v1/me", _see, "The caller's profile", _USER_ANSWER)

@@ -6,17 +6,16 @@ from typing import Any
 from flask import Blueprint, request
 from marshmallow import ValidationError, fields, validates_schema
 
-from authsvc.errors import Unauthenticated
 from authsvc.services.phones.binding import Binding
 from authsvc.values.sessions import Caller
 from authsvc.values.wechat import EncryptedData
-from authsvc.web import guards
 from authsvc.web.access import client_address, services
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.contracts.native import NATIVE, NativeTokens, NativeUser, envelope, enveloped, tokens_view, user_view
 from authsvc.web.contracts.shape import Contract, Route
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import Base64, Body, CodeField
+from authsvc.web.who import PERSON, PUBLIC_OR_PERSON
 
 phone = Blueprint("phone", __name__)
 
@@ -61,23 +60,13 @@ def _binding_view(binding: Binding) -> dict[str, Any]:
     return envelope({**user_view(binding.user), "tokens": tokens})
 
 
-def _known_caller() -> Caller | None:
-    """Return who asks, if a good token came along. One that does not hold is no reason to refuse whoever needs none."""
-    if "Authorization" not in request.headers:
-        return None
-    try:
-        return guards.caller()
-    except Unauthenticated:
-        return None
-
-
 def _look_up(route: Route) -> View:
-    def look_up(body: dict[str, Any]) -> Mapping[str, Any]:
+    def look_up(caller: Caller | None, body: dict[str, Any]) -> Mapping[str, Any]:
         found = services().phones.look_up(
             body["code"],
             request.headers.get("Referer"),
             client_address(),
-            caller=_known_caller(),
+            caller=caller,
             ticket_text=body.get("openid") or None,
         )
         return route.render(found)
@@ -86,7 +75,15 @@ def _look_up(route: Route) -> View:
 
 
 def _add_contract(contract: Contract, route: Route) -> None:
-    operation = Operation(contract, route.summary, route.answer, fields=route.fields, tag="phone", limited="phone")
+    operation = Operation(
+        contract,
+        PUBLIC_OR_PERSON,
+        route.summary,
+        route.answer,
+        fields=route.fields,
+        tag="phone",
+        limited="phone",
+    )
     add(phone, route.method, route.rule, operation, _look_up(route))
 
 
@@ -101,10 +98,10 @@ add(
     "/api/v1/me/phone",
     Operation(
         NATIVE,
+        PERSON,
         "Bind or change the caller's phone number",
         enveloped("NativeBindingAnswer", fields.Nested(NativeBinding(), required=True)),
         fields=PhoneFields(),
-        guarded=True,
         tag="phone",
         limited="phone",
         step_up=True,
@@ -117,9 +114,9 @@ add(
     "/api/v1/me/phone",
     Operation(
         NATIVE,
+        PERSON,
         "Remove the caller's phone number",
         enveloped("NativeUnbindAnswer", fields.Nested(NativeUser(), required=True)),
-        guarded=True,
         tag="phone",
         limited="phone",
         step_up=True,

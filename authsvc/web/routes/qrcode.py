@@ -13,8 +13,9 @@ from authsvc.web.contracts.bearer import BEARER_CODE
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
 from authsvc.web.contracts.shape import Contract, Route
 from authsvc.web.pictures import picture_response
-from authsvc.web.routing import Operation, View, add, describe
+from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import Body, Boolean, Integer, Text
+from authsvc.web.who import PERSON, PUBLIC
 
 qrcode = Blueprint("qrcode", __name__)
 
@@ -58,7 +59,7 @@ def _own_qrcode(route: Route) -> View:
 
 
 def _add_contract(contract: Contract, route: Route) -> None:
-    operation = Operation(contract, route.summary, route.answer, guarded=True, tag="qrcode", limited="qrcode")
+    operation = Operation(contract, PERSON, route.summary, route.answer, tag="qrcode", limited="qrcode")
     add(qrcode, route.method, route.rule, operation, _own_qrcode(route))
 
 
@@ -66,13 +67,21 @@ for _route in BEARER_CODE.routes:
     _add_contract(BEARER_CODE, _route)
 
 
-@qrcode.get("/qrcodes/<picture:name>")
-@describe(
-    Operation(NATIVE, "The picture of a mini-program code", _IMAGE, tag="qrcode", media="image/jpeg", limited="read")
-)
-def picture(name: str) -> Response:
+def _picture(name: str) -> Response:
     """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""
     return picture_response(name, services().qrcodes.read(name))
+
+
+_SHOWN = Operation(
+    NATIVE,
+    PUBLIC,
+    "The picture of a mini-program code",
+    _IMAGE,
+    tag="qrcode",
+    media="image/jpeg",
+    limited="read",
+)
+add(qrcode, "GET", "/qrcodes/<picture:name>", _SHOWN, _picture)
 
 
 def _see(caller: Caller) -> Mapping[str, Any]:
@@ -84,7 +93,7 @@ def _order(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _add(method: str, view: View, summary: str, **options: Any) -> None:
-    operation = Operation(NATIVE, summary, PICTURE_ANSWER, guarded=True, tag="qrcode", limited="qrcode", **options)
+    operation = Operation(NATIVE, PERSON, summary, PICTURE_ANSWER, tag="qrcode", limited="qrcode", **options)
     add(qrcode, method, "/api/v1/me/invite/qrcode", operation, view)
 
 

@@ -1,13 +1,15 @@
 """The revocation feed, for the company's other services."""
 
+from typing import Any
+
 from flask import Blueprint, Response, request
 from marshmallow import fields, validate
 
-from authsvc.web import bodies, guards
 from authsvc.web.access import services
 from authsvc.web.contracts.oauth import OAUTH
-from authsvc.web.routing import Operation, describe
+from authsvc.web.routing import Operation, add
 from authsvc.web.schemas import Body
+from authsvc.web.who import Service
 
 revocations = Blueprint("revocations", __name__)
 
@@ -20,25 +22,9 @@ class _Since(Body):
     )
 
 
-_SINCE = _Since()
-
-
-@revocations.get("/oauth/revocations")
-@describe(
-    Operation(
-        OAUTH,
-        "Sessions and users whose tokens are worthless before they run out",
-        {"type": "string", "description": "a JWT, typ revocations+jwt; 304 with a matching If-None-Match"},
-        fields=_SINCE,
-        scope="introspect",
-        tag="oauth",
-        media="application/jwt",
-    )
-)
-def feed() -> Response:
-    """A signed JWT of what ended since a cursor. Not public: it tells who of the users left, and when."""
-    guards.client("introspect")
-    found = services().revocations.read(bodies.read_query(_SINCE).get("since"))
+def _feed(body: dict[str, Any], service: str) -> Response:
+    """A signed JWT of what ended since a cursor."""
+    found = services().revocations.read(body.get("since"))
     response = Response(mimetype="application/jwt")
     response.set_etag(found.tag, weak=True)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -47,3 +33,20 @@ def feed() -> Response:
     else:
         response.set_data(services().revocations.sign(found))
     return response
+
+
+add(
+    revocations,
+    "GET",
+    "/oauth/revocations",
+    Operation(
+        OAUTH,
+        Service("introspect"),  # not public: it tells who of the users left, and when
+        "Sessions and users whose tokens are worthless before they run out",
+        {"type": "string", "description": "a JWT, typ revocations+jwt; 304 with a matching If-None-Match"},
+        fields=_Since(),
+        tag="oauth",
+        media="application/jwt",
+    ),
+    _feed,
+)

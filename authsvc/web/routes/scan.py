@@ -19,6 +19,7 @@ from authsvc.web.access import client_address, services, user_agent
 from authsvc.web.contracts.native import NATIVE, NativeTokens, envelope, enveloped, tokens_view
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import APPID, SCAN_ID, SCAN_TICKET, Body, Text
+from authsvc.web.who import PERSON, PUBLIC, Who
 
 scan_sign_ins = Blueprint("scan_sign_ins", __name__, url_prefix="/api/v1/scan-sign-ins")
 
@@ -166,13 +167,13 @@ def _decide(outcome: Outcome) -> View:
     return decide
 
 
-def _add(rule: str, view: View, summary: str, answer: Any, asked: Body, **options: Any) -> None:
-    operation = Operation(NATIVE, summary, answer, fields=asked, tag="scan to sign in", **options)
+def _add(rule: str, view: View, who: Who, summary: str, answer: Any, asked: Body, **options: Any) -> None:
+    operation = Operation(NATIVE, who, summary, answer, fields=asked, tag="scan to sign in", **options)
     add(scan_sign_ins, "POST", rule, operation, view)
 
 
-_add("/start", _start, "A mini-program code for this browser", _STARTED, ScanStart(), limited="signin")
-_add("/poll", _poll, "How far it is; once approved, the tokens, once", _PROGRESS, ScanPoll())
-_add("/scan", _scan, "What the caller is asked to agree to", _CONSENT, ScanTicket(), guarded=True)
-_add("/approve", _decide("approved"), "Sign that browser in", _DECIDED, ScanTicket(), guarded=True, step_up=True)
-_add("/refuse", _decide("refused"), "Do not sign that browser in", _DECIDED, ScanTicket(), guarded=True)
+_add("/start", _start, PUBLIC, "A mini-program code for this browser", _STARTED, ScanStart(), limited="signin")
+_add("/poll", _poll, PUBLIC, "How far it is; once approved, the tokens, once", _PROGRESS, ScanPoll())
+_add("/scan", _scan, PERSON, "What the caller is asked to agree to", _CONSENT, ScanTicket())
+_add("/approve", _decide("approved"), PERSON, "Sign that browser in", _DECIDED, ScanTicket(), step_up=True)
+_add("/refuse", _decide("refused"), PERSON, "Do not sign that browser in", _DECIDED, ScanTicket())

@@ -1,16 +1,17 @@
 """A page that signs its visitor in by a scan. Everything on it is our own; off (404) as scan to sign in is."""
 
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, send_from_directory
 
 from authsvc.errors import InvalidRequest
-from authsvc.web import bodies
 from authsvc.web.access import prefers_english
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.routes.scan import use_case
-from authsvc.web.routing import Operation, describe
+from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import Body, Text
+from authsvc.web.who import PUBLIC
 
 _WEB = Path(__file__).parents[1]
 signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder=str(_WEB / "templates"))
@@ -53,15 +54,10 @@ _SENTENCES = {
         "script": "This page needs JavaScript.",
     },
 }
-_HTML = {"type": "string", "contentMediaType": "text/html"}
-_FILE = {"type": "string"}
 
 
 class _Opener(Body):
     origin = Text(200, description="the page that opened this one and gets the tokens; one of SCAN_SIGN_IN_ORIGINS")
-
-
-_OPENER = _Opener()
 
 
 @signin.before_request
@@ -69,15 +65,9 @@ def _only_while_on() -> None:
     use_case()
 
 
-@signin.get("")
-@describe(
-    Operation(
-        NATIVE, "Sign in by a scan", _HTML, fields=_OPENER, tag="scan to sign in", media="text/html", limited="read"
-    )
-)
-def page() -> Response:
+def _page(body: dict[str, Any]) -> Response:
     """The page, in Chinese unless the browser prefers English. Never stored, never framed."""
-    origin = bodies.read_query(_OPENER).get("origin")
+    origin = body.get("origin")
     if origin is not None and origin not in current_app.extensions["authsvc-sign-in-origins"]:
         raise InvalidRequest("not one of SCAN_SIGN_IN_ORIGINS", fields={"origin": ["malformed"]})
     language = "en" if prefers_english() else "zh-CN"
@@ -89,10 +79,18 @@ def page() -> Response:
     return response
 
 
-@signin.get("/<file:name>")
-@describe(
-    Operation(NATIVE, "Style and script of the page", _FILE, tag="scan to sign in", media="text/*", limited="read")
-)
-def part(name: str) -> Response:
+def _part(name: str) -> Response:
     """Style or script of the page; asked again each time whether it has changed."""
     return send_from_directory(_STATIC, name)
+
+
+def _add(rule: str, view: View, summary: str, media: str, asked: Body | None = None) -> None:
+    answer = {"type": "string"}
+    operation = Operation(
+        NATIVE, PUBLIC, summary, answer, fields=asked, tag="scan to sign in", media=media, limited="read"
+    )
+    add(signin, "GET", rule, operation, view)
+
+
+_add("", _page, "Sign in by a scan", "text/html", _Opener())
+_add("/<file:name>", _part, "Style and script of the page", "text/*")

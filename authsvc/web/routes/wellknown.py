@@ -7,7 +7,8 @@ from authsvc.web import bodies
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.openapi import document
-from authsvc.web.routing import Operation, describe
+from authsvc.web.routing import Operation, View, add
+from authsvc.web.who import PUBLIC
 
 wellknown = Blueprint("wellknown", __name__)
 
@@ -61,24 +62,18 @@ class Document(Schema):
     paths = fields.Dict(required=True)
 
 
-@wellknown.get("/.well-known/jwks.json")
-@describe(Operation(NATIVE, "The keys that verify our tokens", JwkSet(), tag="discovery", limited="read"))
-def jwks() -> Response:
+def _jwks() -> Response:
     """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
     keys = services().signing_keys
     return _cacheable(bodies.write(keys.published()), keys.max_age)
 
 
-@wellknown.get("/.well-known/openid-configuration")
-@describe(Operation(NATIVE, "Who issues tokens, and where the keys are", Metadata(), tag="discovery", limited="read"))
-def configuration() -> Response:
+def _configuration() -> Response:
     """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
     return _cacheable(bodies.write(current_app.extensions["authsvc-metadata"]))
 
 
-@wellknown.get("/openapi.json")
-@describe(Operation(NATIVE, "This document", Document(), tag="discovery", limited="read"))
-def openapi() -> Response:
+def _openapi() -> Response:
     """The description of this API, made from the routes themselves."""
     return _cacheable(Response(document(), mimetype="application/json"))
 
@@ -88,3 +83,13 @@ def _cacheable(response: Response, seconds: int = _CACHE_SECONDS) -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
+
+
+def _add(rule: str, view: View, summary: str, answer: Schema) -> None:
+    operation = Operation(NATIVE, PUBLIC, summary, answer, tag="discovery", limited="read")
+    add(wellknown, "GET", rule, operation, view)
+
+
+_add("/.well-known/jwks.json", _jwks, "The keys that verify our tokens", JwkSet())
+_add("/.well-known/openid-configuration", _configuration, "Who issues tokens, and where the keys are", Metadata())
+_add("/openapi.json", _openapi, "This document", Document())

@@ -1,0 +1,40 @@
+"""``flask authsvc routes``: every address, and what the door enforces there, made from the declarations."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from authsvc.web.routing import Operation, declared
+
+_COLUMNS = ("method", "path", "who may", "step-up", "limit", "contract", "summary")
+_GAP = "  "
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
+@with_appcontext
+def routes(as_json: bool) -> None:
+    """List every route: who may enter, whether that takes step-up, which RATE_LIMIT_… holds, and in whose shape."""
+    rows = sorted(_rows(), key=lambda row: (row[1], row[0]))
+    if as_json:
+        names = [re.sub(r"\W", "_", column) for column in _COLUMNS]
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
+        return
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    for row in (_COLUMNS, *rows):
+        click.echo(_GAP.join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rows() -> Iterator[tuple[str, ...]]:
+    for method, path, operation in declared(current_app):
+        of_it = (str(operation.who), _step_up(operation), operation.limited, operation.contract.name, operation.summary)
+        yield method, path, *of_it
+
+
+def _step_up(operation: Operation) -> str:
+    """Whether it takes a fresh code: of some that depends on the request."""
+    return "sometimes" if callable(operation.step_up) else "yes" if operation.step_up else "no"
