@@ -19,7 +19,7 @@ def purge() -> None:
     services: Services = current_app.extensions["authsvc"]
     with told():
         click.echo(f"closed accounts: {services.closing.erase_due()} erased")
-        click.echo(f"pictures of codes: {services.qrcodes.sweep()} deleted")
+        click.echo(f"pictures of codes: {services.code_pictures.sweep()} deleted")
         for kind, count in services.retention.purge().items():
             click.echo(f"{kind}: {count} deleted")
         services.closing.scrub()

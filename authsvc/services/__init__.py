@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from authsvc.services.accounts.linking import Linking
 from authsvc.services.invites.campaigns import Campaigns
 from authsvc.services.invites.invites import Invites
 from authsvc.services.miniprograms.accesstokens import AccessTokens
@@ -17,11 +18,13 @@ from authsvc.services.people.activity import ActivityLog
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.consents import Consents
 from authsvc.services.people.exports import Exports
-from authsvc.services.people.people import People
+from authsvc.services.people.profiles import Profiles
 from authsvc.services.people.pushes import Pushes
 from authsvc.services.phones.binding import Phones
 from authsvc.services.phones.codes import PhoneCodes
+from authsvc.services.phones.lookups import LookUps
 from authsvc.services.qrcodes.batches import CodeBatches
+from authsvc.services.qrcodes.codepictures import CodePictures
 from authsvc.services.qrcodes.qrcodes import QrCodes
 from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.revocations import RevocationFeed
@@ -41,7 +44,8 @@ class Services:
     registration: Registrations
     sessions: Sessions
     step_up: StepUp
-    people: People
+    profiles: Profiles
+    linking: Linking
     closing: AccountClosing
     conflicts: Conflicts
     consents: Consents
@@ -55,8 +59,10 @@ class Services:
     access_tokens: AccessTokens
     phone_codes: PhoneCodes
     phones: Phones
+    phone_look_ups: LookUps
     pushes: Pushes
     qrcodes: QrCodes
+    code_pictures: CodePictures
     code_batches: CodeBatches
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions

@@ -11,7 +11,7 @@ from authsvc.services.invites.rules import InviteRules
 from authsvc.values.invites import InvitePolicy, Registration
 from authsvc.values.people import PhoneNumber, Profile
 from authsvc.values.wechat import MiniProgram
-from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, SESSION_KEYS, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 
@@ -49,7 +49,7 @@ class Fair:
     ) -> Admitted:
         """Sign in, with an invite code or without. ``then`` runs when everything is done but not committed."""
         arrival = Arrival(SHOP, f"o{name:0<27}", unionid, "sealed", Profile(), phone, code)
-        rules = AccountRules("link", InviteRules(self.registration, INVITE_MEMORY), BANS, AUDIT)
+        rules = AccountRules("link", InviteRules(self.registration, INVITE_MEMORY), BANS, AUDIT, SESSION_KEYS)
 
         def work(connection: Any) -> Admitted:
             known = identities.find(connection, SHOP.appid, arrival.openid)

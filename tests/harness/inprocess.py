@@ -12,15 +12,17 @@ from authsvc.config import Settings
 from authsvc.db import engine, sqlitefile
 from authsvc.db.database import Database
 from authsvc.db.models import Base, db
-from authsvc.sealing import KeyedHash, LastingHash
+from authsvc.sealing import KeyedHash, LastingHash, Sealer
 from authsvc.services.accounts.bans import Bans
 from authsvc.services.audit import AuditLog
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.values.wechat import MiniProgram
 from tests.harness.service import Service
 
 SECRET = bytes(range(32))
+SESSION_KEYS = SessionKeys(Sealer((SECRET,), "session_key"))
 AUDIT = AuditLog(KeyedHash((SECRET,), "audit"))
 BANS = Bans(LastingHash((SECRET,), "bans"), 365 * 86400)
 INVITE_MEMORY = InviteMemory(LastingHash((SECRET,), "counted invites"), 180 * 86400)

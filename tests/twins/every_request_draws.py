@@ -9,11 +9,11 @@ from typing import Any
 from authsvc.app import create_app
 from authsvc.db.queries import code_pictures
 from authsvc.picturestore.folder import PictureFolder
-from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.services.qrcodes.codepictures import CodePictures
 
 
-def _look_then_draw(self: QrCodes, stem: str, app: Any, code: Any, owner: code_pictures.Owner) -> str:
-    ending, content = self._draw(app, code)
+def _look_then_draw(self: CodePictures, stem: str, app: Any, code: Any, owner: code_pictures.Owner) -> str:
+    ending, content = self._drawing.draw(app, code)
     name = f"{stem}.{ending}"
     self._store.put(name, content)
     self._database.run(lambda connection: code_pictures.begin(connection, stem, owner, 1, until=1, now=1))
@@ -31,6 +31,6 @@ def _write_in_place(self: PictureFolder, name: str, content: bytes) -> None:
         file.write(content[half:])
 
 
-QrCodes._make_in_turn = _look_then_draw
+CodePictures._make_in_turn = _look_then_draw
 PictureFolder.put = _write_in_place
 app = create_app()

@@ -23,7 +23,8 @@ def _count_afterwards(
 ) -> LoginResult | Stranger:
     if command.encrypted is None:
         return _carry_out(self, app, command, login_hash)
-    opening, exchanged = self._sealed_data, self._wechat.code2session(app, command.code)
+    opening = self._transaction._sealed_data
+    exchanged = self._login_codes.exchange(app, command.code)
     key_hash = opening._hashes.of(exchanged.session_key)
 
     def look(connection: Connection) -> Opened:

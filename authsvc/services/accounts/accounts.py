@@ -8,7 +8,7 @@ Every user that a rule decides about is read with a row lock first: under READ C
 concern one person would otherwise each decide by what the other is about to change.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,7 @@ from authsvc.services.accounts.merging import is_bare, merge
 from authsvc.services.audit import AuditLog
 from authsvc.services.invites.rules import InviteRules
 from authsvc.services.knownby import KnownBy
+from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.values.invites import InviteStatus
 from authsvc.values.people import PhoneNumber, PhonePolicy, Profile, User
 from authsvc.values.wechat import MiniProgram
@@ -28,12 +29,12 @@ from authsvc.values.wechat import MiniProgram
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody at the door: what WeChat vouches for, and what they look like. ``sealed_key`` is their session_key."""
+    """Somebody at the door: what WeChat vouches for, their session_key (base64 text), and what they look like."""
 
     app: MiniProgram
     openid: str
     unionid: str | None
-    sealed_key: str | None
+    session_key: str | None = field(repr=False)
     profile: Profile
     phone: PhoneNumber | None = None
     invite_code: str | None = None
@@ -74,14 +75,17 @@ def refuse_inactive(user: User) -> None:
 class AccountRules:
     """Applies the rules; ``phone_policy`` says what a verified phone of somebody else means."""
 
-    def __init__(self, phone_policy: PhonePolicy, invites: InviteRules, bans: Bans, audit: AuditLog) -> None:
+    def __init__(
+        self, phone_policy: PhonePolicy, invites: InviteRules, bans: Bans, audit: AuditLog, session_keys: SessionKeys
+    ) -> None:
         self._phone_policy = phone_policy
         self._invites = invites
         self._bans = bans
         self._audit = audit
+        self._session_keys = session_keys
 
     def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
-        """Return the user of a known identity, after noting this login, a late unionid and a verified phone.
+        """Return the user of a known identity, after noting this login, a new session_key, unionid or verified phone.
 
         ``known`` was found in this very transaction. Raises AccountDisabled, or PhoneTaken when the phone is another
         user's and neither can give way.
@@ -93,9 +97,15 @@ class AccountRules:
             self._note_unionid(connection, known, arrival.unionid)
         else:
             user = self._bring(connection, known, arrival, now)
+        if arrival.session_key is not None:
+            self.renew_key(connection, known, arrival.session_key, now)
         users.record_login(connection, user.id, arrival.profile, now)
         invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         return _admitted(user, arrival.profile, known.id, invite, is_new=False)
+
+    def renew_key(self, connection: Connection, known: Identity, session_key: str, now: int) -> None:
+        """Make what WeChat has just answered the stored session_key of this identity, unless it is that already."""
+        self._session_keys.renew(connection, known, session_key, now)
 
     def _note_unionid(self, connection: Connection, known: Identity, unionid: str | None) -> None:
         if unionid and unionid != known.unionid:
@@ -188,7 +198,7 @@ class AccountRules:
             openid=arrival.openid,
             unionid=arrival.unionid,
             user_id=user_id,
-            session_key=arrival.sealed_key,
+            session_key=None if arrival.session_key is None else self._session_keys.seal(arrival.session_key),
             now=now,
             is_added=is_added,
         )
@@ -215,6 +225,17 @@ class AccountRules:
         refuse_inactive(owner)
         merge(connection, self._audit, user, owner, now)
         return owner
+
+    def give_up_phone(self, connection: Connection, user: User, appid: str, now: int) -> bool:
+        """Take the verified number from a user, asked for in this app; False when there is none.
+
+        The row of the user is locked. A ban that comes later holds for the number, too.
+        """
+        if user.phone is None or not users.clear_phone(connection, user.id, now):
+            return False
+        self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
+        self._audit.record(connection, "phone_unbound", user.id, now, f"app {appid}")
+        return True
 
     def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, appid: str, now: int) -> User:
         if not users.set_phone(connection, user.id, phone, now):

@@ -17,9 +17,11 @@ from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
 from authsvc.db.queries import decrypt_failures
+from authsvc.db.queries.identities import Identity
 from authsvc.errors import DataRejected
 from authsvc.sealing import KeyedHash
 from authsvc.services import numbers
+from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.values.people import PhoneNumber
 from authsvc.values.wechat import EncryptedData, MiniProgram, SignedProfile
 from authsvc.wechat.wxbizdatacrypt import WXBizDataCrypt, signature_matches
@@ -51,10 +53,32 @@ class Opened:
 class SealedData:
     """Opens what came with one request."""
 
-    def __init__(self, hashes: KeyedHash, clock: SystemClock, max_age: int) -> None:
+    def __init__(self, session_keys: SessionKeys, hashes: KeyedHash, clock: SystemClock, max_age: int) -> None:
+        self._session_keys = session_keys
         self._hashes = hashes
         self._clock = clock
         self._max_age = max_age
+
+    def open_from(
+        self,
+        connection: Connection,
+        app: MiniProgram,
+        came: Sealed,
+        openid: str,
+        *,
+        known: Identity | None,
+        session_key: str | None = None,
+    ) -> Opened:
+        """Return what came from this openid, opened with the keys that may apply to it.
+
+        These are ``session_key``, which WeChat has just answered, and those that are held of the identity, locked in
+        this transaction; None stands for an openid that nobody has yet. Raises as ``open`` does.
+        """
+        if came.encrypted is None and came.signed is None:
+            return Opened()
+        held = [] if known is None else self._session_keys.held(known, self._clock.seconds())
+        keys = dict.fromkeys([session_key, *held] if session_key else held)  # each once
+        return self.open(connection, app, list(keys), came, openid, is_locked=known is not None)
 
     def open(
         self,
@@ -71,7 +95,7 @@ class SealedData:
         ``is_locked`` says that the identity of the openid is locked in this transaction; where there is no identity
         yet, it is not. Raises DataRejected, the same for every cause, when no key opens it, a key has failed five
         times, the watermark is not ours or too old, it is about another openid, or holds no number where one must be.
-        The refusal is counted, in this transaction: catch it by ``or_refusal`` inside, and commit.
+        The refusal is counted, in this transaction: run it by ``settle``.
         """
         usable = self._usable(connection, keys, is_locked=is_locked)
         try:
@@ -125,19 +149,21 @@ class SealedData:
         return payload if -_FUTURE_SECONDS <= age <= self._max_age else None
 
 
-def or_refusal(work: Callable[[], T]) -> T | DataRejected:
-    """Do the work of a transaction, and return the refusal that it raises, so that its count is committed.
+def settle(
+    run: Callable[[Callable[[Connection], T | DataRejected]], T | DataRejected], work: Callable[[Connection], T]
+) -> T:
+    """Do ``work`` in a transaction of ``run`` and return what came of it; raises its refusal when that is committed.
 
-    Nothing may have been changed before the data is opened.
+    A refusal is counted in the transaction that refuses, so work must change nothing before it opens what came.
     """
-    try:
-        return work()
-    except DataRejected as refusal:
-        return refusal
 
+    def refusing(connection: Connection) -> T | DataRejected:
+        try:
+            return work(connection)
+        except DataRejected as refusal:
+            return refusal
 
-def settled(outcome: T | DataRejected) -> T:
-    """Return what came of that transaction; raises its refusal."""
+    outcome = run(refusing)
     if isinstance(outcome, DataRejected):
         raise outcome
     return outcome

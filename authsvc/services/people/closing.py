@@ -16,7 +16,7 @@ from authsvc.services.audit import AuditLog
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.knownby import KnownBy
 from authsvc.services.people.avatars import Avatars
-from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.services.qrcodes.codepictures import CodePictures
 from authsvc.values.sessions import Caller
 
 
@@ -27,7 +27,7 @@ class AccountClosing:
         self,
         database: Database,
         avatars: Avatars,
-        qrcodes: QrCodes,
+        pictures: CodePictures,
         bans: Bans,
         invite_memory: InviteMemory,
         audit: AuditLog,
@@ -36,7 +36,7 @@ class AccountClosing:
     ) -> None:
         self._database = database
         self._avatars = avatars
-        self._qrcodes = qrcodes
+        self._pictures = pictures
         self._bans = bans
         self._invite_memory = invite_memory
         self._audit = audit
@@ -118,7 +118,7 @@ class AccountClosing:
             return False
         for same_id, address in self._database.read(users.same_person, user_id):
             self._avatars.delete(address)
-            self._qrcodes.delete_of_user(same_id)
+            self._pictures.delete_of_user(same_id)
 
         def work(connection: Connection) -> bool:
             # Once more, for its lock: another purge may have come to the end before us.

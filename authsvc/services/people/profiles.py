@@ -1,11 +1,22 @@
-"""What a person's profile may hold, and what of WeChat's values is worth keeping."""
+"""Profiles: what they may hold, what of WeChat's values is worth keeping, and how people change their own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import Connection
+
+from authsvc.clock import SystemClock
+from authsvc.db import remnants
+from authsvc.db.database import Database
+from authsvc.db.queries import users
+from authsvc.errors import InvalidRequest, NotFound
+from authsvc.services.accounts.accounts import refuse_inactive
 from authsvc.services.people import nicknames
-from authsvc.values.people import Profile
+from authsvc.services.people.avatars import Avatars
+from authsvc.values.people import Profile, User
+from authsvc.values.sessions import Caller
 
 MAX_AVATAR_URL = 512
 # Since late 2022 WeChat gives every mini program one of these grey pictures instead of the real one (WeChat notice
@@ -14,6 +25,82 @@ _PLACEHOLDER_AVATARS = (
     "icTdbqWNOwNRna42FI242Lcia07jQodd2FJGIYQfG0LAJGFxM4FbnQP6yfMxBgJ0F3YRqJCJ1aPAK2dQagdusBZg",
     "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg",
 )
+
+
+class Profiles:
+    """Stores nicknames, pictures and genders."""
+
+    def __init__(self, database: Database, avatars: Avatars, clock: SystemClock) -> None:
+        self._database = database
+        self._avatars = avatars
+        self._clock = clock
+
+    def set_profile(self, caller: Caller, profile: Profile) -> User:
+        """Store what the profile says (checked by the caller); ``None`` fields stay as they are.
+
+        Raises InvalidRequest for the address of an uploaded picture that is not the caller's own: it would go when
+        they change theirs.
+        """
+        address = profile.avatar_url
+        if self._avatars.holds(address) and address != caller.user.profile.avatar_url:
+            raise InvalidRequest("address of another picture", fields={"avatar_url": ["malformed"]})
+        return self._store(caller, profile)
+
+    def set_avatar(self, caller: Caller, upload: bytes) -> User:
+        """Keep an uploaded picture, drawn anew, as the caller's.
+
+        Raises PictureRejected, BodyTooLarge, PicturesBusy or PicturesUnavailable.
+        """
+        address = self._avatars.keep(upload)
+        try:
+            return self._store(caller, Profile(avatar_url=address))
+        except BaseException:
+            self._avatars.discard(address)
+            raise
+
+    def _store(self, caller: Caller, profile: Profile) -> User:
+        """Change the profile, and delete the uploaded picture that it no longer shows."""
+        now = self._clock.seconds()
+
+        def work(connection: Connection) -> tuple[Profile, User]:
+            # Two changes at once would each write back what the other has just replaced.
+            stored = users.lock(connection, caller.user.id)
+            # Of somebody whose account is being erased nobody would look for this picture again.
+            refuse_inactive(stored)
+            changed = profile.over(stored.profile)
+            users.set_profile(connection, stored.id, changed, now)
+            return stored.profile, replace(stored, profile=changed)
+
+        former, user = self._database.run(work)
+        if user.profile.avatar_url != former.avatar_url:
+            self._avatars.discard(former.avatar_url)
+        return user
+
+    def forget_profile(self, user_id: int, *, nickname: bool, avatar: bool) -> None:
+        """Delete what is stored of a user's nickname or picture."""
+        now = self._clock.seconds()
+
+        def work(connection: Connection) -> Profile:
+            stored = users.lock(connection, user_id).profile
+            kept = replace(
+                stored,
+                nickname=None if nickname else stored.nickname,
+                avatar_url=None if avatar else stored.avatar_url,
+            )
+            users.set_profile(connection, user_id, kept, now)
+            remnants.note(connection)
+            return stored
+
+        former = self._database.run(work)
+        if avatar:
+            self._avatars.discard(former.avatar_url)
+
+    def picture(self, name: str) -> bytes:
+        """Return a stored picture; raises NotFound."""
+        content = self._avatars.read(name)
+        if content is None:
+            raise NotFound("no such picture")
+        return content
 
 
 def from_wechat(payload: Mapping[str, Any] | None) -> Profile:

@@ -8,9 +8,10 @@ from authsvc.db.database import Database
 from authsvc.db.queries import identities, push_receipts
 from authsvc.errors import LastIdentity, NoSuchRoute, PushRejected
 from authsvc.sealing import KeyedHash
+from authsvc.services.accounts.linking import Linking
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.people.closing import AccountClosing
-from authsvc.services.people.people import People
+from authsvc.services.people.profiles import Profiles
 from authsvc.values.people import IdentityLink
 from authsvc.values.wechat import MiniProgram, PushEvent, PushQuery
 from authsvc.wechat.push import PushReader
@@ -30,14 +31,16 @@ class Pushes:
         *,
         apps: Apps,
         database: Database,
-        people: People,
+        profiles: Profiles,
+        linking: Linking,
         closing: AccountClosing,
         hashes: KeyedHash,
         clock: SystemClock,
     ) -> None:
         self._apps = apps
         self._database = database
-        self._people = people
+        self._profiles = profiles
+        self._linking = linking
         self._closing = closing
         self._hashes = hashes
         self._clock = clock
@@ -107,14 +110,14 @@ class Pushes:
             self._closing.forget_phone(user_id, event.name)
         nickname, avatar = event.revoked & {_PROFILE, _NICKNAME}, event.revoked & {_PROFILE, _AVATAR}
         if nickname or avatar:
-            self._people.forget_profile(user_id, nickname=bool(nickname), avatar=bool(avatar))
+            self._profiles.forget_profile(user_id, nickname=bool(nickname), avatar=bool(avatar))
 
     def _forget_profile(self, user_id: int, _: IdentityLink, __: PushEvent) -> None:
-        self._people.forget_profile(user_id, nickname=True, avatar=True)
+        self._profiles.forget_profile(user_id, nickname=True, avatar=True)
 
     def _forget_person(self, user_id: int, link: IdentityLink, event: PushEvent) -> None:
         """Somebody left this mini program. Who also has another way in leaves that one alone."""
         try:
-            self._people.forget_identity(user_id, link.id, event.name)
+            self._linking.forget_identity(user_id, link.id, event.name)
         except LastIdentity:
             self._closing.erase(user_id, event.name)

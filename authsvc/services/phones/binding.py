@@ -9,19 +9,14 @@ from authsvc.db.database import Database
 from authsvc.db.queries import identities, users
 from authsvc.errors import DataRejected, NotFound
 from authsvc.services.accounts.accounts import AccountRules, refuse_inactive
-from authsvc.services.accounts.bans import Bans
 from authsvc.services.accounts.reach import refuse_added, refuse_partial
-from authsvc.services.accounts.tickets import RegistrationTickets
-from authsvc.services.audit import AuditLog
-from authsvc.services.knownby import KnownBy
 from authsvc.services.miniprograms.apps import Apps
-from authsvc.services.miniprograms.opening import Sealed, SealedData, or_refusal, settled
-from authsvc.services.miniprograms.sessionkeys import SessionKeys
+from authsvc.services.miniprograms.opening import Sealed, SealedData, settle
 from authsvc.services.phones.codes import PhoneCodes
 from authsvc.services.sessions.newsessions import NewSessions
 from authsvc.services.sessions.tokens import SessionTokens
 from authsvc.values.people import PhoneNumber, User
-from authsvc.values.sessions import Caller, LoginResult, Session, TokenPolicy
+from authsvc.values.sessions import Caller, LoginResult, Session
 from authsvc.values.wechat import EncryptedData
 
 
@@ -42,58 +37,25 @@ class Phones:
         apps: Apps,
         database: Database,
         accounts: AccountRules,
-        session_keys: SessionKeys,
         sealed_data: SealedData,
         codes: PhoneCodes,
-        tickets: RegistrationTickets,
         new_sessions: NewSessions,
         tokens: SessionTokens,
-        bans: Bans,
-        audit: AuditLog,
-        policy: TokenPolicy,
         clock: SystemClock,
     ) -> None:
         self._apps = apps
         self._database = database
         self._accounts = accounts
-        self._session_keys = session_keys
         self._sealed_data = sealed_data
         self._codes = codes
-        self._tickets = tickets
         self._new_sessions = new_sessions
         self._tokens = tokens
-        self._bans = bans
-        self._audit = audit
-        self._policy = policy
         self._clock = clock
-
-    def look_up(
-        self,
-        code: str,
-        referer: str | None,
-        address: str | None,
-        *,
-        caller: Caller | None = None,
-        ticket_text: str | None = None,
-    ) -> PhoneNumber:
-        """Return the number behind a code of the phone button, for a front end that has nobody signed in yet.
-
-        A ``caller`` or a registration ticket, where there is one, makes the call that person's: it takes from their
-        budget, and WeChat refuses another's code. Nothing is stored, and the ticket is not used up. Raises UnknownApp,
-        TicketInvalid, PhoneCodeInvalid, PhoneBudgetExhausted or another WeChatError.
-        """
-        app, openid = self._apps.choose(None, referer), None
-        if caller is not None:
-            app, openid = self._apps.get(caller.session.appid), caller.openid or None
-        elif ticket_text is not None:
-            ticket = self._tickets.open(ticket_text)
-            app, openid = self._apps.choose(ticket.appid, None), ticket.openid
-        return self._codes.number(app, code, openid, address)
 
     def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
         """Make the number behind a code of the phone button the caller's.
 
-        Raises AddedWeChat, PhoneTaken, and as ``look_up``.
+        Raises AddedWeChat, PhoneTaken, and as ``LookUps.number``.
         """
         self._refuse_added(caller)
         app = self._apps.get(caller.session.appid)
@@ -103,12 +65,11 @@ class Phones:
     def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
         """Make the number inside ``data`` the caller's. Raises AddedWeChat, DataRejected or PhoneTaken."""
 
-        def work(connection: Connection) -> tuple[User, Session | None] | DataRejected:
+        def work(connection: Connection) -> tuple[User, Session | None]:
             refuse_added(connection, caller)
-            phone = or_refusal(lambda: self._open(connection, caller, data))
-            return phone if isinstance(phone, DataRejected) else self._give(connection, caller, phone)
+            return self._give(connection, caller, self._open(connection, caller, data))
 
-        return self._binding(caller, *settled(self._database.run(work)))
+        return self._binding(caller, *settle(self._database.run, work))
 
     def unbind(self, caller: Caller) -> User:
         """Remove the caller's verified number, by which other mini programs know them too.
@@ -120,10 +81,8 @@ class Phones:
         def work(connection: Connection) -> User:
             user = users.lock(connection, user_id)
             refuse_partial(connection, caller)
-            if user.phone is None or not users.clear_phone(connection, user_id, now):
+            if not self._accounts.give_up_phone(connection, user, caller.session.appid, now):
                 raise NotFound("no verified phone")
-            self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
-            self._audit.record(connection, "phone_unbound", user_id, now, f"app {caller.session.appid}")
             return users.get(connection, user_id)
 
         return self._database.run(work)
@@ -136,10 +95,9 @@ class Phones:
         identity = identities.lock_by_id(connection, caller.session.identity_id or 0)
         if identity is None or identity.user.id != caller.user.id:
             raise DataRejected("the session's identity was removed")
-        keys = self._session_keys.held(identity, self._clock.seconds())
         app = self._apps.get(caller.session.appid)
         came = Sealed(encrypted=data, expects_phone=True)
-        opened = self._sealed_data.open(connection, app, keys, came, identity.openid, is_locked=True)
+        opened = self._sealed_data.open_from(connection, app, came, identity.openid, known=identity)
         if opened.phone is None:
             raise DataRejected("no number came")
         return opened.phone
@@ -158,12 +116,7 @@ class Phones:
         # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
         app = self._apps.get(caller.session.appid)
         begun = caller.session
-        return owner, self._new_sessions.open(
-            connection, owner, app, self._policy, begun.device, now, identity_id=begun.identity_id
-        )
+        return owner, self._new_sessions.open(connection, owner, app, begun.device, now, identity_id=begun.identity_id)
 
     def _binding(self, caller: Caller, user: User, session: Session | None) -> Binding:
-        if session is None:
-            return Binding(user, None)
-        access = self._tokens.access(user, session, caller.openid, self._policy)
-        return Binding(user, LoginResult(user, session, access, caller.openid, self._tokens.refresh(session)))
+        return Binding(user, None if session is None else self._tokens.hand_out(user, session, caller.openid))

@@ -12,6 +12,7 @@ from typing import TypeVar
 from authsvc.clock import SystemClock
 from authsvc.errors import AuthSvcError, PicturesFull, WeChatQuotaExhausted, WeChatRateLimited
 from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.qrcodes.codepictures import CodePictures
 from authsvc.services.qrcodes.qrcodes import QrCodes
 from authsvc.values.wechat import MiniProgram
 
@@ -45,10 +46,20 @@ class Stopped(Exception):
 class CodeBatches:
     """Has WeChat draw the codes that have no picture yet."""
 
-    def __init__(self, apps: Apps, qrcodes: QrCodes, per_minute: int, at_once: int, clock: SystemClock) -> None:
+    def __init__(
+        self,
+        apps: Apps,
+        qrcodes: QrCodes,
+        pictures: CodePictures,
+        clock: SystemClock,
+        *,
+        per_minute: int,
+        at_once: int,
+    ) -> None:
         """At most ``per_minute`` new pictures are asked for, ``at_once`` of them at a time."""
         self._apps = apps
         self._qrcodes = qrcodes
+        self._pictures = pictures
         self._per_minute = per_minute
         self._at_once = at_once
         self._clock = clock
@@ -83,19 +94,19 @@ class CodeBatches:
         """Yield name and content of each picture, None where there is none yet. Raises UnknownApp."""
         app = self._apps.choose(appid, None)
         for invite_code in invite_codes:
-            name = self._qrcodes.find(app, self._qrcodes.invite(invite_code))
-            yield None if name is None else (name, self._qrcodes.read(name))
+            name = self._pictures.find(app, self._qrcodes.invite(invite_code))
+            yield None if name is None else (name, self._pictures.read(name))
 
     def _draw(self, pace: "_Pace", app: MiniProgram, invite_code: str) -> Drawn | None:
         """Have one picture drawn unless it is kept; None when nothing more is to be begun."""
         code = self._qrcodes.invite(invite_code)
         for is_last in (False, False, True):
             try:
-                if self._qrcodes.find(app, code) is not None:
+                if self._pictures.find(app, code) is not None:
                     return Drawn(invite_code)
                 if not pace.turn():
                     return None
-                self._qrcodes.picture(app, code)
+                self._pictures.picture(app, code)
                 return Drawn(invite_code, is_new=True)
             except AuthSvcError as error:
                 if isinstance(error, _POINTLESS):

@@ -1,5 +1,6 @@
 """New sessions: so many may live, the one that was unused for the longest ends; a new device leaves an audit event."""
 
+import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -8,7 +9,6 @@ from authsvc.db.queries import sessions
 from authsvc.errors import TooManyRequests
 from authsvc.services.audit import AuditLog
 from authsvc.services.sessions import devices
-from authsvc.services.sessions.sessions import open_session
 from authsvc.values.people import User
 from authsvc.values.sessions import Session, SessionCaps, TokenPolicy
 from authsvc.values.wechat import MiniProgram
@@ -16,26 +16,30 @@ from authsvc.values.wechat import MiniProgram
 _DAY = 86400
 # Which devices somebody came from is told by the sessions that live and by as many that ended last.
 _MEMORY = 100
-_MAX_DEVICE = 150
+ABSOLUTE_SECONDS = 90 * 86400
+_MAX_DEVICE = 255
+# In an audit event, beside what else it says.
+_MAX_NOTED = 150
 
 
 @dataclass(frozen=True, slots=True)
 class NewSessions:
-    """Opens sessions within the caps."""
+    """Opens sessions within the caps; ``native`` is the policy of those that say no other."""
 
     caps: SessionCaps
     audit: AuditLog
+    native: TokenPolicy
 
     def open(
         self,
         connection: Connection,
         user: User,
         app: MiniProgram,
-        policy: TokenPolicy,
         device: str,
         now: int,
         *,
         identity_id: int | None,
+        policy: TokenPolicy | None = None,
         is_new: bool = False,
     ) -> Session:
         """Store a new session of the user in this app, begun by this identity from this User-Agent.
@@ -44,7 +48,9 @@ class NewSessions:
         otherwise. Raises TooManyRequests for somebody who has opened too many within a day.
         """
         number = 0 if is_new else self._make_room(connection, user, app, device, now)
-        return open_session(connection, user, app, policy, device, now, identity_id=identity_id, number=number)
+        return open_session(
+            connection, user, app, policy or self.native, device, now, identity_id=identity_id, number=number
+        )
 
     def _make_room(self, connection: Connection, user: User, app: MiniProgram, device: str, now: int) -> int:
         """End what is beyond the cap, note a device not seen before, and return the new session's number."""
@@ -59,5 +65,40 @@ class NewSessions:
             kept = caps.per_user - 1
             sessions.end_oldest(connection, *theirs, keep=kept, reason="limit", now=now)
         if devices.identity(device) not in map(devices.identity, standing.devices):
-            self.audit.record(connection, "new_device", user.id, now, f"app {app.appid}, {device[:_MAX_DEVICE]}")
+            self.audit.record(connection, "new_device", user.id, now, f"app {app.appid}, {device[:_MAX_NOTED]}")
         return standing.latest + 1
+
+
+def open_session(
+    connection: Connection,
+    user: User,
+    app: MiniProgram,
+    policy: TokenPolicy,
+    device: str,
+    now: int,
+    *,
+    identity_id: int | None,
+    number: int = 0,
+) -> Session:
+    """Store a new session of the user in this app, begun by this identity. ``NewSessions`` holds it to the caps."""
+    session = Session(
+        id=secrets.token_urlsafe(16),
+        user_id=user.id,
+        appid=app.appid,
+        contract=policy.contract,
+        rotated_at=now,
+        created_at=now,
+        last_used_at=now,
+        device=device[:_MAX_DEVICE],
+        identity_id=identity_id,
+    )
+    sessions.insert(
+        connection,
+        session,
+        token_version=user.token_version,
+        now=now,
+        idle=policy.idle,
+        absolute=ABSOLUTE_SECONDS,
+        number=number,
+    )
+    return session

@@ -5,7 +5,6 @@ carry the counter of the session, which is all that decides: the latest counter 
 with the same child for a short grace (two tabs, a lost answer), any older one means theft and ends the session.
 """
 
-import secrets
 from dataclasses import replace
 from typing import Literal
 
@@ -19,12 +18,8 @@ from authsvc.errors import NotFound, SessionEnded, Unauthenticated
 from authsvc.services.accounts.accounts import refuse_inactive
 from authsvc.services.audit import AuditLog
 from authsvc.services.sessions.tokens import SessionTokens
-from authsvc.values.people import User
 from authsvc.values.sessions import Caller, LoginResult, Session, TokenPolicy, VerifiedClaims
-from authsvc.values.wechat import MiniProgram
 
-ABSOLUTE_SECONDS = 90 * 86400
-_MAX_DEVICE = 255
 # In an audit event, beside what else it says.
 _MAX_NOTED = 150
 # Use is noted this often at most: a write per request would make reading as dear as writing.
@@ -41,15 +36,13 @@ class Sessions:
         database: Database,
         tokens: SessionTokens,
         audit: AuditLog,
-        policy: TokenPolicy,
         clock: SystemClock,
         grace: int,
     ) -> None:
-        """``policy`` is that of the native contract, ``grace`` in seconds."""
+        """``grace`` in seconds."""
         self._database = database
         self._tokens = tokens
         self._audit = audit
-        self._policy = policy
         self._clock = clock
         self._grace = grace
 
@@ -67,7 +60,7 @@ class Sessions:
         Raises Unauthenticated or SessionEnded; an old token ends the session.
         """
         session_id, counter = self._tokens.read_refresh(refresh_token)
-        return self._renew(session_id, counter, self._policy)
+        return self._renew(session_id, counter, self._tokens.native)
 
     def renew(self, claims: VerifiedClaims, policy: TokenPolicy) -> LoginResult:
         """Rotate a session whose front end has one token only: a new token for the latest one.
@@ -91,9 +84,7 @@ class Sessions:
         live = self._database.run(work)
         if live is None:
             raise SessionEnded("an old ticket was used again")
-        access = self._tokens.access(live.user, live.session, live.openid, policy)
-        refresh_token = self._tokens.refresh(live.session)
-        return LoginResult(live.user, live.session, access, live.openid, refresh_token)
+        return self._tokens.hand_out(live.user, live.session, live.openid, policy)
 
     def _rotate(
         self, connection: Connection, live: LiveSession | None, counter: int, contract: str
@@ -127,7 +118,7 @@ class Sessions:
         """
         session_id, counter = self._tokens.read_refresh(refresh_token)
         live = self._find_live(session_id)
-        if live is None or live.session.contract != self._policy.contract:
+        if live is None or live.session.contract != self._tokens.native.contract:
             raise SessionEnded("session ended or run out")
         refuse_inactive(live.user)
         if counter != live.session.counter and not self._repeats(live.session, counter):
@@ -204,41 +195,6 @@ class Sessions:
     def _find_live(self, session_id: str) -> LiveSession | None:
         now = self._clock.seconds()
         return self._database.read(sessions.find_live, session_id, now)
-
-
-def open_session(
-    connection: Connection,
-    user: User,
-    app: MiniProgram,
-    policy: TokenPolicy,
-    device: str,
-    now: int,
-    *,
-    identity_id: int | None,
-    number: int = 0,
-) -> Session:
-    """Store a new session of the user in this app, begun by this identity. ``NewSessions`` holds it to the caps."""
-    session = Session(
-        id=secrets.token_urlsafe(16),
-        user_id=user.id,
-        appid=app.appid,
-        contract=policy.contract,
-        rotated_at=now,
-        created_at=now,
-        last_used_at=now,
-        device=device[:_MAX_DEVICE],
-        identity_id=identity_id,
-    )
-    sessions.insert(
-        connection,
-        session,
-        token_version=user.token_version,
-        now=now,
-        idle=policy.idle,
-        absolute=ABSOLUTE_SECONDS,
-        number=number,
-    )
-    return session
 
 
 def _is_of(live: LiveSession, claims: VerifiedClaims) -> bool:

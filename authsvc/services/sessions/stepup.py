@@ -12,20 +12,18 @@ from authsvc.clock import SystemClock
 from authsvc.db.database import Database
 from authsvc.db.queries import identities
 from authsvc.errors import SessionEnded, StepUpMismatch
-from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.miniprograms.logincodes import LoginCodes
 from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.values.sessions import Caller
-from authsvc.wechat.client import WeChatClient
 
 
 class StepUp:
     """Asks WeChat who is there."""
 
     def __init__(
-        self, apps: Apps, wechat: WeChatClient, database: Database, session_keys: SessionKeys, clock: SystemClock
+        self, login_codes: LoginCodes, database: Database, session_keys: SessionKeys, clock: SystemClock
     ) -> None:
-        self._apps = apps
-        self._wechat = wechat
+        self._login_codes = login_codes
         self._database = database
         self._session_keys = session_keys
         self._clock = clock
@@ -38,7 +36,7 @@ class StepUp:
         or SessionEnded when the identity was removed meanwhile.
         """
         session = caller.session
-        exchanged = self._wechat.code2session(self._apps.get(session.appid), code)
+        exchanged = self._login_codes.exchange(self._login_codes.app(session.appid), code)
         # Without an identity, as after an unlinking meanwhile, the openid is empty and equals none.
         if not hmac.compare_digest(exchanged.openid.encode(), caller.openid.encode()):
             raise StepUpMismatch("a code of another WeChat account")

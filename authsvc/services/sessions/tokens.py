@@ -1,12 +1,14 @@
 """The tokens that a session hands out."""
 
 import secrets
+from typing import Any
 
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.sessions.refreshtokens import RefreshTokens
 from authsvc.signing.tokens import TokenIssuer
+from authsvc.values.invites import InviteStatus
 from authsvc.values.people import User
-from authsvc.values.sessions import AccessToken, ExtraClaim, Session, TokenPolicy
+from authsvc.values.sessions import AccessToken, ExtraClaim, LoginResult, Session, TokenPolicy
 
 NATIVE = "native"
 
@@ -15,12 +17,42 @@ class SessionTokens:
     """Signs access tokens and makes refresh tokens, as the policy of the session's contract says."""
 
     def __init__(
-        self, apps: Apps, issuer: TokenIssuer, refresh_tokens: RefreshTokens, extra_claims: tuple[ExtraClaim, ...]
+        self,
+        apps: Apps,
+        issuer: TokenIssuer,
+        refresh_tokens: RefreshTokens,
+        extra_claims: tuple[ExtraClaim, ...],
+        native: TokenPolicy,
     ) -> None:
+        """``native`` is the policy of the native contract, which holds where no other is named."""
         self._apps = apps
         self._issuer = issuer
         self._refresh_tokens = refresh_tokens
         self._extra_claims = extra_claims
+        self.native = native
+
+    def hand_out(
+        self,
+        user: User,
+        session: Session,
+        openid: str,
+        policy: TokenPolicy | None = None,
+        *,
+        is_new: bool = False,
+        opened: dict[str, Any] | None = None,
+        invite: InviteStatus | None = None,
+    ) -> LoginResult:
+        """Return what somebody who has just signed in, or renewed their session, gets: the tokens and who they are."""
+        return LoginResult(
+            user=user,
+            session=session,
+            token=self.access(user, session, openid, policy or self.native),
+            openid=openid,
+            refresh_token=self.refresh(session),
+            is_new=is_new,
+            opened=opened,
+            invite=invite,
+        )
 
     def access(self, user: User, session: Session, openid: str, policy: TokenPolicy) -> AccessToken:
         """Return a signed token. A front end's only token is named by session and counter, so that it can rotate."""

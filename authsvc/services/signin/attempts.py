@@ -13,6 +13,9 @@ from authsvc.db.database import Database
 from authsvc.db.queries import login_attempts
 from authsvc.db.queries.login_attempts import LoginAttempt
 from authsvc.errors import LoginCodeUsed
+from authsvc.sealing import KeyedHash
+from authsvc.values.sessions import LoginCommand
+from authsvc.values.wechat import MiniProgram
 
 # The first request is answered, well or badly, within WeChat's five seconds and what the database takes.
 _WAIT_SECONDS = 6.0
@@ -20,17 +23,19 @@ _POLL_SECONDS = 0.05
 
 
 class LoginAttempts:
-    """Remembers logins for ``window`` seconds."""
+    """Remembers logins for ``window`` seconds; with 0, which LOGIN_RETRY_WINDOW may say, it remembers none."""
 
-    def __init__(self, database: Database, clock: SystemClock, window: int) -> None:
+    def __init__(self, database: Database, hashes: KeyedHash, clock: SystemClock, window: int) -> None:
         self._database = database
+        self._hashes = hashes
         self._clock = clock
         self._window = window
 
-    @property
-    def is_on(self) -> bool:
-        """False when the setting LOGIN_RETRY_WINDOW turns this off."""
-        return self._window > 0
+    def hash_of(self, app: MiniProgram, command: LoginCommand) -> str | None:
+        """Return what names this login; None where it is not remembered, as without an idempotency key."""
+        if command.idempotency_key is None or self._window <= 0:
+            return None
+        return self._hashes.of(app.appid, command.code, command.idempotency_key)
 
     def claim(self, login_hash: str) -> LoginAttempt | None:
         """Return None when the caller is to carry the login out, or the finished login that it repeats.

@@ -82,8 +82,7 @@ class Registrations:
         if isinstance(done, AuthSvcError):
             raise done
         user, session, invite = done
-        token = self._tokens.access(user, session, ticket.openid, policy)
-        return LoginResult(user, session, token, ticket.openid, is_new=True, invite=invite)
+        return self._tokens.hand_out(user, session, ticket.openid, policy, is_new=True, invite=invite)
 
     def _use(self, connection: Connection, ticket: Ticket) -> None:
         """Take one use of the ticket and of its WeChat, before anything is looked at; success spends the ticket.
@@ -130,10 +129,10 @@ class Registrations:
             connection,
             admitted.user,
             arrival.app,
-            policy,
             device,
             now,
             identity_id=admitted.identity_id,
+            policy=policy,
             is_new=admitted.is_new,
         )
         return users.get(connection, admitted.user.id), session, admitted.invite

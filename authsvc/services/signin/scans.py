@@ -8,6 +8,7 @@ the other. The session is opened when the browser fetches it, once.
 import hmac
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,11 +26,11 @@ from authsvc.sealing import KeyedHash
 from authsvc.services.accounts.accounts import refuse_inactive
 from authsvc.services.audit import AuditLog
 from authsvc.services.miniprograms.apps import Apps
-from authsvc.services.qrcodes.qrcodes import QrCodes
 from authsvc.services.sessions import devices
 from authsvc.services.sessions.newsessions import NewSessions
 from authsvc.services.sessions.tokens import SessionTokens
-from authsvc.values.sessions import Caller, LoginResult, ScanState, Session, TokenPolicy
+from authsvc.values.sessions import Caller, LoginResult, ScanState, Session
+from authsvc.values.wechat import MiniProgram
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ _MAX_DEVICE = 255
 _MAX_NOTED = 150
 
 Outcome = Literal["approved", "refused"]
+# Returns the ending of the picture ("jpg" or "png") and its content; raises UnknownApp or a WeChatError.
+Draw = Callable[[MiniProgram, str], tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +90,21 @@ class ScanSignIns:
         *,
         apps: Apps,
         database: Database,
-        qrcodes: QrCodes,
-        page: str,
+        draw: Draw,
         hashes: KeyedHash,
         new_sessions: NewSessions,
         tokens: SessionTokens,
         audit: AuditLog,
-        policy: TokenPolicy,
         clock: SystemClock,
     ) -> None:
-        """``page`` is that of the mini program which the code opens."""
+        """``draw`` has WeChat draw a code of an app that carries a scene into the page for consenting."""
         self._apps = apps
         self._database = database
-        self._qrcodes = qrcodes
-        self._page = page
+        self._draw = draw
         self._hashes = hashes
         self._new_sessions = new_sessions
         self._tokens = tokens
         self._audit = audit
-        self._policy = policy
         self._clock = clock
         self._sweep_at = 0.0
 
@@ -116,7 +115,7 @@ class ScanSignIns:
         """
         app = self._apps.choose(appid, None)
         ticket, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
-        ending, picture = self._qrcodes.draw_once(app, f"t={ticket}", self._page)
+        ending, picture = self._draw(app, f"t={ticket}")
         scan_id, now = self._id(ticket), self._clock.seconds()
         asked = ScanSignIn(
             id=scan_id,
@@ -158,7 +157,10 @@ class ScanSignIns:
         if found.state != "approved":
             return Progress(found.state, max(0, left))
         opened = self._database.run(self._hand_over, found)
-        return Progress("expired") if opened is None else Progress("approved", login=self._result(*opened))
+        if opened is None:
+            return Progress("expired")
+        phone, session = opened
+        return Progress("approved", login=self._tokens.hand_out(phone.user, session, phone.openid))
 
     def scan(self, caller: Caller, ticket: str, address: str | None) -> Consent:
         """Make a code the caller's to decide, and return what they should know; again for the same session only.
@@ -216,15 +218,9 @@ class ScanSignIns:
         if phone is None:
             return None
         app, identity_id = self._apps.get(found.appid), phone.session.identity_id
-        session = self._new_sessions.open(
-            connection, user, app, self._policy, found.device, now, identity_id=identity_id
-        )
+        session = self._new_sessions.open(connection, user, app, found.device, now, identity_id=identity_id)
         self._audit.record(connection, "scan_sign_in", user.id, now, f"app {found.appid}, {found.device[:_MAX_NOTED]}")
         return phone, session
-
-    def _result(self, phone: LiveSession, session: Session) -> LoginResult:
-        token = self._tokens.access(phone.user, session, phone.openid, self._policy)
-        return LoginResult(phone.user, session, token, phone.openid, self._tokens.refresh(session))
 
     def _id(self, ticket: str) -> str:
         return self._hashes.of("ticket", ticket)

@@ -111,27 +111,27 @@ def _see(caller: Caller) -> Mapping[str, Any]:
 
 
 def _change(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
-    return envelope(user_view(services().people.set_profile(caller, Profile(**body))))
+    return envelope(user_view(services().profiles.set_profile(caller, Profile(**body))))
 
 
 def _upload(caller: Caller) -> Mapping[str, Any]:
     content = bodies.read_upload("file", UPLOAD_BYTES)
     if content is None:
         raise UploadMalformed("no part named file, or too many parts")
-    return envelope(user_view(services().people.set_avatar(caller, content)))
+    return envelope(user_view(services().profiles.set_avatar(caller, content)))
 
 
 def _links(caller: Caller) -> Mapping[str, Any]:
-    return envelope(_links_view(services().people.links(caller)))
+    return envelope(_links_view(services().linking.links(caller)))
 
 
 def _link(caller: Caller, body: dict[str, Any]) -> Mapping[str, Any]:
     ratelimits.by_app("login", services().apps.choose(body["appid"], None).appid)
-    return envelope(_links_view(services().people.link(caller, body["code"], body["appid"])))
+    return envelope(_links_view(services().linking.link(caller, body["code"], body["appid"])))
 
 
 def _unlink(caller: Caller, link_id: int) -> Mapping[str, Any]:
-    return envelope(_links_view(services().people.unlink(caller, link_id)))
+    return envelope(_links_view(services().linking.unlink(caller, link_id)))
 
 
 def _consents(caller: Caller) -> Mapping[str, Any]:
@@ -173,7 +173,7 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
 
 def _picture(name: str) -> Response:
     """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
-    return picture_response(name, services().people.picture(name))
+    return picture_response(name, services().profiles.picture(name))
 
 
 _PICTURE = Operation(NATIVE, PUBLIC, "An uploaded picture", _JPEG, tag="people", media="image/jpeg", limited="read")

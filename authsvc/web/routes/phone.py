@@ -62,7 +62,7 @@ def _binding_view(binding: Binding) -> dict[str, Any]:
 
 def _look_up(route: Route) -> View:
     def look_up(caller: Caller | None, body: dict[str, Any]) -> Mapping[str, Any]:
-        found = services().phones.look_up(
+        found = services().phone_look_ups.number(
             body["code"],
             request.headers.get("Referer"),
             client_address(),

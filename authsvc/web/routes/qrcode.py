@@ -69,7 +69,7 @@ for _route in BEARER_CODE.routes:
 
 def _picture(name: str) -> Response:
     """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""
-    return picture_response(name, services().qrcodes.read(name))
+    return picture_response(name, services().code_pictures.read(name))
 
 
 _SHOWN = Operation(

@@ -14,11 +14,11 @@ from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
 from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
 from authsvc.services.invites.rules import InviteRules
 from authsvc.services.operator.conflicts import Conflicts
-from authsvc.services.sessions.sessions import open_session
+from authsvc.services.sessions.newsessions import open_session
 from authsvc.values.people import PhoneNumber, PhonePolicy, Profile, User
 from authsvc.values.sessions import TokenPolicy
 from authsvc.values.wechat import MiniProgram
-from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, SESSION_KEYS, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
@@ -52,7 +52,7 @@ class House:
     ) -> Admitted:
         """Sign in. ``then`` runs when everything is done but not committed."""
         arrival = Arrival(app, openid, unionid, "sealed", Profile(), phone)
-        rules = AccountRules(self.policy, InviteRules("open", INVITE_MEMORY), BANS, AUDIT)
+        rules = AccountRules(self.policy, InviteRules("open", INVITE_MEMORY), BANS, AUDIT, SESSION_KEYS)
 
         def work(connection: Any) -> Admitted:
             known = identities.find(connection, app.appid, openid)

@@ -14,7 +14,7 @@ from authsvc.services.invites.rules import InviteRules
 from authsvc.services.people import profiles
 from authsvc.values.people import Profile
 from authsvc.values.wechat import MiniProgram
-from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, SESSION_KEYS, Clock, counts, rows
 
 SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
 CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
@@ -41,7 +41,7 @@ class House:
         self, openid: str, app: MiniProgram = SHOP, unionid: str | None = None, profile: Profile = NOTHING
     ) -> Admitted:
         arrival, now = Arrival(app, openid, unionid, "sealed", profile), int(self.clock.now())
-        rules = AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT)
+        rules = AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT, SESSION_KEYS)
 
         def work(connection) -> Admitted:
             known = identities.find(connection, app.appid, openid)

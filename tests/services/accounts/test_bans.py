@@ -15,16 +15,16 @@ from authsvc.errors import AccountDisabled
 from authsvc.sealing import LastingHash
 from authsvc.services.accounts.accounts import AccountRules
 from authsvc.services.accounts.bans import Bans
+from authsvc.services.accounts.linking import Linking
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.invites.rules import InviteRules
 from authsvc.services.knownby import KnownBy
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.users import Refused, Users
 from authsvc.services.people.closing import AccountClosing
-from authsvc.services.people.people import People
 from authsvc.values.people import PhoneNumber
 from tests.harness.fair import SHOP, Fair
-from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, SECRET, Clock, counts
+from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, SECRET, SESSION_KEYS, Clock, counts
 
 DAY = 86400
 UNION = "oUNI00000000000000000000000a"
@@ -48,14 +48,11 @@ def closing(fair: Fair) -> AccountClosing:
 
 
 @pytest.fixture
-def people(fair: Fair) -> People:
-    return People(
-        apps=APPS,
-        wechat=NOTHING,
+def linking(fair: Fair) -> Linking:
+    return Linking(
+        login_codes=NOTHING,
         database=fair.database,
-        accounts=AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT),
-        session_keys=NOTHING,
-        avatars=NOTHING,
+        accounts=AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT, SESSION_KEYS),
         bans=BANS,
         invite_memory=INVITE_MEMORY,
         audit=AUDIT,
@@ -85,10 +82,10 @@ def refused(fair: Fair, *names: str, **options: Any) -> None:
 
 @pytest.mark.parametrize("first", ["unlinked", "disabled"])
 def test_an_identity_that_is_given_up_before_or_after_is_banned_with_the_rest(
-    fair: Fair, operator: Users, closing: AccountClosing, people: People, first: str
+    fair: Fair, operator: Users, closing: AccountClosing, linking: Linking, first: str
 ) -> None:
     user_id, link_id = two_in_one(fair)
-    acts = [lambda: people.forget_identity(user_id, link_id, "x"), lambda: operator.disable(user_id)]
+    acts = [lambda: linking.forget_identity(user_id, link_id, "x"), lambda: operator.disable(user_id)]
     for act in acts if first == "unlinked" else reversed(acts):
         act()
     refused(fair, "lan", "mei")
@@ -116,18 +113,18 @@ def test_a_number_that_was_changed_removed_or_revoked_before_is_banned_too(
 
 
 def test_what_an_active_user_has_given_up_is_nobodys_ban_and_is_forgotten_with_them(
-    fair: Fair, closing: AccountClosing, people: People
+    fair: Fair, closing: AccountClosing, linking: Linking
 ) -> None:
     user_id, link_id = two_in_one(fair)
-    people.forget_identity(user_id, link_id, "x")
+    linking.forget_identity(user_id, link_id, "x")
     assert fair.log_in("mei").is_new and counts(fair.database)["ban_marks"] == 1
     assert closing.erase(user_id, "x")
     assert counts(fair.database)["ban_marks"] == 0 and fair.log_in("lan", phone=ONE).is_new
 
 
-def test_what_was_given_up_long_before_is_not_reached(fair: Fair, operator: Users, people: People) -> None:
+def test_what_was_given_up_long_before_is_not_reached(fair: Fair, operator: Users, linking: Linking) -> None:
     user_id, link_id = two_in_one(fair)
-    people.forget_identity(user_id, link_id, "x")
+    linking.forget_identity(user_id, link_id, "x")
     fair.clock.moment += 90 * DAY
     operator.disable(user_id)
     assert fair.log_in("mei").is_new
@@ -145,9 +142,9 @@ def test_by_unionid_they_come_in_no_other_mini_program_either(
     assert fair.log_in("mei").user.id == owner
 
 
-def test_a_merge_takes_the_marks_along(fair: Fair, operator: Users, closing: AccountClosing, people: People) -> None:
+def test_a_merge_takes_the_marks_along(fair: Fair, operator: Users, closing: AccountClosing, linking: Linking) -> None:
     user_id, link_id = two_in_one(fair)
-    people.forget_identity(user_id, link_id, "x")
+    linking.forget_identity(user_id, link_id, "x")
     winner = fair.log_in("bob", phone=TWO).user.id
     operator.merge(user_id, winner)
     operator.disable(winner)
@@ -261,12 +258,12 @@ def openid(name: str) -> str:
 
 
 def test_an_identity_that_is_unlinked_or_a_number_alone_is_not_counted_again(
-    fair: Fair, closing: AccountClosing, people: People
+    fair: Fair, closing: AccountClosing, linking: Linking
 ) -> None:
     code = fair.code_of(fair.log_in("host"))
     lan = fair.log_in("lan", code, phone=ONE)
     mei = fair.log_in("mei", phone=ONE)
-    people.forget_identity(lan.user.id, mei.identity_id, "x")
+    linking.forget_identity(lan.user.id, mei.identity_id, "x")
     assert fair.log_in("mei", code).invite == "already_invited"
     assert closing.erase(lan.user.id, "x")
     assert fair.log_in("lans-new", code, phone=ONE).invite == "already_invited"

@@ -17,10 +17,10 @@ from authsvc.db.database import Database
 from authsvc.db.statements import Statement
 from authsvc.errors import DataRejected
 from authsvc.sealing import KeyedHash
-from authsvc.services.miniprograms.opening import MAX_FAILURES, Opened, Sealed, SealedData, or_refusal, settled
+from authsvc.services.miniprograms.opening import MAX_FAILURES, Opened, Sealed, SealedData, settle
 from authsvc.values.wechat import EncryptedData, MiniProgram, SignedProfile
 from tests.harness import vectors
-from tests.harness.inprocess import Clock, rows
+from tests.harness.inprocess import SESSION_KEYS, Clock, rows
 
 APP = MiniProgram(vectors.APPID, "the-secret-of-no-account", vectors.APPID)
 OPENID = vectors.OPENID
@@ -31,7 +31,7 @@ NOT_GIVEN = object()
 
 @pytest.fixture
 def sealed_data(clock: Clock) -> SealedData:
-    return SealedData(KeyedHash((bytes(range(32)),), "decrypt failures"), clock, MAX_AGE)
+    return SealedData(SESSION_KEYS, KeyedHash((bytes(range(32)),), "decrypt failures"), clock, MAX_AGE)
 
 
 def sealed(payload: dict[str, Any], key: str = CURRENT) -> EncryptedData:
@@ -60,10 +60,10 @@ def unsealed(
 ) -> Opened:
     """Open in a transaction as a login does."""
 
-    def work(connection: Connection) -> Opened | DataRejected:
-        return or_refusal(lambda: sealed_data.open(connection, APP, keys, came, OPENID, is_locked=is_locked))
+    def work(connection: Connection) -> Opened:
+        return sealed_data.open(connection, APP, keys, came, OPENID, is_locked=is_locked)
 
-    return settled(database.run(work))
+    return settle(database.run, work)
 
 
 @pytest.mark.parametrize("age", [0, 1, 299, 300, -59, -60])
@@ -79,7 +79,7 @@ def test_older_data_and_data_from_the_future_is_refused(opened, clock: Clock, ag
 
 
 def test_the_age_limit_is_the_operators(database: Database, clock: Clock) -> None:
-    patient = SealedData(KeyedHash((bytes(range(32)),), "decrypt failures"), clock, 10**9)
+    patient = SealedData(SESSION_KEYS, KeyedHash((bytes(range(32)),), "decrypt failures"), clock, 10**9)
     data = EncryptedData(vectors.PROFILE.encrypted_data, vectors.IV)
     payload = unsealed(database, patient, Sealed(data), [vectors.SESSION_KEY]).payload
     assert payload == json.loads(vectors.PROFILE.plaintext)

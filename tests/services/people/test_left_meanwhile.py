@@ -11,8 +11,7 @@ from authsvc.db.queries.scan_sign_ins import ScanSignIn
 from authsvc.errors import AccountClosed, AccountDisabled
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.consents import Consents
-from authsvc.services.sessions.newsessions import NewSessions
-from authsvc.services.sessions.sessions import open_session
+from authsvc.services.sessions.newsessions import NewSessions, open_session
 from authsvc.services.signin.scans import ScanSignIns
 from authsvc.values.sessions import SessionCaps, TokenPolicy
 from tests.harness.fair import SHOP, Fair
@@ -76,13 +75,11 @@ def test_a_browser_gets_no_session_of_a_phone_whose_session_ends_before_it_holds
     scans = ScanSignIns(
         apps=APPS,
         database=fair.database,
-        qrcodes=NOTHING,
-        page="",
+        draw=NOTHING,
         hashes=NOTHING,
-        new_sessions=NewSessions(SessionCaps(), AUDIT),
+        new_sessions=NewSessions(SessionCaps(), AUDIT, POLICY),
         tokens=NOTHING,
         audit=AUDIT,
-        policy=POLICY,
         clock=fair.clock,
     )
     try:

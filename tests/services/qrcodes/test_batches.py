@@ -55,7 +55,14 @@ class QrCodes:
 
 
 def batches(qrcodes: QrCodes, per_minute: int = FAST, at_once: int = 4) -> CodeBatches:
-    return CodeBatches(Apps((APP,)), qrcodes, per_minute, at_once, SystemClock())  # type: ignore[arg-type]
+    return CodeBatches(
+        Apps((APP,)),
+        qrcodes,  # type: ignore[arg-type]
+        qrcodes,  # type: ignore[arg-type]
+        SystemClock(),
+        per_minute=per_minute,
+        at_once=at_once,
+    )
 
 
 @pytest.fixture(autouse=True)

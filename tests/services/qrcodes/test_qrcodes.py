@@ -19,9 +19,9 @@ from authsvc.db.queries.service_credentials import ServiceCredential
 from authsvc.imaging.lane import Lane
 from authsvc.picturestore.folder import PictureFolder
 from authsvc.sealing import KeyedHash
-from authsvc.services.miniprograms.apps import Apps
-from authsvc.services.qrcodes import qrcodes
-from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.services.qrcodes import codepictures
+from authsvc.services.qrcodes.codepictures import CodePictures
+from authsvc.services.qrcodes.drawing import Drawing
 from authsvc.values.pictures import PictureLimits, WxaCode
 from authsvc.values.wechat import MiniProgram
 from tests.harness import pictures
@@ -63,19 +63,16 @@ def lane() -> Lane:
 
 
 @pytest.fixture
-def new(each_database: Database, clock: Clock, wechat: WeChat, lane: Lane, tmp_path: Path) -> Callable[..., QrCodes]:
-    def build(key: bytes = b"k" * 32, **limits: int) -> QrCodes:
-        return QrCodes(
-            apps=Apps((APP, OTHER_APP)),
-            wechat=wechat,  # type: ignore[arg-type]
-            access_tokens=wechat,  # type: ignore[arg-type]
+def new(
+    each_database: Database, clock: Clock, wechat: WeChat, lane: Lane, tmp_path: Path
+) -> Callable[..., CodePictures]:
+    def build(key: bytes = b"k" * 32, **limits: int) -> CodePictures:
+        return CodePictures(
+            drawing=Drawing(wechat, wechat, lane),  # type: ignore[arg-type]
             database=each_database,
             store=PictureFolder(tmp_path / "qrcodes"),
-            lane=lane,
             base_url="https://login.example.test/qrcodes",
             hashes=KeyedHash((key,), "pictures"),
-            invites=None,  # type: ignore[arg-type]
-            defaults=CODE,
             limits=PictureLimits(**limits),
             clock=clock,
         )
@@ -99,7 +96,7 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in (folder / "qrcodes").glob("*")}
 
 
-def test_a_name_depends_on_the_app_and_the_key_and_all_that_shows(new: Callable[..., QrCodes]) -> None:
+def test_a_name_depends_on_the_app_and_the_key_and_all_that_shows(new: Callable[..., CodePictures]) -> None:
     made = new()
     shown = [
         CODE,
@@ -120,9 +117,13 @@ def test_a_name_depends_on_the_app_and_the_key_and_all_that_shows(new: Callable[
 
 
 def test_a_claim_is_waited_for_and_succeeded_when_its_holder_has_died(
-    new: Callable[..., QrCodes], each_database: Database, clock: Clock, wechat: WeChat, monkeypatch: pytest.MonkeyPatch
+    new: Callable[..., CodePictures],
+    each_database: Database,
+    clock: Clock,
+    wechat: WeChat,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(qrcodes, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(codepictures, "_PATIENCE_SECONDS", 0.3)
     made = new()
     stem = made._stem(APP, CODE)
     until = int(clock.now()) + 30
@@ -136,7 +137,7 @@ def test_a_claim_is_waited_for_and_succeeded_when_its_holder_has_died(
 
 
 def test_who_finds_their_claim_taken_over_leaves_nothing(
-    new: Callable[..., QrCodes], each_database: Database, wechat: WeChat, users: list[int], tmp_path: Path
+    new: Callable[..., CodePictures], each_database: Database, wechat: WeChat, users: list[int], tmp_path: Path
 ) -> None:
     made = new()
     wechat.before = lambda: made.delete_of_user(users[0])
@@ -146,7 +147,7 @@ def test_who_finds_their_claim_taken_over_leaves_nothing(
 
 
 def test_a_picture_goes_with_its_user_also_one_that_was_nobodys_before(
-    new: Callable[..., QrCodes], users: list[int], tmp_path: Path
+    new: Callable[..., CodePictures], users: list[int], tmp_path: Path
 ) -> None:
     made = new()
     theirs = made.picture(APP, CODE).name
@@ -160,7 +161,7 @@ def test_a_picture_goes_with_its_user_also_one_that_was_nobodys_before(
 
 
 def test_a_sweep_takes_what_nobody_asks_for_and_the_oldest_over_the_limit(
-    new: Callable[..., QrCodes], clock: Clock, tmp_path: Path
+    new: Callable[..., CodePictures], clock: Clock, tmp_path: Path
 ) -> None:
     made = new(keep=10 * DAY, total=3)
     first = made.picture(APP, replace(CODE, width=300)).name
@@ -179,7 +180,7 @@ def test_a_sweep_takes_what_nobody_asks_for_and_the_oldest_over_the_limit(
 
 
 def test_the_limit_of_a_user_holds_for_many_at_once(
-    new: Callable[..., QrCodes], each_database: Database, wechat: WeChat, users: list[int], tmp_path: Path
+    new: Callable[..., CodePictures], each_database: Database, wechat: WeChat, users: list[int], tmp_path: Path
 ) -> None:
     made = new(per_user=5)
 
@@ -214,13 +215,13 @@ def outcome(work: Callable[[], Any]) -> str:
 
 
 def test_the_share_of_a_service_holds_for_many_at_once_and_is_nobody_elses(
-    new: Callable[..., QrCodes], wechat: WeChat, users: list[int], services: list[str]
+    new: Callable[..., CodePictures], wechat: WeChat, users: list[int], services: list[str]
 ) -> None:
     processes = [new(per_service=5) for _ in range(4)]
 
     def order(number: int) -> str:
         code = replace(CODE, scene=f"s={number}")
-        return outcome(lambda: processes[number % 4].of_app(None, code, services[0]))
+        return outcome(lambda: processes[number % 4].picture(APP, code, Owner(service=services[0])))
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(order, range(20)))
@@ -228,30 +229,33 @@ def test_the_share_of_a_service_holds_for_many_at_once_and_is_nobody_elses(
     assert wechat.calls == 5
     assert [order(number) for number, answer in enumerate(answers) if answer == "drawn"] == ["drawn"] * 5
     made = processes[0]
-    assert outcome(lambda: made.of_app(None, replace(CODE, scene="s=20"), services[1])) == "drawn"
+    assert outcome(lambda: made.picture(APP, replace(CODE, scene="s=20"), Owner(service=services[1]))) == "drawn"
     assert outcome(lambda: made.picture(APP, replace(CODE, scene="s=21"), Owner(users[0]))) == "drawn"
     assert outcome(lambda: made.picture(APP, replace(CODE, scene="s=22"))) == "drawn"
-    assert outcome(lambda: new(per_service=0).of_app(None, replace(CODE, scene="s=23"), services[0])) == "drawn"
+    assert (
+        outcome(lambda: new(per_service=0).picture(APP, replace(CODE, scene="s=23"), Owner(service=services[0])))
+        == "drawn"
+    )
 
 
 def test_what_a_service_no_longer_asks_for_makes_room(
-    new: Callable[..., QrCodes], clock: Clock, services: list[str]
+    new: Callable[..., CodePictures], clock: Clock, services: list[str]
 ) -> None:
     made = new(per_service=1, keep=10 * DAY)
-    assert outcome(lambda: made.of_app(None, CODE, services[0])) == "drawn"
+    assert outcome(lambda: made.picture(APP, CODE, Owner(service=services[0]))) == "drawn"
     other = replace(CODE, scene="a=2")
-    assert outcome(lambda: made.of_app(None, other, services[0])) == "picture_limit_reached"
+    assert outcome(lambda: made.picture(APP, other, Owner(service=services[0]))) == "picture_limit_reached"
     clock.moment += 11 * DAY
     assert made.sweep() == 1
-    assert outcome(lambda: made.of_app(None, other, services[0])) == "drawn"
+    assert outcome(lambda: made.picture(APP, other, Owner(service=services[0]))) == "drawn"
 
 
 def test_services_together_leave_room_for_people(
-    new: Callable[..., QrCodes], users: list[int], services: list[str]
+    new: Callable[..., CodePictures], users: list[int], services: list[str]
 ) -> None:
     def ordered(number: int) -> str:
         made, code = new(total=10), replace(CODE, scene=f"s={number}")
-        return outcome(lambda: made.of_app(None, code, services[number % 2]))
+        return outcome(lambda: made.picture(APP, code, Owner(service=services[number % 2])))
 
     def owned(number: int) -> str:
         made, code = new(total=10), replace(CODE, scene=f"i={number}")
@@ -261,8 +265,8 @@ def test_services_together_leave_room_for_people(
     assert list(map(owned, range(3))) == ["drawn", "drawn", "pictures_full"]
 
 
-def test_a_service_that_is_gone_has_nothing_drawn(new: Callable[..., QrCodes], wechat: WeChat) -> None:
-    assert outcome(lambda: new().of_app(None, CODE, "gone")) == "forbidden"
+def test_a_service_that_is_gone_has_nothing_drawn(new: Callable[..., CodePictures], wechat: WeChat) -> None:
+    assert outcome(lambda: new().picture(APP, CODE, Owner(service="gone"))) == "forbidden"
     assert wechat.calls == 0
 
 
@@ -270,7 +274,7 @@ def test_a_service_that_is_gone_has_nothing_drawn(new: Callable[..., QrCodes], w
 
 
 def test_those_who_waited_share_a_failure_and_who_comes_afterwards_tries_anew(
-    new: Callable[..., QrCodes], each_database: Database, wechat: WeChat
+    new: Callable[..., CodePictures], each_database: Database, wechat: WeChat
 ) -> None:
     processes = [new() for _ in range(4)]
     all_wait = threading.Event()
@@ -295,7 +299,7 @@ def test_those_who_waited_share_a_failure_and_who_comes_afterwards_tries_anew(
 
 
 def test_failures_are_forgotten_after_a_minute(
-    new: Callable[..., QrCodes], each_database: Database, wechat: WeChat, clock: Clock
+    new: Callable[..., CodePictures], each_database: Database, wechat: WeChat, clock: Clock
 ) -> None:
     def fail() -> None:
         raise e.WeChatUnreachable("nobody there")
@@ -310,7 +314,7 @@ def test_failures_are_forgotten_after_a_minute(
 
 
 def test_a_call_that_was_never_made_is_no_failure_of_those_who_waited(
-    new: Callable[..., QrCodes], wechat: WeChat
+    new: Callable[..., CodePictures], wechat: WeChat
 ) -> None:
     full, free = new(), new()
     is_waiting = threading.Event()
@@ -341,7 +345,7 @@ def test_an_error_comes_back_as_what_it_was() -> None:
         e.ServiceBusy("locked"),
         e.WxaCodeUnanswered("<html>"),
     ):
-        again = qrcodes._error(qrcodes._failure(error))
+        again = codepictures._error(codepictures._failure(error))
         assert (type(again), getattr(again, "errcode", None)) == (type(error), getattr(error, "errcode", None))
-    assert qrcodes._failure(KeyError("x")) == Failure("wx_code_picture_unavailable")
-    assert type(qrcodes._error(Failure("of a later version"))) is e.WxaCodeUnanswered
+    assert codepictures._failure(KeyError("x")) == Failure("wx_code_picture_unavailable")
+    assert type(codepictures._error(Failure("of a later version"))) is e.WxaCodeUnanswered

@@ -41,9 +41,9 @@ class House:
         user: User | None = None,
         app: MiniProgram = APP,
     ) -> Session:
-        new = NewSessions(caps or SessionCaps(3, 0), AUDIT)
+        new = NewSessions(caps or SessionCaps(3, 0), AUDIT, POLICY)
         return self.database.run(
-            lambda connection: new.open(connection, user or self.user, app, POLICY, device, self.now, identity_id=None)
+            lambda connection: new.open(connection, user or self.user, app, device, self.now, identity_id=None)
         )
 
     def live(self) -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 from authsvc.db.database import Database
 from authsvc.db.queries import sessions, users
 from authsvc.services.sessions import revocations
+from authsvc.services.sessions.newsessions import open_session
 from authsvc.services.sessions.revocations import RevocationFeed
-from authsvc.services.sessions.sessions import open_session
 from authsvc.services.sessions.tokens import NATIVE
 from authsvc.signing.keyfile import create_key_file
 from authsvc.signing.keyring import KeyRing, KeySource

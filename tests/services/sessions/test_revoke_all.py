@@ -10,8 +10,9 @@ from authsvc.db.database import Database
 from authsvc.db.queries import users
 from authsvc.errors import AccountDisabled, SessionEnded
 from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.sessions.newsessions import open_session
 from authsvc.services.sessions.refreshtokens import RefreshTokens
-from authsvc.services.sessions.sessions import Sessions, open_session
+from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
 from authsvc.signing.keyfile import create_key_file
 from authsvc.signing.keyring import KeyRing, KeySource
@@ -73,8 +74,9 @@ def house(each_database: Database, clock: Clock, tmp_path_factory: pytest.TempPa
         TokenIssuer(KeyRing(KeySource(key_file), clock), "https://login.example.test", clock),
         RefreshTokens((b"",)),
         (),
+        POLICY,
     )
-    return House(each_database, clock, Sessions(each_database, tokens, AUDIT, POLICY, clock, 30))
+    return House(each_database, clock, Sessions(each_database, tokens, AUDIT, clock, 30))
 
 
 def test_of_a_thousand_sessions_of_one_second_those_before_the_revocation_are_dead_and_those_after_live(

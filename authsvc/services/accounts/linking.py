@@ -1,127 +1,50 @@
-"""What signed-in people see and change of themselves: profile, picture, linked identities."""
+"""Identities of one user: more of them linked, one unlinked."""
 
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db import remnants
 from authsvc.db.database import Database, Restart
 from authsvc.db.queries import identities, sessions, users
 from authsvc.db.queries.identities import Identity
-from authsvc.errors import IdentityTaken, InvalidRequest, LastIdentity, LimitReached, NotFound, OtherMiniProgram
+from authsvc.errors import IdentityTaken, LastIdentity, LimitReached, NotFound, OtherMiniProgram
 from authsvc.services.accounts.accounts import AccountRules, Arrival, refuse_inactive
 from authsvc.services.accounts.bans import Bans
 from authsvc.services.accounts.reach import Reach, reach
 from authsvc.services.audit import AuditLog
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.knownby import KnownBy
-from authsvc.services.miniprograms.apps import Apps
-from authsvc.services.miniprograms.sessionkeys import SessionKeys
-from authsvc.services.people.avatars import Avatars
+from authsvc.services.miniprograms.logincodes import LoginCodes
 from authsvc.values.people import IdentityLink, Profile, User
 from authsvc.values.sessions import Caller
 from authsvc.values.wechat import MiniProgram, WeChatSession
-from authsvc.wechat.client import WeChatClient
 
 # In all mini programs together. Each opens the account.
 MOST_IDENTITIES = 50
 
 
-class People:
-    """Changes by a person about themselves."""
+class Linking:
+    """Links and unlinks identities."""
 
     def __init__(
         self,
         *,
-        apps: Apps,
-        wechat: WeChatClient,
+        login_codes: LoginCodes,
         database: Database,
         accounts: AccountRules,
-        session_keys: SessionKeys,
-        avatars: Avatars,
         bans: Bans,
         invite_memory: InviteMemory,
         audit: AuditLog,
         clock: SystemClock,
     ) -> None:
-        self._apps = apps
-        self._wechat = wechat
+        self._login_codes = login_codes
         self._database = database
         self._accounts = accounts
-        self._session_keys = session_keys
-        self._avatars = avatars
         self._bans = bans
         self._invite_memory = invite_memory
         self._audit = audit
         self._clock = clock
-
-    def set_profile(self, caller: Caller, profile: Profile) -> User:
-        """Store what the profile says (checked by the caller); ``None`` fields stay as they are.
-
-        Raises InvalidRequest for the address of an uploaded picture that is not the caller's own: it would go when
-        they change theirs.
-        """
-        address = profile.avatar_url
-        if self._avatars.holds(address) and address != caller.user.profile.avatar_url:
-            raise InvalidRequest("address of another picture", fields={"avatar_url": ["malformed"]})
-        return self._store(caller, profile)
-
-    def set_avatar(self, caller: Caller, upload: bytes) -> User:
-        """Keep an uploaded picture, drawn anew, as the caller's.
-
-        Raises PictureRejected, BodyTooLarge, PicturesBusy or PicturesUnavailable.
-        """
-        address = self._avatars.keep(upload)
-        try:
-            return self._store(caller, Profile(avatar_url=address))
-        except BaseException:
-            self._avatars.discard(address)
-            raise
-
-    def _store(self, caller: Caller, profile: Profile) -> User:
-        """Change the profile, and delete the uploaded picture that it no longer shows."""
-        now = self._clock.seconds()
-
-        def work(connection: Connection) -> tuple[Profile, User]:
-            # Two changes at once would each write back what the other has just replaced.
-            stored = users.lock(connection, caller.user.id)
-            # Of somebody whose account is being erased nobody would look for this picture again.
-            refuse_inactive(stored)
-            changed = profile.over(stored.profile)
-            users.set_profile(connection, stored.id, changed, now)
-            return stored.profile, replace(stored, profile=changed)
-
-        former, user = self._database.run(work)
-        if user.profile.avatar_url != former.avatar_url:
-            self._avatars.discard(former.avatar_url)
-        return user
-
-    def forget_profile(self, user_id: int, *, nickname: bool, avatar: bool) -> None:
-        """Delete what is stored of a user's nickname or picture."""
-        now = self._clock.seconds()
-
-        def work(connection: Connection) -> Profile:
-            stored = users.lock(connection, user_id).profile
-            kept = replace(
-                stored,
-                nickname=None if nickname else stored.nickname,
-                avatar_url=None if avatar else stored.avatar_url,
-            )
-            users.set_profile(connection, user_id, kept, now)
-            remnants.note(connection)
-            return stored
-
-        former = self._database.run(work)
-        if avatar:
-            self._avatars.discard(former.avatar_url)
-
-    def picture(self, name: str) -> bytes:
-        """Return a stored picture; raises NotFound."""
-        content = self._avatars.read(name)
-        if content is None:
-            raise NotFound("no such picture")
-        return content
 
     def links(self, caller: Caller) -> list[IdentityLink]:
         """Return the identities that the caller's session manages, oldest first."""
@@ -135,14 +58,14 @@ class People:
         there already changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, IdentityTaken or
         LimitReached.
         """
-        app = self._apps.choose(appid, None)
+        app = self._login_codes.app(appid)
         self._refuse_unreachable(caller, app)
-        exchanged = self._wechat.code2session(app, code)
+        exchanged = self._login_codes.exchange(app, code)
         arrival = Arrival(
             app,
             exchanged.openid,
             exchanged.unionid,
-            self._session_keys.seal(exchanged.session_key),
+            exchanged.session_key,
             Profile(),
         )
 
@@ -180,7 +103,7 @@ class People:
             return
         if known.user.id != user_id:
             raise IdentityTaken(f"identity of user {known.user.id}")
-        self._session_keys.renew(connection, known, exchanged.session_key, now)
+        self._accounts.renew_key(connection, known, exchanged.session_key, now)
 
     def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
         """Remove one identity that the session manages, and end the sessions that it began; return what it manages yet.
