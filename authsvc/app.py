@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.extensions["authsvc-metadata"] = _metadata(settings)
     app.extensions["authsvc-sign-in-origins"] = settings.scan_sign_in_origins
     app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
-    app.extensions["authsvc"] = Parts(settings, database, keys, checker, clock).services()
+    Parts(settings, database, keys, checker, clock).services().install(app.extensions)
     app.extensions[ratelimits.EXTENSION] = RateLimits(
         settings.rate_limits, folder=settings.instance_path, redis_url=settings.redis_url, workers=settings.workers
     )

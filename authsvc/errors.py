@@ -718,3 +718,8 @@ class DatabaseUnusable(InternalError):
     """The database refuses what waiting does not cure: rights, tables, a full disk. ``/readyz`` has a word for it."""
 
     error = "database_unusable"
+
+
+def will_pass(error: AuthSvcError) -> bool:
+    """Tell whether the same will do later, without anybody doing anything about it."""
+    return error.action == "retry" and not isinstance(error, PicturesFull)

@@ -4,13 +4,11 @@ import json
 from dataclasses import asdict
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
+from authsvc.cli.house import services
 from authsvc.cli.moments import Since, utc
-from authsvc.cli.refusals import told
 from authsvc.cli.terminal import shown
-from authsvc.services.operator.users import Users
 
 
 @click.command()
@@ -23,10 +21,7 @@ from authsvc.services.operator.users import Users
 @with_appcontext
 def audit(user_id: int | None, openid: str | None, event: str | None, since: int, limit: int, as_json: bool) -> None:
     """Print audit events, the oldest first: when, what, about whom, by which keyed hash, and more."""
-    users: Users = current_app.extensions["authsvc"].users
-    with told():
-        found = users.events(user_id=user_id, openid=openid, event=event, since=since, limit=limit)
-    for entry in found:
+    for entry in services().users.events(user_id=user_id, openid=openid, event=event, since=since, limit=limit):
         if as_json:
             click.echo(json.dumps(asdict(entry)))
             continue

@@ -4,28 +4,19 @@ from itertools import islice
 from typing import IO
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from authsvc.cli import invitecsv, moments
+from authsvc.cli.house import services
 from authsvc.cli.progress import progress
-from authsvc.cli.refusals import resumable, told
-from authsvc.services.invites.campaigns import Campaigns
+from authsvc.cli.refusals import Group, resumable
 from authsvc.values.invites import InviteBatch, InviteCode
 
 _LIST = "{:<20}  {:<24}  {:>10}  {:>9}  {:<25}  {}"
 _STATS = "{:<24}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}"
 
 
-@click.group(
-    epilog="""\b
-Exit codes of all of them:
-  0    done
-  1    not done, and the message says why
-  2    unknown or wrong options
-  75   the database is busy: the same command later
-  130  seed and import were interrupted: the same command goes on"""
-)
+@click.group(cls=Group)
 def invites() -> None:
     """Make invite codes by the batch, and look after them."""
 
@@ -55,7 +46,7 @@ def seed(
     """
     wanted = InviteBatch(batch, count, prefix, length, uses, expires, owner)
     with resumable():
-        filling = _campaigns().seed(wanted)
+        filling = services().campaigns.seed(wanted)
         before = have = next(filling)
         with progress(batch, max(count, before), before) as advance:
             for now in filling:
@@ -71,13 +62,12 @@ def seed(
 @with_appcontext
 def list_(batch: str | None, owner: int | None, limit: int) -> None:
     """List codes in the order in which they were made."""
-    campaigns = _campaigns()
-    with told():
-        total = campaigns.count(batch=batch, owner_id=owner)
-        found = campaigns.codes(batch=batch, owner_id=owner)
-        click.echo(_LIST.format("code", "batch", "owner", "uses", "expires", "state"))
-        for invite in islice(found, limit):
-            click.echo(_line(invite, campaigns.fault(invite) or "open"))
+    campaigns = services().campaigns
+    total = campaigns.count(batch=batch, owner_id=owner)
+    found = campaigns.codes(batch=batch, owner_id=owner)
+    click.echo(_LIST.format("code", "batch", "owner", "uses", "expires", "state"))
+    for invite in islice(found, limit):
+        click.echo(_line(invite, campaigns.fault(invite) or "open"))
     if total > limit:
         click.echo(f"… and {total - limit} more (--limit; invites export has all)")
 
@@ -91,11 +81,10 @@ def list_(batch: str | None, owner: int | None, limit: int) -> None:
 def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) -> None:
     """Give unused codes without an owner to a user: the codes named, or the first of a batch. All or none."""
     _need_one(codes, batch)
-    with told():
-        if batch is None:
-            _campaigns().assign(user_id, codes)
-        else:
-            _campaigns().assign_first(user_id, batch, count)
+    if batch is None:
+        services().campaigns.assign(user_id, codes)
+    else:
+        services().campaigns.assign_first(user_id, batch, count)
     click.echo(f"assigned to user {user_id}: {len(codes) or count}")
 
 
@@ -106,8 +95,7 @@ def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) 
 def disable(codes: tuple[str, ...], batch: str | None) -> None:
     """Take codes out of use for good: the codes named, or a whole batch. Who came with them stays."""
     _need_one(codes, batch)
-    with told():
-        changed = _campaigns().disable(codes) if batch is None else _campaigns().disable_batch(batch)
+    changed = services().campaigns.disable(codes) if batch is None else services().campaigns.disable_batch(batch)
     click.echo(f"disabled: {changed}")
 
 
@@ -118,8 +106,7 @@ def disable(codes: tuple[str, ...], batch: str | None) -> None:
 @with_appcontext
 def export(batch: str | None, owner: int | None, out: IO[str]) -> None:
     """Write codes as CSV, in the order in which they were made."""
-    with told():
-        count = invitecsv.write(out, _campaigns().codes(batch=batch, owner_id=owner))
+    count = invitecsv.write(out, services().campaigns.codes(batch=batch, owner_id=owner))
     click.echo(f"exported: {count}", err=True)
 
 
@@ -144,7 +131,7 @@ def import_(file: IO[str]) -> None:
         brought = invitecsv.read(file)
         added = 0
         with progress("import", len(brought)) as advance:
-            for looked_at, new in _campaigns().import_codes(brought):
+            for looked_at, new in services().campaigns.import_codes(brought):
                 added += new
                 advance(looked_at)
         click.echo(f"added: {added}, already there: {len(brought) - added}")
@@ -154,8 +141,7 @@ def import_(file: IO[str]) -> None:
 @with_appcontext
 def stats() -> None:
     """Count codes and uses by batch."""
-    with told():
-        found = _campaigns().stats()
+    found = services().campaigns.stats()
     click.echo(_STATS.format("batch", "codes", "owned", "used up", "expired", "disabled", "uses"))
     for row in found:
         numbers = (row.codes, row.owned, row.used_up, row.expired, row.disabled, row.uses)
@@ -171,8 +157,3 @@ def _line(invite: InviteCode, state: str) -> str:
     batch = f"{invite.batch} {invite.batch_number}" if invite.batch else ""
     uses = f"{invite.uses}/{invite.max_uses or '∞'}"
     return _LIST.format(invite.code, batch, invite.owner_id or "", uses, moments.in_china(invite.expires_at), state)
-
-
-def _campaigns() -> Campaigns:
-    found: Campaigns = current_app.extensions["authsvc"].campaigns
-    return found

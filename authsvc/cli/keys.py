@@ -1,27 +1,19 @@
-"""``flask authsvc keys …``: the keys that sign tokens, from the first publication to the last token.
-
-Exit codes: 0 done; 1 refused or failed; 2 usage; 75 too early, so the same command will do later.
-"""
+"""``flask authsvc keys …``: the keys that sign tokens, from the first publication to the last token."""
 
 import contextlib
 import json
 from collections.abc import Iterator
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
+from authsvc.cli.house import services
 from authsvc.cli.moments import utc
-from authsvc.errors import ServiceBusy
-from authsvc.services.operator.signingkeys import KeyRefusal, SigningKeys, Step
-from authsvc.signing.keyset import BadKeys
+from authsvc.cli.refusals import Group, Later
+from authsvc.services.operator.signingkeys import KeyRefusal, Step
 
 
-class _TooEarly(click.ClickException):
-    exit_code = 75  # EX_TEMPFAIL of sysexits.h
-
-
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Change the keys that sign tokens: new, wait, activate, wait, retire. Running services follow by themselves."""
 
@@ -37,7 +29,7 @@ _now = click.option("--now", "at_once", is_flag=True, help="Do not wait. For a k
 @with_appcontext
 def list_(as_json: bool) -> None:
     """List the published keys, and what may be done next with each."""
-    steps = _keys().list_all()
+    steps = services().signing_keys.list_all()
     if as_json:
         click.echo(json.dumps([_view(step) for step in steps]))
         return
@@ -51,10 +43,9 @@ def list_(as_json: bool) -> None:
 @with_appcontext
 def new() -> None:
     """Make a key and publish it. It signs nothing until it is activated."""
-    with _told():
-        kid = _keys().add()
-        ready_at = next(step.ready_at for step in _keys().list_all() if step.key.kid == kid)
-        click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {utc(ready_at)} on")
+    kid = services().signing_keys.add()
+    ready_at = next(step.ready_at for step in services().signing_keys.list_all() if step.key.kid == kid)
+    click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {utc(ready_at)} on")
 
 
 @keys.command(context_settings=_NAMES_A_KEY)
@@ -63,8 +54,8 @@ def new() -> None:
 @with_appcontext
 def activate(kid: str | None, at_once: bool) -> None:
     """Sign with a published key from now on. KID may be its beginning; default: the only one that waits."""
-    with _told():
-        click.echo(f"signing  {_keys().activate(kid, at_once=at_once)}")
+    with _in_time():
+        click.echo(f"signing  {services().signing_keys.activate(kid, at_once=at_once)}")
 
 
 @keys.command(context_settings=_NAMES_A_KEY)
@@ -73,8 +64,8 @@ def activate(kid: str | None, at_once: bool) -> None:
 @with_appcontext
 def retire(kid: str | None, at_once: bool) -> None:
     """Remove a key for good. KID may be its beginning; default: the only former one."""
-    with _told():
-        click.echo(f"retired  {_keys().retire(kid, at_once=at_once)}")
+    with _in_time():
+        click.echo(f"retired  {services().signing_keys.retire(kid, at_once=at_once)}")
 
 
 @keys.command(context_settings=_NAMES_A_KEY)
@@ -83,7 +74,7 @@ def retire(kid: str | None, at_once: bool) -> None:
 @with_appcontext
 def export(kid: str | None, as_pem: bool) -> None:
     """Print the public keys for verifiers that cannot fetch them. KID may be the beginning of one."""
-    found = [step.key for step in _keys().list_all() if step.key.kid.startswith(kid or "")]
+    found = [step.key for step in services().signing_keys.list_all() if step.key.kid.startswith(kid or "")]
     if not found:
         raise click.ClickException(f"there is no key {kid}…")
     if not as_pem:
@@ -95,25 +86,14 @@ def export(kid: str | None, as_pem: bool) -> None:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Turn what a change may raise into one sentence and an exit code."""
+def _in_time() -> Iterator[None]:
+    """Say of a step that comes too early when it may be taken."""
     try:
         yield
     except KeyRefusal as refusal:
         if refusal.ready_at is None:
-            raise click.ClickException(str(refusal)) from None
-        raise _TooEarly(f"{refusal}; wait until {utc(refusal.ready_at)}, or give --now") from None
-    except BadKeys as problem:
-        raise click.ClickException(str(problem)) from None
-    except OSError as problem:
-        raise click.ClickException(f"the key file cannot be written: {problem.strerror}") from None
-    except ServiceBusy as problem:
-        raise click.ClickException(f"done, but the audit event could not be stored ({problem})") from None
-
-
-def _keys() -> SigningKeys:
-    found: SigningKeys = current_app.extensions["authsvc"].signing_keys
-    return found
+            raise
+        raise Later(f"{refusal}; wait until {utc(refusal.ready_at)}, or give --now") from None
 
 
 def _view(step: Step) -> dict[str, object]:

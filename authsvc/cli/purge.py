@@ -1,11 +1,9 @@
 """``flask authsvc purge``: what a cron job runs once a day."""
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.cli.refusals import told
-from authsvc.services import Services
+from authsvc.cli.house import services
 
 
 @click.command()
@@ -16,10 +14,8 @@ def purge() -> None:
     Safe to run at any time, again, and beside itself. On SQLite, when somebody was erased since the last time, the
     file is written anew at the end, for which those who want to write wait. Exit code 75: run it again.
     """
-    services: Services = current_app.extensions["authsvc"]
-    with told():
-        click.echo(f"closed accounts: {services.closing.erase_due()} erased")
-        click.echo(f"pictures of codes: {services.code_pictures.sweep()} deleted")
-        for kind, count in services.retention.purge().items():
-            click.echo(f"{kind}: {count} deleted")
-        services.closing.scrub()
+    click.echo(f"closed accounts: {services().closing.erase_due()} erased")
+    click.echo(f"pictures of codes: {services().code_pictures.sweep()} deleted")
+    for kind, count in services().retention.purge().items():
+        click.echo(f"{kind}: {count} deleted")
+    services().closing.scrub()

@@ -7,29 +7,19 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from authsvc.cli import invitecsv, sheet
+from authsvc.cli.house import services
 from authsvc.cli.progress import progress
-from authsvc.cli.refusals import LATER, PARTLY, resumable, shortened
-from authsvc.services import Services
+from authsvc.cli.refusals import PARTLY, Group, refusal, resumable, shortened
 from authsvc.services.qrcodes.batches import Drawn, Stopped
 from authsvc.values.invites import InviteCode
 
 T = TypeVar("T")
 
 
-@click.group(
-    epilog="""\b
-Exit codes of all of them:
-  0    done
-  1    not done, or given up; the message says why
-  2    unknown or wrong options
-  3    done, but some pictures are missing
-  75   WeChat's quota is used up, WeChat or the database is away: the same command goes on later
-  130  interrupted: what was made is kept, and the same command goes on"""
-)
+@click.group(cls=Group)
 def qrcodes() -> None:
     """Draw and print the mini-program codes of invite codes."""
 
@@ -72,8 +62,7 @@ def make(
     if report is not None:
         _write_report(report, tally.failed)
     if stopped is not None:
-        click.echo(f"Error: {stopped}\nstopped before the end; the same command goes on, later", err=True)
-        raise SystemExit(LATER if stopped.will_pass else 1)
+        raise refusal(f"{stopped}\nstopped before the end; the same command goes on, later", stopped.will_pass)
     if tally.failed:
         raise SystemExit(PARTLY)
 
@@ -93,10 +82,9 @@ def sheet_(codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appi
     Open it in a browser and print it without scaling. Codes that nobody can use are left out, and those without a
     picture are counted: draw them first (qrcodes make).
     """
-    services = _services()
     with resumable():
         usable, left_out = _chosen(codes, batch, file)
-        pictures = services.code_batches.pictures((invite.code for invite in usable), appid)
+        pictures = services().code_batches.pictures((invite.code for invite in usable), appid)
         with progress("sheet", len(usable)) as advance:
             there = (
                 (invite, found) for invite, found in _counted(zip(usable, pictures, strict=True), advance) if found
@@ -128,7 +116,7 @@ def _chosen(codes: tuple[str, ...], batch: str | None, file: IO[str] | None) -> 
     """Return the codes asked for that somebody can use, and how many others there were."""
     if sum((bool(codes), batch is not None, file is not None)) > 1:
         raise click.UsageError("name codes, a --batch or a --file")
-    campaigns = _services().campaigns
+    campaigns = services().campaigns
     if codes or file is not None:
         named = codes if file is None else invitecsv.read_codes(file)
         found = campaigns.named(list(dict.fromkeys(named)))
@@ -140,7 +128,7 @@ def _chosen(codes: tuple[str, ...], batch: str | None, file: IO[str] | None) -> 
 
 def _draw(invite_codes: list[str], appid: str | None, tally: _Tally) -> Stopped | None:
     """Draw with progress; return why it stopped before the end, if so."""
-    drawing = _services().code_batches.draw(invite_codes, appid)
+    drawing = services().code_batches.draw(invite_codes, appid)
     with progress("codes", len(invite_codes)) as advance, closing(drawing):
         try:
             for drawn in _counted(drawing, advance):
@@ -160,8 +148,3 @@ def _write_report(path: Path, failed: list[tuple[str, str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("code", "reason"), *failed])
-
-
-def _services() -> Services:
-    found: Services = current_app.extensions["authsvc"]
-    return found

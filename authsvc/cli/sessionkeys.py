@@ -1,17 +1,14 @@
 """``flask authsvc session-keys …``: the session_keys we hold of a user. They are never printed."""
 
-from collections.abc import Callable
-
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.errors import AuthSvcError
-from authsvc.services.miniprograms.keychecks import WeChatSessions
+from authsvc.cli.house import services
+from authsvc.cli.refusals import Group
 from authsvc.values.wechat import HeldKey
 
 
-@click.group("session-keys")
+@click.group("session-keys", cls=Group)
 def session_keys() -> None:
     """Check or replace what opens a user's encrypted data."""
 
@@ -21,7 +18,7 @@ def session_keys() -> None:
 @with_appcontext
 def check(user_id: int) -> None:
     """Ask WeChat whether the session_keys held of a user are still current."""
-    _tell(lambda held: held.check(user_id))
+    _tell(services().wechat_sessions.check(user_id))
 
 
 @session_keys.command()
@@ -29,14 +26,10 @@ def check(user_id: int) -> None:
 @with_appcontext
 def reset(user_id: int) -> None:
     """Have WeChat replace the session_keys of a user, after one has leaked. Stale ones open nothing anyway."""
-    _tell(lambda held: held.reset(user_id))
+    _tell(services().wechat_sessions.reset(user_id))
 
 
-def _tell(ask: Callable[[WeChatSessions], list[HeldKey]]) -> None:
-    try:
-        states = ask(current_app.extensions["authsvc"].wechat_sessions)
-    except AuthSvcError as error:
-        raise click.ClickException(f"{error.en} ({error})") from error
+def _tell(states: list[HeldKey]) -> None:
     if not states:
         raise click.ClickException("no such user, or one without an identity")
     for held in states:

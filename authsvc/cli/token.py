@@ -1,17 +1,14 @@
 """``flask authsvc token …``: how the access_token stands. Its text is never printed."""
 
-from collections.abc import Callable
-
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
-from authsvc.errors import AuthSvcError
-from authsvc.services import Services
+from authsvc.cli.house import services
+from authsvc.cli.refusals import Group
 from authsvc.values.wechat import TokenStatus
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Look at WeChat's access_token, or fetch it anew."""
 
@@ -24,7 +21,7 @@ _appid = click.option("--appid", default=None, help="Which mini program; default
 @with_appcontext
 def show(appid: str | None) -> None:
     """Tell age, expiry, source and the last failure of the stored token."""
-    _tell(lambda services: services.access_tokens.peek(appid))
+    _tell(services().access_tokens.peek(appid))
 
 
 @token.command()
@@ -32,15 +29,10 @@ def show(appid: str | None) -> None:
 @with_appcontext
 def refresh(appid: str | None) -> None:
     """Ask WeChat now. stable_token gives the same token again until its last five minutes."""
-    _tell(lambda services: services.access_tokens.refresh(appid))
+    _tell(services().access_tokens.refresh(appid))
 
 
-def _tell(ask: Callable[[Services], TokenStatus]) -> None:
-    services: Services = current_app.extensions["authsvc"]
-    try:
-        status = ask(services)
-    except AuthSvcError as error:
-        raise click.ClickException(f"{error.error}: {error}") from None
+def _tell(status: TokenStatus) -> None:
     if status.age is None:
         click.echo("no token stored")
     else:

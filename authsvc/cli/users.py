@@ -1,7 +1,4 @@
-"""``flask authsvc users …``: what an operator looks at and does. Phones and openids are masked unless asked for.
-
-Exit codes: 0 done; 1 refused, not found or not confirmed; 2 usage; 75 the database is busy, the same will do later.
-"""
+"""``flask authsvc users …``: what an operator looks at and does. Phones and openids are masked unless asked for."""
 
 import json
 from collections.abc import Sequence
@@ -9,20 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
+from authsvc.cli.house import services
 from authsvc.cli.moments import utc
-from authsvc.cli.refusals import told
+from authsvc.cli.refusals import Group, Partly
 from authsvc.cli.terminal import lacks_characters, shown
-from authsvc.services import Services
+from authsvc.errors import ServiceBusy
 from authsvc.values.operator import UserSummary
 
 _CONFLICTS_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
 _FOUND_HEAD = f"{'user':>12}  {'status':<8}  {'phone':<16}  {'last login':<20}  nickname"
 
 
-@click.group()
+@click.group(cls=Group)
 def users() -> None:
     """Look at users, and act on them."""
 
@@ -47,16 +44,15 @@ def find(
     """Find users by exactly one of the options. Exit code 1 when there is none."""
     if sum(option is not None for option in (user_id, phone, openid, nickname)) != 1:
         raise click.UsageError("give one of --id, --phone, --openid and --nickname")
-    users = _services().users
-    with told():
-        if user_id is not None:
-            found = [users.get(user_id)]
-        elif phone is not None:
-            found = users.with_phone(phone)
-        elif openid is not None:
-            found = users.with_openid(openid)
-        else:
-            found = users.named(nickname or "")
+    users = services().users
+    if user_id is not None:
+        found = [users.get(user_id)]
+    elif phone is not None:
+        found = users.with_phone(phone)
+    elif openid is not None:
+        found = users.with_openid(openid)
+    else:
+        found = users.named(nickname or "")
     if not found:
         raise click.ClickException("nobody was found")
     _print_found(found, full=full, as_json=as_json)
@@ -80,11 +76,9 @@ def _print_found(found: Sequence[UserSummary], *, full: bool, as_json: bool) -> 
 @with_appcontext
 def show(user_id: int, full: bool) -> None:
     """Show one user: status, phone, identities, and how much is stored besides."""
-    services = _services()
-    with told():
-        user = services.users.get(user_id)
-        live = len(services.users.sessions(user_id))
-        stored, events = services.exports.glance(user_id)
+    user = services().users.get(user_id)
+    live = len(services().users.sessions(user_id))
+    stored, events = services().exports.glance(user_id)
     for name, value in (
         ("user", user.id),
         ("status", user.status),
@@ -118,8 +112,7 @@ def disable(user_id: int) -> None:
 
     Also one who has closed the account. Should the account be erased, its owner cannot register for BAN_MEMORY_DAYS.
     """
-    with told():
-        _services().users.disable(user_id)
+    services().users.disable(user_id)
     click.echo(f"disabled  {user_id}")
 
 
@@ -135,15 +128,14 @@ def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
     """
     if sum(option is not None for option in (user_id, openid, phone)) != 1:
         raise click.UsageError("give one of USER_ID, --openid and --phone")
-    users = _services().users
-    with told():
-        if user_id is not None:
-            users.enable(user_id)
-            click.echo(f"enabled  {user_id}")
-        elif openid is not None:
-            click.echo(f"lifted  {users.lift_ban_of_openid(openid)} marks")
-        else:
-            click.echo(f"lifted  {users.lift_ban_of_phone(phone or '')} marks")
+    users = services().users
+    if user_id is not None:
+        users.enable(user_id)
+        click.echo(f"enabled  {user_id}")
+    elif openid is not None:
+        click.echo(f"lifted  {users.lift_ban_of_openid(openid)} marks")
+    else:
+        click.echo(f"lifted  {users.lift_ban_of_phone(phone or '')} marks")
 
 
 @users.command()
@@ -152,8 +144,7 @@ def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
 @with_appcontext
 def sessions(user_id: int, as_json: bool) -> None:
     """List the live sessions of a user, the last used first; at most 200."""
-    with told():
-        found = _services().users.sessions(user_id)
+    found = services().users.sessions(user_id)
     if as_json:
         click.echo(json.dumps([asdict(session) for session in found]))
         return
@@ -168,8 +159,7 @@ def sessions(user_id: int, as_json: bool) -> None:
 @with_appcontext
 def logout(user_id: int) -> None:
     """End all sessions of a user. They may sign in again."""
-    with told():
-        ended = _services().users.log_out(user_id)
+    ended = services().users.log_out(user_id)
     click.echo(f"ended  {ended}")
 
 
@@ -184,8 +174,7 @@ def merge(user_id: int, winner_id: int, yes: bool) -> None:
     Identities move, and the phone number if the other has none; the merged user is closed and signed out.
     """
     _confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
-    with told():
-        _services().users.merge(user_id, winner_id)
+    services().users.merge(user_id, winner_id)
     click.echo(f"merged  {user_id} into {winner_id}")
 
 
@@ -196,15 +185,16 @@ def merge(user_id: int, winner_id: int, yes: bool) -> None:
 def erase(user_id: int, yes: bool) -> None:
     """Erase a user at once, without a cooling-off period, and whoever was merged into them. Cannot be undone."""
     _confirm(f"Erase user {user_id} and all that is stored about them? This cannot be undone.", yes)
-    services = _services()
-    with told():
-        user = services.users.get(user_id)
-        if user.merged_into_id is not None:
-            raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}: erase that one")
-        if not services.closing.erase(user_id, "by the operator"):
-            raise click.ClickException(f"there is no user {user_id}")
-        click.echo(f"erased  {user_id}")
-        services.closing.scrub()
+    user = services().users.get(user_id)
+    if user.merged_into_id is not None:
+        raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}: erase that one")
+    if not services().closing.erase(user_id, "by the operator"):
+        raise click.ClickException(f"there is no user {user_id}")
+    click.echo(f"erased  {user_id}")
+    try:
+        services().closing.scrub()
+    except ServiceBusy as busy:
+        raise Partly(f"the file still holds traces of them, which the next purge removes ({busy})") from None
 
 
 @users.command()
@@ -212,9 +202,8 @@ def erase(user_id: int, yes: bool) -> None:
 @with_appcontext
 def export(user_id: int) -> None:
     """Print all that is stored about a user as JSON, phone numbers and openids in full. Goes on record."""
-    with told():
-        for text in _services().exports.for_operator(user_id).json(ascii_only=lacks_characters()):
-            click.echo(text, nl=False)
+    for text in services().exports.for_operator(user_id).json(ascii_only=lacks_characters()):
+        click.echo(text, nl=False)
 
 
 @users.command()
@@ -225,19 +214,13 @@ def conflicts(as_json: bool) -> None:
 
     An identity of the user, in this mini program, carries the unionid of the other user. Up to 1,000 pairs.
     """
-    with told():
-        found = _services().conflicts.list_all()
+    found = services().conflicts.list_all()
     if as_json:
         click.echo(json.dumps([asdict(conflict) for conflict in found]))
         return
     click.echo(_CONFLICTS_HEAD if found else "no conflicts")
     for conflict in found:
         click.echo(f"{conflict.user_id:>12}  {conflict.other_user_id:>12}  {conflict.appid}")
-
-
-def _services() -> Services:
-    found: Services = current_app.extensions["authsvc"]
-    return found
 
 
 def _confirm(question: str, yes: bool) -> None:

@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from authsvc.config import texts
+from authsvc.values.operator import Refused
 
 # Names that people already have in their environments. The first one found wins.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -29,7 +30,7 @@ _PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
 _LINES = {"JWT_PRIVATE_KEY"}
 
 
-class BadSettings(Exception):
+class BadSettings(Refused):
     """The service must not start. The text holds one line per problem, with names and without values."""
 
 

@@ -54,9 +54,14 @@ class _Hurry:
     statement_seconds = ANSWER_SECONDS
 
 
-def take_time() -> None:
-    """Let statements of this process take minutes: it runs a command. To be said before the app is made."""
-    _Hurry.statement_seconds = _COMMAND_SECONDS
+@contextmanager
+def taking_time() -> Iterator[None]:
+    """Let statements of an app that is made inside take minutes: it runs a command."""
+    before, _Hurry.statement_seconds = _Hurry.statement_seconds, _COMMAND_SECONDS
+    try:
+        yield
+    finally:
+        _Hurry.statement_seconds = before
 
 
 def options(database_url: str, pool_size: int, *, statement_seconds: int | None = None) -> dict[str, Any]:

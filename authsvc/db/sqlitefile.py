@@ -8,6 +8,8 @@ import os
 import stat
 from pathlib import Path
 
+from authsvc.values.operator import Refused
+
 logger = logging.getLogger(__name__)
 
 _SCHEME = "sqlite:///"
@@ -19,7 +21,7 @@ _OPEN = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _ROOM = 1 << 20
 
 
-class UnfitDatabase(Exception):
+class UnfitDatabase(Refused):
     """The service must not start on this database, or cannot: the text says what to do."""
 
 

@@ -1,6 +1,8 @@
 """What the product does. Knows nothing of Flask, of HTTP or of Redis."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 from authsvc.services.accounts.linking import Linking
 from authsvc.services.invites.campaigns import Campaigns
@@ -33,6 +35,8 @@ from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.signin.login import Logins
 from authsvc.services.signin.registration import Registrations
 from authsvc.services.signin.scans import ScanSignIns
+
+_EXTENSION = "authsvc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,13 @@ class Services:
     # None while it is off.
     scan_sign_ins: ScanSignIns | None
     introspection: Introspection
+
+    def install(self, extensions: MutableMapping[str, Any]) -> None:
+        """Keep these among the extensions of an app, where ``of`` finds them."""
+        extensions[_EXTENSION] = self
+
+    @classmethod
+    def of(cls, extensions: MutableMapping[str, Any]) -> "Services":
+        """Return those that are kept among the extensions of an app."""
+        kept: Services = extensions[_EXTENSION]
+        return kept

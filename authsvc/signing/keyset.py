@@ -16,13 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from authsvc.values.operator import Refused
+
 ALGORITHM = "ES256"
 CURVE = "P-256"
 KeyState = Literal["published", "signing", "former"]
 _PEM_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----")
 
 
-class BadKeys(Exception):
+class BadKeys(Refused):
     """The keys cannot be used: the service must not start. The text names the file, never its content."""
 
 

@@ -23,6 +23,16 @@ DatabaseWord = Literal[
 ]
 
 
+class Refused(Exception):
+    """What an operator asked for is not done: the text says why. ``will_pass``: the same will do later."""
+
+    will_pass: bool = False
+
+
+class Incomplete(Exception):
+    """What an operator asked for is done, but not all of it: the text says what is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserConflict:
     """Two users with one unionid: an identity of the first, in this mini program, carries the unionid of the other."""

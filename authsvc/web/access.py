@@ -28,8 +28,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 def services() -> Services:
     """Return the use cases that the composition root built."""
-    built: Services = current_app.extensions["authsvc"]
-    return built
+    return Services.of(current_app.extensions)
 
 
 def request_id() -> str:

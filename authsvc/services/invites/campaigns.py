@@ -16,6 +16,7 @@ from authsvc.db.database import Database, Restart
 from authsvc.db.queries import invite_batches, invite_codes, users
 from authsvc.services.invites import spelling
 from authsvc.values.invites import ImportedInvite, InviteBatch, InviteBatchStats, InviteCode
+from authsvc.values.operator import Refused
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 # One transaction: a moment's work, so that logins get in between (SQLite has one writer).
@@ -24,7 +25,7 @@ _AT_ONCE = 1000
 _TRIES_PER_HIT = 10**6
 
 
-class BadCampaign(Exception):
+class BadCampaign(Refused):
     """What was asked for cannot be done, and nothing was changed: the text says why."""
 
 

@@ -3,7 +3,6 @@
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
 from typing import get_args
 
 from sqlalchemy import Connection
@@ -15,7 +14,7 @@ from authsvc.db.queries.service_credentials import ServiceCredential
 from authsvc.errors import NoSuchRoute, NotPermitted, Unauthenticated
 from authsvc.sealing import KeyedHash
 from authsvc.services.audit import AuditLog
-from authsvc.values.operator import ServiceScope
+from authsvc.values.operator import Refused, ServiceScope
 
 # Dots separate name and secret, so a name has none.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
@@ -24,11 +23,8 @@ _SECRET_BYTES = 32
 _HASHED = "service credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class BadCredential(Exception):
+class BadCredential(Refused):
     """A credential that cannot be made: the text says why."""
-
-    reason: str
 
 
 class ServiceCredentials:

@@ -9,18 +9,22 @@ from typing import Any
 
 from authsvc.clock import SystemClock
 from authsvc.db.database import Database
+from authsvc.db.queries import audit_events
+from authsvc.errors import DatabaseUnusable, ServiceBusy
 from authsvc.services.audit import AuditLog
 from authsvc.signing.keyfile import Change, change_key_file, new_key
 from authsvc.signing.keyring import LOOK_SECONDS, KeyRing
 from authsvc.signing.keyset import Key, KeyState
+from authsvc.values.operator import Incomplete, Refused
 
 
-class KeyRefusal(Exception):
+class KeyRefusal(Refused):
     """A step that is not taken: the text says why. ``ready_at`` is when it may be (seconds UTC), if waiting helps."""
 
     def __init__(self, reason: str, ready_at: int | None = None) -> None:
         super().__init__(reason)
         self.ready_at = ready_at
+        self.will_pass = ready_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,11 @@ _NEXT: dict[KeyState, str] = {"published": "activate", "signing": "", "former": 
 
 
 class SigningKeys:
-    """Looks at the keys and changes them. ``max_age`` is how long others may keep the key set, in seconds."""
+    """Looks at the keys and changes them. ``max_age`` is how long others may keep the key set, in seconds.
+
+    Every change raises KeyRefusal, BadKeys, OSError, ServiceBusy or DatabaseUnusable when nothing was changed, and
+    Incomplete when the step is taken, but could not be put on record.
+    """
 
     def __init__(
         self,
@@ -65,7 +73,7 @@ class SigningKeys:
         return [self._next_step(key) for key in self._ring.current().keys]
 
     def add(self) -> str:
-        """Make a key and publish it; return its ``kid``. Raises KeyRefusal, BadKeys, OSError, ServiceBusy."""
+        """Make a key and publish it; return its ``kid``."""
         made = new_key(self._clock.seconds())
         self._change("key_new", made.kid, lambda keys: [*keys, made])
         return made.kid
@@ -74,7 +82,7 @@ class SigningKeys:
         """Sign with this key from now on, the one before it staying published; return its whole ``kid``.
 
         ``kid`` may be the beginning of one, or None for the only key that waits. Raises KeyRefusal, unless ``at_once``
-        also for a key that some verifier may not have seen yet; BadKeys, OSError, ServiceBusy.
+        also for a key that some verifier may not have seen yet.
         """
         chosen = self._choose(kid, "published")
         now = self._clock.seconds()
@@ -100,7 +108,7 @@ class SigningKeys:
         """Remove a key for good: no token by it is accepted any more; return its whole ``kid``.
 
         ``kid`` may be the beginning of one, or None for the only former key. Raises KeyRefusal, unless ``at_once`` also
-        while tokens by it may be of use; BadKeys, OSError, ServiceBusy.
+        while tokens by it may be of use.
         """
         chosen = self._choose(kid, "former")
 
@@ -137,10 +145,16 @@ class SigningKeys:
     def _change(self, event: str, kid: str, change: Change, at_once: bool = False) -> None:
         if self._ring.key_file is None:
             raise KeyRefusal("the keys come from JWT_PRIVATE_KEY: change them there")
+        if not at_once:
+            # A step waits while no event could be stored; but no leaked key stays for that.
+            self._database.run(audit_events.count, 0)
         change_key_file(self._ring.key_file, change)
         self._ring.look()
         detail = f"{kid} at once" if at_once else kid
-        self._database.run(self._audit.record, event, None, self._clock.seconds(), detail)
+        try:
+            self._database.run(self._audit.record, event, None, self._clock.seconds(), detail)
+        except (ServiceBusy, DatabaseUnusable) as error:
+            raise Incomplete(f"{kid}: done, but the audit event could not be stored ({error})") from error
 
 
 def _find(keys: tuple[Key, ...], kid: str) -> Key:

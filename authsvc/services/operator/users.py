@@ -11,15 +11,11 @@ from authsvc.services.accounts.merging import merge
 from authsvc.services.audit import AuditLog
 from authsvc.services.knownby import KnownBy
 from authsvc.services.miniprograms.apps import Apps
-from authsvc.values.operator import AuditEvent, UserSummary
+from authsvc.values.operator import AuditEvent, Refused, UserSummary
 from authsvc.values.people import PhoneNumber
 from authsvc.values.sessions import Session
 
 _BY = "by the operator"
-
-
-class Refused(Exception):
-    """What cannot be done with this user: the text says why."""
 
 
 class Users:

@@ -10,10 +10,11 @@ from itertools import takewhile
 from typing import TypeVar
 
 from authsvc.clock import SystemClock
-from authsvc.errors import AuthSvcError, PicturesFull, WeChatQuotaExhausted, WeChatRateLimited
+from authsvc.errors import AuthSvcError, PicturesFull, WeChatQuotaExhausted, WeChatRateLimited, will_pass
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.qrcodes.codepictures import CodePictures
 from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.values.operator import Refused
 from authsvc.values.wechat import MiniProgram
 
 # No code is to blame, and more calls would only make it worse.
@@ -35,12 +36,12 @@ class Drawn:
     error: AuthSvcError | None = None
 
 
-class Stopped(Exception):
+class Stopped(Refused):
     """Going on would be pointless at the moment; what was made is kept. ``will_pass``: the same will do later."""
 
     def __init__(self, error: AuthSvcError) -> None:
         super().__init__(f"{error.en} ({error})")
-        self.will_pass = error.action == "retry" and not isinstance(error, PicturesFull)
+        self.will_pass = will_pass(error)
 
 
 class CodeBatches:
