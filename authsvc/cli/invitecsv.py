@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import IO
 
 import click
@@ -27,11 +28,14 @@ class BadRows(click.ClickException):
 
 def write(file: IO[str], invites: Iterable[InviteCode]) -> int:
     """Write codes, the header first; return how many."""
+    rows = map(_written, invites)
+    # Before the header: while no code can be read, a file from before stays as it is.
+    first = list(islice(rows, 1))
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
-    for invite in invites:
-        writer.writerow(_written(invite))
+    for row in chain(first, rows):
+        writer.writerow(row)
         count += 1
     return count
 

@@ -21,7 +21,7 @@ def keys() -> None:
 # A kid is base64url: it may begin like an option.
 _NAMES_A_KEY = {"ignore_unknown_options": True}
 _kid = click.argument("kid", required=False)
-_now = click.option("--now", "at_once", is_flag=True, help="Do not wait. For a key that has leaked.")
+_now = click.option("--now", "at_once", is_flag=True, help="Do not wait, nor for the database. For a leaked key.")
 
 
 @keys.command(name="list")
@@ -40,10 +40,11 @@ def list_(as_json: bool) -> None:
 
 
 @keys.command()
+@_now
 @with_appcontext
-def new() -> None:
+def new(at_once: bool) -> None:
     """Make a key and publish it. It signs nothing until it is activated."""
-    kid = services().signing_keys.add()
+    kid = services().signing_keys.add(at_once=at_once)
     ready_at = next(step.ready_at for step in services().signing_keys.list_all() if step.key.kid == kid)
     click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {utc(ready_at)} on")
 

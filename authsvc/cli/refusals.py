@@ -64,8 +64,10 @@ class Group(click.Group):
         except KeyboardInterrupt:
             raise Interrupted("what it had done by then stays done") from None
         except SystemExit as end:
-            # wsgi.py has said why there is no app, and ends with gunicorn's number for that.
-            raise SystemExit(end.code if end.code in _KNOWN else REFUSED) from None
+            if isinstance(end.code, int) and end.code not in _KNOWN:
+                # wsgi.py has said why there is no app, and ends with gunicorn's number for that.
+                raise SystemExit(REFUSED) from None
+            raise
         except Exception as error:
             told = _told(error)
             if told is None:

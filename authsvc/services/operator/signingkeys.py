@@ -43,7 +43,7 @@ class SigningKeys:
     """Looks at the keys and changes them. ``max_age`` is how long others may keep the key set, in seconds.
 
     Every change raises KeyRefusal, BadKeys, OSError, ServiceBusy or DatabaseUnusable when nothing was changed, and
-    Incomplete when the step is taken, but could not be put on record.
+    Incomplete when the step is taken, but could not be put on record. One ``at_once`` does not wait for the database.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class SigningKeys:
         """Return every key with its next step."""
         return [self._next_step(key) for key in self._ring.current().keys]
 
-    def add(self) -> str:
+    def add(self, *, at_once: bool = False) -> str:
         """Make a key and publish it; return its ``kid``."""
         made = new_key(self._clock.seconds())
-        self._change("key_new", made.kid, lambda keys: [*keys, made])
+        self._change("key_new", made.kid, lambda keys: [*keys, made], at_once)
         return made.kid
 
     def activate(self, kid: str | None, *, at_once: bool = False) -> str:
