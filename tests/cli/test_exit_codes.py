@@ -27,7 +27,7 @@ MORE = {
     "invites disable": ("A",),
 }
 # What asks no database.
-APART = ("init", "errors", "keys list", "keys export", "token show", "token refresh")
+APART = ("init", "errors", "keys list", "keys export", "routes", "token show", "token refresh")
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from authsvc.services.people.people import MOST_IDENTITIES
 
 from authsvc.db.models import Base
 from authsvc.db.queries.consents import MOST
+from authsvc.services.accounts.linking import MOST_IDENTITIES
 from tests.harness.crowd import Crowd, Request, post
 from tests.harness.service import Service
 from tests.harness.signedin import native

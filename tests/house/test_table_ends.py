@@ -2,11 +2,10 @@
 
 import re
 
-from authsvc.services.people.people import MOST_IDENTITIES
-
 from authsvc.db.models import Base
 from authsvc.db.queries.audit_events import MOST_A_DAY
 from authsvc.db.queries.consents import MOST
+from authsvc.services.accounts.linking import MOST_IDENTITIES
 from authsvc.values.sessions import SessionCaps
 from tests.harness.places import ROOT
 

@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from authsvc.db.database import Database
+from authsvc.errors import ServiceBusy
 from authsvc.services.operator.signingkeys import KeyRefusal, SigningKeys
 from authsvc.signing import keyfile
 from authsvc.signing.keyfile import change_key_file, create_key_file, new_key
 from authsvc.signing.keyring import LOOK_SECONDS, KeyRing, KeySource
 from authsvc.signing.keyset import BadKeys, KeySet
+from authsvc.values.operator import Incomplete
 from authsvc.web.contracts import longest_token_seconds
 from tests.harness.inprocess import AUDIT, Clock, rows
 
@@ -100,6 +102,37 @@ def test_a_key_that_has_leaked_is_replaced_at_once(keys: SigningKeys, database: 
     assert states(keys) == {fresh: "signing"}
     details = [detail for (detail,) in rows(database, "SELECT detail FROM audit_events ORDER BY id")]
     assert details == [fresh, f"{fresh} at once", f"{leaked} at once"]
+
+
+class Busy:
+    """A database that takes nothing after so many transactions."""
+
+    def __init__(self, takes: int = 0) -> None:
+        self.takes = takes
+
+    def run(self, *_: object) -> None:
+        if not self.takes:
+            raise ServiceBusy("locked")
+        self.takes -= 1
+
+
+def test_a_step_waits_for_the_database_unless_a_key_has_leaked(path: Path, clock: Hands) -> None:
+    before = KeySet.load(path)
+    keys = made(KeySource(path), clock, Busy())
+    clock.moment += LONGEST
+    for step in (keys.add, lambda: keys.retire(before.signing_kid), lambda: keys.activate(before.signing_kid)):
+        with pytest.raises(ServiceBusy):
+            step()
+    assert KeySet.load(path).keys == before.keys
+    with pytest.raises(Incomplete, match="done, but the audit event could not be stored"):
+        keys.add(at_once=True)
+    assert len(KeySet.load(path).keys) == 2
+
+
+def test_a_step_that_could_not_be_put_on_record_says_that_it_is_done(path: Path, clock: Hands) -> None:
+    with pytest.raises(Incomplete, match="done, but") as told:
+        made(KeySource(path), clock, Busy(takes=1)).add()
+    assert str(told.value).startswith(KeySet.load(path).keys[1].kid)
 
 
 def test_a_former_key_may_sign_again_and_one_that_only_waited_may_go_without_waiting(keys: SigningKeys) -> None:
