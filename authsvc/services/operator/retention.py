@@ -21,14 +21,26 @@ from authsvc.db.queries import (
 )
 from authsvc.services.people.pushes import RECEIPT_SECONDS
 
-# Longer than any LOGIN_RETRY_WINDOW.
-_ATTEMPT_SECONDS = 3600
-# The longest-lived token of a contract lives 30 days: until then its session can tell that it was ended, and why.
-_SESSION_SECONDS = 31 * 86400
-# WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
-_FAILURE_SECONDS = 31 * 86400
-
 _Delete = Callable[[Connection, int], int]
+
+_HOUR, _DAY = 3600, 86400
+# The longest-lived token of a contract lives 30 days: until then its session can tell that it was ended, and why.
+_SESSION_SECONDS = 31 * _DAY
+# Name, what deletes some of those older than a moment, and how many seconds they are kept: after they began or ended,
+# or 0 where the row itself says when it expires.
+_KINDS: tuple[tuple[str, _Delete, int], ...] = (
+    ("login attempts", login_attempts.delete_started, _HOUR),  # longer than any LOGIN_RETRY_WINDOW
+    ("used tickets", spent_tickets.delete_expired, 0),
+    ("ended sessions", sessions.delete_ended, _SESSION_SECONDS),
+    ("marks of users", not_before_marks.delete_old_marks, _SESSION_SECONDS),
+    ("marks of bans", ban_marks.delete_expired, 0),
+    ("marks of invites", invite_marks.delete_expired, 0),
+    # WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
+    ("decrypt failures", decrypt_failures.delete_last_failed, 31 * _DAY),
+    ("scan sign-ins", scan_sign_ins.delete_expired, scan_sign_ins.RUN_OUT_SECONDS),
+    ("failures of codes", code_pictures.delete_failures, code_pictures.FAILURE_SECONDS),
+    ("receipts of pushes", push_receipts.delete_received, RECEIPT_SECONDS),
+)
 
 
 class Retention:
@@ -38,24 +50,12 @@ class Retention:
         """``audit_seconds`` is how long audit events are kept."""
         self._database = database
         self._clock = clock
-        self._audit_seconds = audit_seconds
+        self._kinds = (*_KINDS, ("audit events", audit_events.delete_stored, audit_seconds))
 
     def purge(self) -> dict[str, int]:
         """Delete what is old of every kind that does not stay; return how many rows of each kind."""
         now = self._clock.seconds()
-        return {
-            "login attempts": self._delete(login_attempts.delete_started, now - _ATTEMPT_SECONDS),
-            "used tickets": self._delete(spent_tickets.delete_expired, now),
-            "ended sessions": self._delete(sessions.delete_ended, now - _SESSION_SECONDS),
-            "marks of users": self._delete(not_before_marks.delete_old_marks, now - _SESSION_SECONDS),
-            "marks of bans": self._delete(ban_marks.delete_expired, now),
-            "marks of invites": self._delete(invite_marks.delete_expired, now),
-            "decrypt failures": self._delete(decrypt_failures.delete_last_failed, now - _FAILURE_SECONDS),
-            "scan sign-ins": self._delete(scan_sign_ins.delete_expired, now - scan_sign_ins.RUN_OUT_SECONDS),
-            "failures of codes": self._delete(code_pictures.delete_failures, now - code_pictures.FAILURE_SECONDS),
-            "receipts of pushes": self._delete(push_receipts.delete_received, now - RECEIPT_SECONDS),
-            "audit events": self._delete(audit_events.delete_stored, now - self._audit_seconds),
-        }
+        return {name: self._delete(delete, now - seconds) for name, delete, seconds in self._kinds}
 
     def _delete(self, delete: _Delete, before: int) -> int:
         """Delete in transactions of their own, so that logins get in between."""
