@@ -14,8 +14,8 @@ from authsvc.db.database import Database
 from authsvc.db.models import db
 from authsvc.parts import Parts
 from authsvc.signing.keyring import KeyRing, key_source
-from authsvc.signing.keyset import ALGORITHM
 from authsvc.signing.tokens import TokenChecker
+from authsvc.values.tokens import ALGORITHM
 from authsvc.web import access, bodies, contracts, metering, paths, ratelimits, routing
 from authsvc.web import errors as web_errors
 from authsvc.web.ratelimits import RateLimits

@@ -37,6 +37,16 @@ def is_neighbour(known: str) -> bool:
     return known in ("127.0.0.1", "::1")
 
 
+def is_this_machine(host: str | None) -> bool:
+    """Tell whether a host in an address of ours is this machine: the loopback network, or none named at all."""
+    if host is None or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def subscriber(known: str) -> str:
     """Return what one subscriber holds, from what ``address`` returned: an IPv4 address, or a /64 of IPv6."""
     return _network(known, 64)

@@ -83,3 +83,13 @@ def test_a_subscriber_holds_an_ipv4_address_or_a_64() -> None:
 @pytest.mark.parametrize("known, is_own", {"127.0.0.1": True, "::1": True, V4: False, V6: False}.items())
 def test_a_proxy_on_this_machine_is_told(known: str, is_own: bool) -> None:
     assert networks.is_neighbour(known) is is_own
+
+
+@pytest.mark.parametrize("host", [None, "localhost", "127.0.0.1", "127.0.0.2", "::1"])
+def test_a_host_that_is_this_machine_is_known(host: str | None) -> None:
+    assert networks.is_this_machine(host)
+
+
+@pytest.mark.parametrize("host", ["", V4, V6, "0.0.0.0", "login.example.com", "localhost.example.com"])
+def test_any_other_host_is_not(host: str) -> None:
+    assert not networks.is_this_machine(host)

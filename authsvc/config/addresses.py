@@ -7,11 +7,12 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from authsvc.config.places import holds_certificates
 from authsvc.config.source import Source, choice
+from authsvc.networks import is_this_machine
 
 WECHAT_API = "https://api.weixin.qq.com"
 
-# https, or http on this machine; without the port that the scheme has anyway.
-_ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
+# Without the port that the scheme has anyway.
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?\Z")
 _WHITE = re.compile(r"[\s\\]")
 _SWITCH = ("0", "1")
@@ -75,7 +76,7 @@ def api_base(source: Source) -> str:
     value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
     parts = _split(value)
     encrypted = parts.scheme == "https" and parts.hostname
-    local = parts.scheme == "http" and parts.hostname and _is_here(parts.hostname)
+    local = parts.scheme == "http" and parts.hostname and is_this_machine(parts.hostname)
     if not (encrypted or local):
         source.complain("WX_API_BASE must be https, or http on this machine")
     elif parts.query or parts.fragment or parts.username is not None or _WHITE.search(value):
@@ -114,7 +115,7 @@ def endpoint(source: Source, name: str) -> str | None:
 def origins(source: Source, name: str, base_url: str | None) -> tuple[str, ...]:
     """Return web origins as browsers write them, whose pages may get tokens from ``base_url``."""
     found = tuple(filter(None, map(str.strip, (source.text(name) or "").split(","))))
-    if not all(_ORIGIN.match(origin) and _is_origin(origin, _split(origin)) for origin in found):
+    if not all(map(_is_web_origin, found)):
         source.complain(f"{name} holds something else than origins (https://host, without a slash at the end)")
     elif base_url and base_url.startswith("http:") and any(origin.startswith("https:") for origin in found):
         source.complain(f"{name} names https pages, and they take no tokens from an http PUBLIC_BASE_URL")
@@ -166,7 +167,7 @@ def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str,
             source.complain(f"DATABASE_URL: {name} does not name a readable PEM file")
     if parts["driver"] == "mysql+pymysql":
         query = _tls_of_pymysql(query)
-    is_here = _is_here(parts["ipv6"] or parts["host"]) or bool(query.get("unix_socket"))
+    is_here = is_this_machine(parts["ipv6"] or parts["host"]) or bool(query.get("unix_socket"))
     if is_here or _is_verified_mysql(parts["driver"], query):
         return query
     if not plain:
@@ -212,7 +213,7 @@ def redis(source: Source) -> str | None:
         return value
     query = _query(source, "REDIS_URL", parts.query, _REDIS_PARAMETERS)
     has_password = bool(parts.password or query.get("password"))
-    local = parts.scheme == "unix" or _is_here(parts.hostname)
+    local = parts.scheme == "unix" or is_this_machine(parts.hostname)
     if has_password and not local and not plain and not _is_verified_redis(parts.scheme, query):
         source.complain(_UNVERIFIED_REDIS)
     return value
@@ -243,6 +244,13 @@ def _is_origin(url: str, parts: SplitResult) -> bool:
     return bare and parts.scheme in ("http", "https") and _is_host(parts)
 
 
+def _is_web_origin(origin: str) -> bool:
+    """True for an origin as a browser writes it: https, or http on this machine."""
+    parts = _split(origin)
+    is_safe = parts.scheme == "https" or is_this_machine(parts.hostname)
+    return bool(_ORIGIN.match(origin)) and _is_origin(origin, parts) and is_safe
+
+
 def _is_host(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     return bool(_NAME.match(host) or _numeric(host)) and not parts.query and not parts.fragment
@@ -255,18 +263,10 @@ def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _is_here(host: str | None) -> bool:
-    """True for this machine: the loopback network, or no host at all, which the drivers take for it."""
-    if host is None or host == "localhost":
-        return True
-    address = _numeric(host)
-    return address is not None and address.is_loopback
-
-
 def _is_near(host: str | None) -> bool:
     """True for this machine and for addresses that no stranger reaches: a laptop's, to a phone beside it."""
     address = _numeric(host or "")
-    return _is_here(host) or (address is not None and address.is_private)
+    return is_this_machine(host) or (address is not None and address.is_private)
 
 
 def _is_port(text: str | None) -> bool:

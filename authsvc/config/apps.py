@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from authsvc.config import texts
 from authsvc.config.source import Source
-from authsvc.values.wechat import MiniProgram, PushSecrets
+from authsvc.values.wechat import APPID, MiniProgram, PushSecrets
 
-_APPID = re.compile(r"wx[0-9a-f]{16}\Z")
+_APPID = re.compile(rf"{APPID}\Z")
 _AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
 _PUSH_TOKEN = re.compile(r"[A-Za-z0-9]{3,32}\Z")

@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from authsvc.connections import CutOff, NotConnected, connect
 from authsvc.db.statements import Statement
+from authsvc.networks import is_this_machine
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,6 @@ _SOCKET_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCK
 # What each way of asking for TLS has made: reading the authorities for each connection takes up to 20 ms of CPU.
 _contexts: dict[str, ssl.SSLContext] = {}
 _CANNOT_CONNECT = 2003  # CR_CONN_HOST_ERROR
-_LOOPBACK_HOSTS = {None, "localhost", "127.0.0.1", "::1"}
 
 
 class _Hurry:
@@ -92,7 +92,7 @@ def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, 
     said = set(url.query) if statement_seconds == ANSWER_SECONDS else set()
     args: dict[str, Any] = {name: time for name, time in times.items() if name not in said} | {"charset": "utf8mb4"}
     asks_for_tls = any(name.startswith("ssl") for name in url.query)
-    if url.drivername == "mysql+pymysql" and url.host in _LOOPBACK_HOSTS and not asks_for_tls:
+    if url.drivername == "mysql+pymysql" and is_this_machine(url.host) and not asks_for_tls:
         args["ssl_disabled"] = True
     return args
 

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, Str
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from authsvc.db.columns import BIG_KEY, TABLE, exact
+from authsvc.values.sessions import DEVICE_CHARACTERS
 
 
 class Base(DeclarativeBase):
@@ -147,7 +148,7 @@ class SessionRow(Base):
     absolute_expires_at: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
     revoke_reason: Mapped[str | None] = mapped_column(String(32))
-    device: Mapped[str] = mapped_column(String(255), server_default="")
+    device: Mapped[str] = mapped_column(String(DEVICE_CHARACTERS), server_default="")
 
 
 class NotBeforeMarkRow(Base):
@@ -397,7 +398,7 @@ class ScanSignInRow(Base):
     # pending, scanned, approved or refused; whether it has expired, the clock says.
     state: Mapped[str] = mapped_column(String(16))
     # What the browser said of itself, and where it asked from: shown for consent.
-    device: Mapped[str] = mapped_column(String(255))
+    device: Mapped[str] = mapped_column(String(DEVICE_CHARACTERS))
     address: Mapped[str | None] = mapped_column(String(45))
     created_at: Mapped[int] = mapped_column(BigInteger)
     # Until when it may be scanned, decided or, once approved, fetched.

@@ -3,8 +3,9 @@
 import re
 from typing import Protocol
 
-# 128 bits that nobody guesses, and an ending that we chose: nothing of a stranger's making names a file.
-_NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|png|webp)\Z")
+from authsvc.values.pictures import PICTURE_NAME
+
+_NAME = re.compile(rf"{PICTURE_NAME}\Z")
 
 
 def is_name(text: str) -> bool:

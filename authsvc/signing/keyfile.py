@@ -13,7 +13,8 @@ from pathlib import Path
 
 from joserfc.jwk import ECKey
 
-from authsvc.signing.keyset import CURVE, Key, KeySet
+from authsvc.signing.keyset import Key, KeySet
+from authsvc.values.tokens import CURVE
 
 # Under the instance folder.
 KEY_FILE = "keys/signing.json"

@@ -17,9 +17,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from authsvc.values.operator import Refused
+from authsvc.values.tokens import ALGORITHM, CURVE
 
-ALGORITHM = "ES256"
-CURVE = "P-256"
 KeyState = Literal["published", "signing", "former"]
 _PEM_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----")
 
@@ -87,7 +86,7 @@ class KeySet:
         try:
             first, *others = (ECKey.import_key(text) for text in _PEM_KEY.findall(pem))
         except (ValueError, TypeError, JoseError):
-            raise BadKeys("JWT_PRIVATE_KEY is not the PEM of P-256 private keys") from None
+            raise BadKeys(f"JWT_PRIVATE_KEY is not the PEM of {CURVE} private keys") from None
         return cls.of("JWT_PRIVATE_KEY", [Key("signing", 0, first), *(Key("published", 0, key) for key in others)])
 
     @classmethod
@@ -96,7 +95,7 @@ class KeySet:
         if not all(key.state in get_args(KeyState) and type(key.since) is int for key in keys):
             raise BadKeys(f"{source} gives a key a state other than {', '.join(get_args(KeyState))}, or no time")
         if not all(key.key.curve_name == CURVE and key.key.is_private for key in keys):
-            raise BadKeys(f"{source} holds a key that is not a P-256 private key")
+            raise BadKeys(f"{source} holds a key that is not a {CURVE} private key")
         if len({key.kid for key in keys}) < len(keys):
             raise BadKeys(f"{source} holds a key twice")
         signing = [key for key in keys if key.state == "signing"]

@@ -17,18 +17,14 @@ from authsvc.clock import SystemClock
 from authsvc.errors import Unauthenticated
 from authsvc.signing.compact import is_compact
 from authsvc.signing.keyring import KeyRing
-from authsvc.signing.keyset import ALGORITHM
 from authsvc.values.sessions import AccessToken, VerifiedClaims
+from authsvc.values.tokens import ACCESS_TOKEN_TYPE, ALGORITHM, SESSION_ID
 from authsvc.values.wechat import MiniProgram
 
-TYPE = "at+jwt"
-# Of the revocation feed: no access token, and no access token is one.
-FEED_TYPE = "revocations+jwt"
 # Machines of one deployment may disagree by this much; nobody else relies on it.
 CLOCK_LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARS = 8192
-# As services/sessions/sessions.py makes them: nothing else may reach a query.
-_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
+_SESSION_ID = re.compile(rf"{SESSION_ID}\Z")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 
 
@@ -62,7 +58,7 @@ class TokenIssuer:
             "sid": session_id,
             "appid": app.appid,
         }
-        return AccessToken(self.sign(claims, TYPE), lifetime)
+        return AccessToken(self.sign(claims, ACCESS_TOKEN_TYPE), lifetime)
 
     def sign(self, claims: dict[str, Any], kind: str) -> str:
         """Return these claims and our name as a JWT of this ``typ``, by the key that signs now."""
@@ -106,7 +102,7 @@ class TokenChecker:
 
     def _find_key(self, header: dict[str, Any], _claims: dict[str, Any]) -> Any:
         """Only our own keys, by ``kid``: keys or addresses of keys inside a token are never looked at."""
-        if header.get("typ") != TYPE or "crit" in header or "b64" in header:
+        if header.get("typ") != ACCESS_TOKEN_TYPE or "crit" in header or "b64" in header:
             raise jwt.InvalidTokenError("header")
         kid = header.get("kid")
         key = self._keys.public_key(kid) if isinstance(kid, str) else None

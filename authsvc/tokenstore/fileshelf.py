@@ -28,6 +28,7 @@ from authsvc.tokenstore.shelf import (
     read_record,
     record_text,
 )
+from authsvc.values.wechat import APPID
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 # A link, a folder, a socket, or the file of another user is in the lock's place. Anything else may pass by itself.
 _NOT_LOCKABLE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM}
-_DRAFT = re.compile(r"\.(wx[0-9a-f]{16})(?:\.failure)?\.json\.[0-9a-f]{16}\.draft\Z")
+_DRAFT = re.compile(rf"\.({APPID})(?:\.failure)?\.json\.[0-9a-f]{{16}}\.draft\Z")
 
 
 class FileShelf:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast, get_args
 
-from authsvc.values.wechat import TokenApi
+from authsvc.values.wechat import ACCESS_TOKEN, TokenApi
 
 FailureKind = Literal["misconfigured", "quota", "unavailable"]
 
@@ -18,7 +18,7 @@ FAILURE_SECONDS: dict[FailureKind, float] = {"misconfigured": 30.0, "quota": 60.
 # A token has 136 to 512 characters: whatever is larger than this is not a record of ours.
 MAX_RECORD_BYTES = 8192
 
-_TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
+_TOKEN = re.compile(rf"{ACCESS_TOKEN}\Z")
 _SERIAL = re.compile(r"[0-9a-f]{16}\Z")
 
 

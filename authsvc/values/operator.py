@@ -21,6 +21,8 @@ DatabaseWord = Literal[
     "tls",
     "unknown",
 ]
+# The column has 255.
+_REST_CHARACTERS = 150
 
 
 class Refused(Exception):
@@ -40,6 +42,11 @@ class UserConflict:
     user_id: int
     other_user_id: int
     appid: str
+
+
+def of_app(appid: str, rest: str = "") -> str:
+    """Return the ``detail`` of an audit event in one mini program. ``rest`` may be what a device says of itself."""
+    return f"app {appid}, {rest[:_REST_CHARACTERS]}" if rest else f"app {appid}"
 
 
 @dataclass(frozen=True, slots=True)

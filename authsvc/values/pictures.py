@@ -15,6 +15,8 @@ LEAST_WIDTH, MOST_WIDTH = 280, 1280
 SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}\Z")
 # As app.json has it: no slash first, no query. WeChat reserves scancode_time (85096).
 PAGE = re.compile(r"(?!.*scancode_time)(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?\Z")
+# 128 bits that nobody guesses, and an ending that we chose: nothing of a stranger's making names a file.
+PICTURE_NAME = r"[0-9a-f]{32}\.(?:jpg|png|webp)"
 COLOR = re.compile(r"[0-9a-f]{6}\Z")
 
 

@@ -13,6 +13,9 @@ ExtraClaim = Literal["openid", "nickname"]
 ContractName = Literal["native", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"]
 ScanState = Literal["pending", "scanned", "approved", "refused"]
 
+# Of a User-Agent this much is stored.
+DEVICE_CHARACTERS = 255
+
 
 @dataclass(frozen=True, slots=True)
 class SessionCaps:

@@ -6,6 +6,10 @@ from typing import Literal
 
 TokenApi = Literal["stable_token", "token"]
 
+APPID = "wx[0-9a-f]{16}"
+# As WeChat makes them, with room: visible ASCII.
+ACCESS_TOKEN = r"[\x21-\x7e]{1,1024}"  # noqa: S105 (what one looks like)
+
 
 @dataclass(frozen=True, slots=True)
 class PushSecrets:

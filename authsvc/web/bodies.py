@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
+from authsvc import strictjson
 from authsvc.errors import (
     BodyNotUtf8,
     BodyTooLarge,
@@ -146,23 +147,11 @@ def _json_object() -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
+        return strictjson.read(text)
+    except ValueError:
         if _FORM.match(text):
             raise FormDeclaredAsJson from None
         raise MalformedBody("not JSON") from None
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two members of one name mean two things to two parsers."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("duplicate member")
-    return members
 
 
 def _flat(messages: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, list[str]]]:

@@ -9,9 +9,13 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import BaseConverter
 
+from authsvc.values.pictures import PICTURE_NAME
+from authsvc.values.tokens import SESSION_ID
+from authsvc.values.wechat import APPID
+
 
 class _SessionId(BaseConverter):
-    regex = "[A-Za-z0-9_-]{1,32}"
+    regex = SESSION_ID
 
 
 class _RowId(BaseConverter):
@@ -24,11 +28,11 @@ class _RowId(BaseConverter):
 
 
 class _Appid(BaseConverter):
-    regex = "wx[0-9a-f]{16}"
+    regex = APPID
 
 
 class _PictureName(BaseConverter):
-    regex = r"[0-9a-f]{32}\.(?:jpg|png|webp)"
+    regex = PICTURE_NAME
 
 
 class _FileName(BaseConverter):

@@ -13,6 +13,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from authsvc.services.invites import spelling
 from authsvc.services.people import nicknames, profiles
+from authsvc.values import wechat
 
 # key: (zh, en)
 REASONS: dict[str, tuple[str, str]] = {
@@ -42,9 +43,8 @@ _SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
 # wx.login codes are 32 alphanumerics, phone codes 64 hex digits; observed, not promised.
 # The sentence and the word are the developer tools', without an AppID: told by what they are, further in.
 CODE = re.compile(r"(?:[0-9A-Za-z_-]{1,128}|the code is a mock one)\Z")
-APPID = re.compile(r"(?:wx[0-9a-f]{16}|touristappid)\Z")
-# An access_token as WeChat makes them, with room: visible ASCII.
-TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
+APPID = re.compile(rf"(?:{wechat.APPID}|touristappid)\Z")
+TOKEN = re.compile(rf"{wechat.ACCESS_TOKEN}\Z")
 SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
 SCOPE = re.compile(r"(?:local|others|global)\Z")
 # Of privacy terms, as their author names it: 2026-11, 1.2.0.

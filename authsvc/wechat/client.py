@@ -15,7 +15,7 @@ from authsvc.errors import (
     WeChatBadAnswer,
 )
 from authsvc.values.pictures import WxaCode
-from authsvc.values.wechat import FetchedToken, MiniProgram, TokenApi, WeChatPhone, WeChatSession
+from authsvc.values.wechat import ACCESS_TOKEN, FetchedToken, MiniProgram, TokenApi, WeChatPhone, WeChatSession
 from authsvc.wechat.errcodes import CODE_ENDPOINT, PHONE_ENDPOINT
 from authsvc.wechat.transport import Query, Transport
 from authsvc.wechat.wxbizdatacrypt import decode
@@ -27,7 +27,7 @@ _PHONE_CODE = re.compile(r"[0-9a-f]{64}\Z")
 # What wx.login gives in developer tools without an AppID (observed).
 _MOCK_CODE = "the code is a mock one"
 # "Reserve at least 512 characters" (getStableAccessToken page).
-_ACCESS_TOKEN = re.compile(r"[\x21-\x7e]{1,1024}\Z")
+_ACCESS_TOKEN = re.compile(rf"{ACCESS_TOKEN}\Z")
 # WeChat gives 7200; a longer promise is not believed.
 MAX_TOKEN_SECONDS = 7200
 _SIG_METHOD = "hmac_sha256"

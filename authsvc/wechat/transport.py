@@ -18,7 +18,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout
 
-from authsvc import metrics
+from authsvc import metrics, strictjson
 from authsvc.connections import NotConnected, deadline, remaining
 from authsvc.errors import (
     WeChatBadAnswer,
@@ -206,21 +206,9 @@ def _json_object(path: str, body: bytes) -> dict[str, Any]:
     """Parse by content: WeChat's header says text/plain here and image/jpeg elsewhere."""
     try:
         text = body.decode("utf-8") if body.startswith(b"{") else "null"
-        answer = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
+        answer = strictjson.read(text)
+    except ValueError:
         answer = None
     if not isinstance(answer, dict):
         raise WeChatBadAnswer(f"{path}: not a JSON object")
     return answer
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)  # NaN and Infinity are not JSON
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two openids in one answer: whoever wrote that was not WeChat, or did not finish."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("duplicate member")
-    return members

@@ -8,13 +8,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import math
 from typing import Any
 
 from Crypto.Cipher import AES
 from Crypto.Util.Padding import unpad
 
+from authsvc import strictjson
 from authsvc.errors import DataRejected
 
 _BLOCK = AES.block_size
@@ -38,9 +38,9 @@ class WXBizDataCrypt:
         which never says which of them was not. The watermark's age is for the caller to judge.
         """
         try:
-            payload = json.loads(self._open(encrypted_data, iv), parse_constant=_refuse_constant, parse_float=_finite)
+            payload = strictjson.read(self._open(encrypted_data, iv), fraction=_finite)
             issued_for = payload["watermark"]["appid"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             raise DataRejected from None
         if issued_for != self._appid or _is_deeper(payload, _MAX_DEPTH):
             raise DataRejected
@@ -66,10 +66,6 @@ def signature_matches(raw_data: str, signature: str, session_key: str) -> bool:
     """True when ``signature`` is hex(SHA-1(rawData + session_key)): the key enters as its base64 text."""
     expected = hashlib.sha1((raw_data + session_key).encode()).hexdigest()  # noqa: S324 (WeChat's choice)
     return hmac.compare_digest(expected.encode(), signature.encode())
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _finite(digits: str) -> float:

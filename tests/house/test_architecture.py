@@ -22,7 +22,7 @@ ROOMS = ("web", "services", *ADAPTERS, "cli", "wxsim", "verify")
 # Files beside the rooms that every room may use.
 LEAVES = (
     *("values", "errors", "clock", "sealing", "metrics", "privatefolder", "networks"),
-    *("connections", "redispool", "cpus"),
+    *("connections", "redispool", "cpus", "strictjson"),
 )
 
 
@@ -83,6 +83,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "networks.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
     "connections.py": (*rooms_but(), "flask", "sqlalchemy", "requests", "urllib3", "redis"),
     "redispool.py": (*rooms_but(), "flask", "sqlalchemy", "requests", "urllib3"),
+    "strictjson.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
     "cpus.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
     "metrics.py": (*rooms_but(), "flask", "sqlalchemy", "requests"),
     # adapters: never each other, never those who use them

@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 import authsvc
 import authsvc_verifier
 from authsvc.services.sessions import revocations
-from authsvc.signing import compact, keyset, tokens
+from authsvc.signing import compact, tokens
+from authsvc.values import tokens as facts
 from authsvc_verifier import compact as their_compact
 from authsvc_verifier import feed, verifier
 from tests.harness.places import ROOT
@@ -22,7 +23,8 @@ TEXTS = st.lists(PARTS, min_size=2, max_size=4).map(".".join) | st.text(max_size
 
 
 def test_they_agree_on_kinds_algorithm_patterns_and_leeway() -> None:
-    assert (tokens.TYPE, tokens.FEED_TYPE, keyset.ALGORITHM) == (verifier.KIND, feed.KIND, their_compact.ALGORITHM)
+    kinds = (facts.ACCESS_TOKEN_TYPE, facts.FEED_TYPE, facts.ALGORITHM)
+    assert kinds == (verifier.KIND, feed.KIND, their_compact.ALGORITHM)
     assert tokens._SESSION_ID.pattern == verifier._SESSION_ID.pattern
     assert tokens._USER_ID.pattern == verifier._USER_ID.pattern
     assert (tokens._MAX_TOKEN_CHARS, tokens.CLOCK_LEEWAY_SECONDS) == (verifier._MOST_CHARS, verifier._LEEWAY_SECONDS)

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
-from authsvc.values.operator import AuditEvent
+from authsvc.values.operator import AuditEvent, of_app
 
 # Of one kind, a user has so many within a day: nobody fills the table, and a flood of one kind hides no other.
 MOST_A_DAY = 100
@@ -90,13 +90,13 @@ def of_person(
     connection: Connection, user_id: int, appid: str, *, since: int, before: int | None, limit: int
 ) -> list[AuditEvent]:
     """Return what a person may see of themselves in this app, newest first; with ``before``, those with a lower id."""
-    found = _OF_PERSON.run(connection, user_id=user_id, app=f"app {appid}", since=since, before=before, limit=limit)
+    found = _OF_PERSON.run(connection, user_id=user_id, app=of_app(appid), since=since, before=before, limit=limit)
     return [AuditEvent(*row) for row in found]
 
 
 def shows_in(event: str, detail: str, appid: str) -> bool:
     """Tell whether an event belongs before its person in this app: those of another mini program alone do not."""
-    return event not in _OF_ONE_APP or detail[:_APP_CHARS] == f"app {appid}"
+    return event not in _OF_ONE_APP or detail[:_APP_CHARS] == of_app(appid)
 
 
 def forget_devices(connection: Connection, user_id: int) -> None:

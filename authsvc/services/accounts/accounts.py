@@ -23,6 +23,7 @@ from authsvc.services.invites.rules import InviteRules
 from authsvc.services.knownby import KnownBy
 from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.values.invites import InviteStatus
+from authsvc.values.operator import of_app
 from authsvc.values.people import PhoneNumber, PhonePolicy, Profile, User
 from authsvc.values.wechat import MiniProgram
 
@@ -150,7 +151,7 @@ class AccountRules:
         user = users.insert(connection, arrival.profile, now)
         invite = self._invites.welcome(connection, user, arrival.known_by, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
-        self._audit.record(connection, "register", user.id, now, f"app {arrival.app.appid}")
+        self._audit.record(connection, "register", user.id, now, of_app(arrival.app.appid))
         if arrival.phone is not None:
             user = self._take_phone(connection, user, arrival.phone, arrival.app.appid, now)
         return _admitted(user, arrival.profile, identity_id, invite, is_new=True)
@@ -234,7 +235,7 @@ class AccountRules:
         if user.phone is None or not users.clear_phone(connection, user.id, now):
             return False
         self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
-        self._audit.record(connection, "phone_unbound", user.id, now, f"app {appid}")
+        self._audit.record(connection, "phone_unbound", user.id, now, of_app(appid))
         return True
 
     def _take_phone(self, connection: Connection, user: User, phone: PhoneNumber, appid: str, now: int) -> User:
@@ -242,7 +243,7 @@ class AccountRules:
             raise Restart
         if user.phone is not None:
             self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
-        self._audit.record(connection, "phone_bound", user.id, now, f"app {appid}")
+        self._audit.record(connection, "phone_bound", user.id, now, of_app(appid))
         return replace(user, phone=phone, claimed_phone=None)
 
     def _attach_unionid(self, connection: Connection, known: Identity, unionid: str, now: int) -> User:
@@ -281,7 +282,7 @@ class AccountRules:
             identities.claim_unionid(connection, heir.unionid, user.id)
         if users.forget_phone(connection, user.id, now) and user.phone is not None:
             self._bans.note(connection, user, KnownBy(phones=(user.phone,)), now)
-            self._audit.record(connection, "phone_unbound", user.id, now, f"app {heir.appid}")
+            self._audit.record(connection, "phone_unbound", user.id, now, of_app(heir.appid))
 
     def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
         """Somebody has the unionid: fine if it is the same user; otherwise another login just took it."""
@@ -296,7 +297,7 @@ class AccountRules:
         if self._phone_policy == "reject":
             raise PhoneTaken(f"phone of user {owner.id}")
         if identities.find_of_user(connection, owner.id, arrival.app.appid) is not None:
-            self._audit.record(connection, "second_identity", owner.id, now, f"app {arrival.app.appid}")
+            self._audit.record(connection, "second_identity", owner.id, now, of_app(arrival.app.appid))
         return owner
 
 

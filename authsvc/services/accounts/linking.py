@@ -16,6 +16,7 @@ from authsvc.services.audit import AuditLog
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.knownby import KnownBy
 from authsvc.services.miniprograms.logincodes import LoginCodes
+from authsvc.values.operator import of_app
 from authsvc.values.people import IdentityLink, Profile, User
 from authsvc.values.sessions import Caller
 from authsvc.values.wechat import MiniProgram, WeChatSession
@@ -99,7 +100,7 @@ class Linking:
             self._accounts.refuse_banned(connection, arrival, now)
             is_added = not is_same_person and owner is None
             self._accounts.add_identity(connection, arrival, user_id, now, is_added=is_added)
-            self._audit.record(connection, "link", user_id, now, f"app {arrival.app.appid}")
+            self._audit.record(connection, "link", user_id, now, of_app(arrival.app.appid))
             return
         if known.user.id != user_id:
             raise IdentityTaken(f"identity of user {known.user.id}")
@@ -142,7 +143,7 @@ class Linking:
         if not identities.delete(connection, identity.id, user.id):
             raise Restart
         sessions.end_of_identity(connection, user.id, identity.id, "unlinked", now)
-        self._audit.record(connection, "unlink", user.id, now, f"app {identity.appid}, {reason}")
+        self._audit.record(connection, "unlink", user.id, now, of_app(identity.appid, reason))
         self._accounts.take_over(connection, user, now)
 
     def _note_given_up(self, connection: Connection, user: User, identity: Identity, now: int) -> None:

@@ -17,8 +17,9 @@ from authsvc.services.audit import AuditLog
 from authsvc.values.operator import Refused, ServiceScope
 
 # Dots separate name and secret, so a name has none.
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
-_CREDENTIAL = re.compile(r"([a-z0-9][a-z0-9_-]{0,39})\.([A-Za-z0-9_-]{43})\Z")
+_NAME = "[a-z0-9][a-z0-9_-]{0,39}"
+NAME = re.compile(rf"{_NAME}\Z")
+_CREDENTIAL = re.compile(rf"({_NAME})\.([A-Za-z0-9_-]{{43}})\Z")
 _SECRET_BYTES = 32
 _HASHED = "service credentials"
 

@@ -17,6 +17,7 @@ from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.knownby import KnownBy
 from authsvc.services.people.avatars import Avatars
 from authsvc.services.qrcodes.codepictures import CodePictures
+from authsvc.values.operator import of_app
 from authsvc.values.sessions import Caller
 
 
@@ -55,7 +56,7 @@ class AccountClosing:
             if not users.close(connection, user_id, now):
                 raise AccountDisabled(f"user {user_id} is not active")
             sessions.end_all(connection, user_id, "closed", now)
-            self._audit.record(connection, "close", user_id, now, f"app {caller.session.appid}")
+            self._audit.record(connection, "close", user_id, now, of_app(caller.session.appid))
 
         self._database.run(work)
         return now + self._cooling_off
@@ -67,7 +68,7 @@ class AccountClosing:
         """
         if known.is_added or not users.reopen(connection, known.user.id, since=now - self._cooling_off, now=now):
             return known
-        self._audit.record(connection, "reopen", known.user.id, now, f"app {known.appid}")
+        self._audit.record(connection, "reopen", known.user.id, now, of_app(known.appid))
         return replace(known, user=users.get(connection, known.user.id))
 
     def erase_due(self) -> int:

@@ -9,17 +9,15 @@ from authsvc.db.queries import sessions
 from authsvc.errors import TooManyRequests
 from authsvc.services.audit import AuditLog
 from authsvc.services.sessions import devices
+from authsvc.values.operator import of_app
 from authsvc.values.people import User
-from authsvc.values.sessions import Session, SessionCaps, TokenPolicy
+from authsvc.values.sessions import DEVICE_CHARACTERS, Session, SessionCaps, TokenPolicy
 from authsvc.values.wechat import MiniProgram
 
 _DAY = 86400
 # Which devices somebody came from is told by the sessions that live and by as many that ended last.
 _MEMORY = 100
 ABSOLUTE_SECONDS = 90 * 86400
-_MAX_DEVICE = 255
-# In an audit event, beside what else it says.
-_MAX_NOTED = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class NewSessions:
             kept = caps.per_user - 1
             sessions.end_oldest(connection, *theirs, keep=kept, reason="limit", now=now)
         if devices.identity(device) not in map(devices.identity, standing.devices):
-            self.audit.record(connection, "new_device", user.id, now, f"app {app.appid}, {device[:_MAX_NOTED]}")
+            self.audit.record(connection, "new_device", user.id, now, of_app(app.appid, device))
         return standing.latest + 1
 
 
@@ -89,7 +87,7 @@ def open_session(
         rotated_at=now,
         created_at=now,
         last_used_at=now,
-        device=device[:_MAX_DEVICE],
+        device=device[:DEVICE_CHARACTERS],
         identity_id=identity_id,
     )
     sessions.insert(

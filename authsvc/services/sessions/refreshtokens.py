@@ -11,8 +11,9 @@ import re
 
 from authsvc.errors import Unauthenticated
 from authsvc.sealing import derive_key
+from authsvc.values.tokens import SESSION_ID
 
-_FORM = re.compile(r"([A-Za-z0-9_-]{22})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})\Z")
+_FORM = re.compile(rf"({SESSION_ID})\.(0|[1-9][0-9]{{0,8}})\.([A-Za-z0-9_-]{{43}})\Z")
 
 
 class RefreshTokens:

@@ -19,7 +19,8 @@ from authsvc.db.database import Database
 from authsvc.db.pages import BEGINNING, Place
 from authsvc.db.queries import not_before_marks
 from authsvc.db.queries.not_before_marks import EndedSessions
-from authsvc.signing.tokens import FEED_TYPE, TokenIssuer
+from authsvc.signing.tokens import TokenIssuer
+from authsvc.values.tokens import FEED_TYPE
 
 OVERLAP_SECONDS = 60
 SESSION_PREFIX = 11

@@ -18,10 +18,9 @@ from authsvc.errors import NotFound, SessionEnded, Unauthenticated
 from authsvc.services.accounts.accounts import refuse_inactive
 from authsvc.services.audit import AuditLog
 from authsvc.services.sessions.tokens import SessionTokens
+from authsvc.values.operator import of_app
 from authsvc.values.sessions import Caller, LoginResult, Session, TokenPolicy, VerifiedClaims
 
-# In an audit event, beside what else it says.
-_MAX_NOTED = 150
 # Use is noted this often at most: a write per request would make reading as dear as writing.
 _TOUCH_SECONDS = 300
 
@@ -103,7 +102,7 @@ class Sessions:
             return live
         # Of many who come at once with an old ticket, one ends the session, and there is one event.
         if sessions.end(connection, session.id, session.user_id, "reuse", now):
-            self._audit.record(connection, "refresh_reuse", session.user_id, now, f"app {session.appid}")
+            self._audit.record(connection, "refresh_reuse", session.user_id, now, of_app(session.appid))
         return None
 
     def _repeats(self, session: Session, counter: int) -> bool:
@@ -167,7 +166,7 @@ class Sessions:
             else:
                 ended = sessions.end_others(connection, user_id, appid, "logout", now, except_id=caller.session.id)
             if ended:
-                self._audit.record(connection, f"logout_{scope}", user_id, now, f"app {appid}")
+                self._audit.record(connection, f"logout_{scope}", user_id, now, of_app(appid))
 
         self._database.run(work)
 
@@ -187,7 +186,7 @@ class Sessions:
             if not sessions.end(connection, session_id, user_id, "logout", now):
                 raise NotFound("another user's, or ended meanwhile")
             if session_id != caller.session.id:
-                ended = f"app {live.session.appid}, {live.session.device[:_MAX_NOTED]}"
+                ended = of_app(live.session.appid, live.session.device)
                 self._audit.record(connection, "session_ended", user_id, now, ended)
 
         self._database.run(work)

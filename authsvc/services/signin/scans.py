@@ -29,7 +29,8 @@ from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.sessions import devices
 from authsvc.services.sessions.newsessions import NewSessions
 from authsvc.services.sessions.tokens import SessionTokens
-from authsvc.values.sessions import Caller, LoginResult, ScanState, Session
+from authsvc.values.operator import of_app
+from authsvc.values.sessions import DEVICE_CHARACTERS, Caller, LoginResult, ScanState, Session
 from authsvc.values.wechat import MiniProgram
 
 logger = logging.getLogger(__name__)
@@ -42,9 +43,6 @@ _DECISION_SECONDS = 120
 # The page asks every POLL_SECONDS; a sleeping tab less often.
 _FETCH_SECONDS = 60
 POLL_SECONDS = 2
-_MAX_DEVICE = 255
-# In an audit event, beside what else it says.
-_MAX_NOTED = 150
 
 Outcome = Literal["approved", "refused"]
 # Returns the ending of the picture ("jpg" or "png") and its content; raises UnknownApp or a WeChatError.
@@ -122,7 +120,7 @@ class ScanSignIns:
             browser_hash=self._browser_hash(scan_id, secret),
             appid=app.appid,
             state="pending",
-            device=device[:_MAX_DEVICE],
+            device=device[:DEVICE_CHARACTERS],
             address=address,
             created_at=now,
             expires_at=now + _SCAN_SECONDS,
@@ -219,7 +217,7 @@ class ScanSignIns:
             return None
         app, identity_id = self._apps.get(found.appid), phone.session.identity_id
         session = self._new_sessions.open(connection, user, app, found.device, now, identity_id=identity_id)
-        self._audit.record(connection, "scan_sign_in", user.id, now, f"app {found.appid}, {found.device[:_MAX_NOTED]}")
+        self._audit.record(connection, "scan_sign_in", user.id, now, of_app(found.appid, found.device))
         return phone, session
 
     def _id(self, ticket: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from marshmallow import fields, validate
 
+from authsvc.values.tokens import FEED_TYPE
 from authsvc.web.access import services
 from authsvc.web.contracts.oauth import OAUTH
 from authsvc.web.routing import Operation, add
@@ -43,7 +44,7 @@ add(
         OAUTH,
         Service("introspect"),  # not public: it tells who of the users left, and when
         "Sessions and users whose tokens are worthless before they run out",
-        {"type": "string", "description": "a JWT, typ revocations+jwt; 304 with a matching If-None-Match"},
+        {"type": "string", "description": f"a JWT, typ {FEED_TYPE}; 304 with a matching If-None-Match"},
         fields=_Since(),
         tag="oauth",
         media="application/jwt",

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, current_app, request
 from marshmallow import INCLUDE, Schema, fields
 
+from authsvc.values.tokens import ALGORITHM, CURVE
 from authsvc.web import bodies
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE
@@ -19,12 +20,12 @@ class Jwk(Schema):
     """A public key (RFC 7518 §6.2)."""
 
     kty = fields.String(required=True, metadata={"enum": ["EC"]})
-    crv = fields.String(required=True, metadata={"enum": ["P-256"]})
+    crv = fields.String(required=True, metadata={"enum": [CURVE]})
     x = fields.String(required=True)
     y = fields.String(required=True)
     kid = fields.String(required=True, metadata={"description": "RFC 7638 thumbprint"})
     use = fields.String(required=True, metadata={"enum": ["sig"]})
-    alg = fields.String(required=True, metadata={"enum": ["ES256"]})
+    alg = fields.String(required=True, metadata={"enum": [ALGORITHM]})
 
 
 class JwkSet(Schema):
