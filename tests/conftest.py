@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from authsvc.db.database import Database
+from authsvc.signing.keyfile import create_key_file
+from authsvc.signing.keyring import KeyRing, KeySource
+from authsvc.signing.tokens import TokenIssuer
 from tests.harness.crowd import Crowd
-from tests.harness.databases import MySQLSchema, skip_without_mysql
+from tests.harness.databases import MySQLSchema
+from tests.harness.house import House
 from tests.harness.inprocess import Clock, empty, migrated_database
 from tests.harness.leaks import Canaries, written_in
-from tests.harness.service import Service
+from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pytest)
 
@@ -145,7 +149,6 @@ def sqlite_service(start_service: Callable[..., Service]) -> Service:
 
 @pytest.fixture(scope="session")
 def mysql_service(start_service: Callable[..., Service]) -> Service:
-    skip_without_mysql()
     return start_service("mysql", database="mysql", workers=4)
 
 
@@ -170,7 +173,6 @@ def _sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def _mysql() -> Iterator[Database]:
-    skip_without_mysql()
     schema = MySQLSchema()
     with migrated_database(schema.url) as database:
         yield database
@@ -190,6 +192,19 @@ def each_database(request: pytest.FixtureRequest) -> Database:
     found: Database = request.getfixturevalue(f"_{request.param}")
     empty(found)
     return found
+
+
+@pytest.fixture
+def house(each_database: Database, clock: Clock) -> House:
+    """The rules over each database, without a process."""
+    return House(each_database, clock)
+
+
+@pytest.fixture
+def issuer(clock: Clock, tmp_path: Path) -> TokenIssuer:
+    """What signs tokens with a key of this test's own."""
+    create_key_file(tmp_path / "keys" / "signing.json")
+    return TokenIssuer(KeyRing(KeySource(tmp_path / "keys" / "signing.json"), clock), ISSUER, clock)
 
 
 @pytest.fixture

@@ -20,24 +20,24 @@ SHOWN = {
 
 
 @pytest.fixture(scope="module")
-def house(start_service) -> Service:
+def service(start_service) -> Service:
     return start_service("terminals", workers=1)
 
 
 @pytest.fixture
-def person(house: Service, simulator: Simulator) -> str:
-    signed = native(house, simulator.code("terminal-mei"))
+def person(service: Service, simulator: Simulator) -> str:
+    signed = native(service, simulator.code("terminal-mei"))
     device = {"User-Agent": "phone\x9b31m"}
-    assert house.call("PUT", "/api/v1/me", token=signed.access, json={"nickname": NAME}).status_code == 200
-    assert house.login(simulator.code("terminal-mei"), headers=device).status_code == 200
+    assert service.call("PUT", "/api/v1/me", token=signed.access, json={"nickname": NAME}).status_code == 200
+    assert service.login(simulator.code("terminal-mei"), headers=device).status_code == 200
     return signed.user_id
 
 
-def printed(house: Service, encoding: str, *arguments: str | bytes) -> tuple[int, bytes]:
+def printed(service: Service, encoding: str, *arguments: str | bytes) -> tuple[int, bytes]:
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "wsgi:app", "authsvc", *arguments],
-        env={**house.environment, "PYTHONIOENCODING": encoding},
-        cwd=house.folder,
+        env={**service.environment, "PYTHONIOENCODING": encoding},
+        cwd=service.folder,
         capture_output=True,
         timeout=60,
         check=False,
@@ -46,23 +46,23 @@ def printed(house: Service, encoding: str, *arguments: str | bytes) -> tuple[int
 
 
 @pytest.mark.parametrize("encoding", SHOWN)
-def test_a_terminal_that_lacks_an_emoji_shows_the_rest(house: Service, person: str, encoding: str) -> None:
-    code, output = printed(house, encoding, "users", "show", person)
+def test_a_terminal_that_lacks_an_emoji_shows_the_rest(service: Service, person: str, encoding: str) -> None:
+    code, output = printed(service, encoding, "users", "show", person)
     assert (code, SHOWN[encoding] in output.decode(encoding)) == (0, True), output
 
 
-def test_json_stays_json_in_every_encoding(house: Service, person: str) -> None:
-    code, output = printed(house, "gbk", "users", "export", person)
+def test_json_stays_json_in_every_encoding(service: Service, person: str) -> None:
+    code, output = printed(service, "gbk", "users", "export", person)
     assert code == 0
     assert json.loads(output.decode("gbk"))["users"][0]["nickname"] == NAME
 
 
-def test_a_terminal_obeys_nothing_that_a_device_says(house: Service, person: str) -> None:
-    code, output = printed(house, "utf-8", "users", "sessions", person)
+def test_a_terminal_obeys_nothing_that_a_device_says(service: Service, person: str) -> None:
+    code, output = printed(service, "utf-8", "users", "sessions", person)
     assert (code, "phone\\x9b31m" in output.decode()) == (0, True), output
     assert "\x9b" not in output.decode()
 
 
-def test_an_argument_that_is_no_text_is_told_in_a_sentence(house: Service) -> None:
-    code, output = printed(house, "utf-8", "users", "find", "--nickname", os.fsencode("\udcc0\udcb4"))
+def test_an_argument_that_is_no_text_is_told_in_a_sentence(service: Service) -> None:
+    code, output = printed(service, "utf-8", "users", "find", "--nickname", os.fsencode("\udcc0\udcb4"))
     assert code == 1 and b"not text" in output and b"Traceback" not in output, output

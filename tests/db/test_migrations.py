@@ -11,7 +11,7 @@ from flask_migrate import Migrate, downgrade, upgrade
 from authsvc.app import MIGRATIONS
 from authsvc.db import engine, sqlitefile
 from authsvc.db.models import db
-from tests.harness.databases import MySQLSchema, skip_without_mysql
+from tests.harness.databases import MySQLSchema
 
 BEFORE, AFTER = "0011", "0012"
 # As rows were then.
@@ -33,7 +33,6 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
     schema = None
     url = f"sqlite:///{tmp_path / 'authsvc.db'}"
     if request.param == "mysql":
-        skip_without_mysql()
         schema = MySQLSchema()
         url = schema.url.replace("mysql://", "mysql+pymysql://")
     app = Flask("tests")

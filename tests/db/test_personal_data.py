@@ -21,7 +21,7 @@ from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.exports import Exports
 from authsvc.values.people import PhoneNumber
 from authsvc.values.sessions import Caller, Session, VerifiedClaims
-from tests.harness.fair import Fair
+from tests.harness.house import House
 from tests.harness.inprocess import APPS, AUDIT, BANS, INVITE_MEMORY, Clock, counts, rows
 
 FILL = (
@@ -240,20 +240,20 @@ def test_of_erasures_at_once_one_happens(fill: Callable[..., None], closing: Acc
 def test_whoever_signs_in_while_they_are_erased_is_gone_or_somebody_new(
     each_database: Database, clock: Clock, closing: AccountClosing, figures: Callable[[str], None]
 ) -> None:
-    fair, pairs, refused = Fair(each_database, clock), 50, 0
+    house, pairs, refused = House(each_database, clock), 50, 0
     for turn in range(pairs):
-        old = fair.log_in(f"lan{turn}x", phone=PhoneNumber("86", f"138{turn:08}")).user.id
+        old = house.log_in(f"lan{turn}x", phone=PhoneNumber("86", f"138{turn:08}")).user.id
         came, erased = at_once(
-            lambda turn=turn: fair.log_in(f"lan{turn}x"),
+            lambda turn=turn: house.log_in(f"lan{turn}x"),
             lambda old=old: closing.erase(old, "user_authorization_cancellation"),
         )
         refused += isinstance(came, AccountClosed)
         assert erased is True
-        assert fair.rows(f"SELECT COUNT(*) FROM users WHERE id = {old}") == [(0,)]
-        again = fair.log_in(f"lan{turn}x").user
+        assert house.rows(f"SELECT COUNT(*) FROM users WHERE id = {old}") == [(0,)]
+        again = house.log_in(f"lan{turn}x").user
         assert again.id > old and again.phone is None
     assert counts(each_database) | {"users": pairs, "identities": pairs} == counts(each_database)
-    name = each_database._engine.dialect.name
+    name = house.dialect
     figures(f"erasure beside a login, {name}: {pairs} pairs, {refused} logins refused, 0 half states")
 
 

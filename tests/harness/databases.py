@@ -48,9 +48,13 @@ def skip_without_mysql() -> None:
 
 
 class MySQLSchema:
-    """A schema that exists until ``drop``; made with the server's own default collation, as people would."""
+    """A schema that exists until ``drop``; made with the server's own default collation, as people would.
+
+    Without a server, making one skips the test, or fails it where services are required.
+    """
 
     def __init__(self) -> None:
+        skip_without_mysql()
         self.name = f"authsvc_test_{secrets.token_hex(6)}"
         self.url = f"{MYSQL_URL}/{self.name}"
         with _connect() as connection, connection.cursor() as cursor:

@@ -26,7 +26,9 @@ SESSION_KEYS = SessionKeys(Sealer((SECRET,), "session_key"))
 AUDIT = AuditLog(KeyedHash((SECRET,), "audit"))
 BANS = Bans(LastingHash((SECRET,), "bans"), 365 * 86400)
 INVITE_MEMORY = InviteMemory(LastingHash((SECRET,), "counted invites"), 180 * 86400)
-APPS = Apps((MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop"),))
+SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
+CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
+APPS = Apps((SHOP,))
 
 
 class Clock(SystemClock):

@@ -219,6 +219,11 @@ class Service:
         return sqlite3.connect(self.folder / "instance" / "authsvc.db", isolation_level=None, timeout=10)
 
     @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``mysql``."""
+        return "mysql" if self.schema else "sqlite"
+
+    @property
     def database_url(self) -> str:
         """As SQLAlchemy wants it."""
         if self.schema:

@@ -8,7 +8,6 @@ import jwt
 import requests
 
 from tests.harness.crowd import Request, post
-from tests.harness.databases import skip_without_mysql
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -116,8 +115,6 @@ def four_workers(
     start: Callable[..., Service], name: str, database: str, module: str = "wsgi:app", **settings: str
 ) -> Service:
     """A service for races; skips where its database is missing."""
-    if database == "mysql":
-        skip_without_mysql()
     # Other tests share the server's connections; and half of a race's time would be lines at DEBUG.
     settings = {"DATABASE_POOL_SIZE": "4", "LOG_LEVEL": "INFO", "ACCESS_LOG": "0", **settings}
     return start(f"{name}-{database}", database=database, module=module, workers=4, settings=settings)

@@ -59,7 +59,7 @@ def children_of(pid: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def house(start_service: Callable[..., Service]) -> Service:
+def service(start_service: Callable[..., Service]) -> Service:
     return start_service("hostile-pictures", workers=2, settings=OFF)
 
 
@@ -71,37 +71,37 @@ def threads(start_service: Callable[..., Service]) -> Service:
 
 
 @pytest.fixture(scope="module")
-def tokens(house: Service, shared_simulator: Simulator) -> list[str]:
-    return [signedin.native(house, shared_simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
+def tokens(service: Service, shared_simulator: Simulator) -> list[str]:
+    return [signedin.native(service, shared_simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
-def test_it_is_refused_before_it_is_decoded(house: Service, tokens: list[str], content: bytes) -> None:
+def test_it_is_refused_before_it_is_decoded(service: Service, tokens: list[str], content: bytes) -> None:
     assert len(content) < 2 * 1024 * 1024
     began = time.monotonic()
-    answer = upload(house, tokens[0], content)
+    answer = upload(service, tokens[0], content)
     assert (answer.status_code, answer.json()["error"]) == (400, "picture_rejected")
     assert time.monotonic() - began < 3  # 40, 4 and 1 s of a worker, where it is decoded
 
 
-def test_a_form_of_another_kind_is_not_even_taken_apart(house: Service, tokens: list[str]) -> None:
+def test_a_form_of_another_kind_is_not_even_taken_apart(service: Service, tokens: list[str]) -> None:
     """Two megabytes of `a&` are half a second of a worker, where they are."""
     headers = {"Authorization": f"Bearer {tokens[0]}", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = requests.post(house.url + UPLOAD, data=b"a&" * 1_000_000, headers=headers, timeout=60)
+    answer = requests.post(service.url + UPLOAD, data=b"a&" * 1_000_000, headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["error"]) == (400, "upload_malformed")
 
 
-def test_more_than_may_wait_are_told_to_come_again(house: Service, tokens: list[str]) -> None:
+def test_more_than_may_wait_are_told_to_come_again(service: Service, tokens: list[str]) -> None:
     """Two workers hold eight each; the other half of what they are sent at once is answered at once."""
     content = encoded(Image.new("RGBA", (2500, 2500)), "PNG", compress_level=1)
     with ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda number: upload(house, tokens[number % AT_ONCE], content), range(40)))
+        answers = list(pool.map(lambda number: upload(service, tokens[number % AT_ONCE], content), range(40)))
     refused = [answer for answer in answers if answer.status_code != 200]
     assert 0 < len(refused) < 40
     assert {(answer.status_code, answer.json()["error"]) for answer in refused} == {(503, "pictures_busy")}
     assert {answer.headers["Retry-After"] for answer in refused} == {"2"}
-    assert upload(house, tokens[0], GOOD).status_code == 200
-    assert len(helpers(house)) <= 2
+    assert upload(service, tokens[0], GOOD).status_code == 200
+    assert len(helpers(service)) <= 2
 
 
 def test_the_limit_of_a_user_holds(threads: Service, simulator: Simulator) -> None:
@@ -145,12 +145,12 @@ def p99_meanwhile(service: Service, tokens: list[str], contents: list[bytes], se
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["hostile", "large"])
 def test_eight_uploads_at_once_slow_nobody_down(
-    house: Service, tokens: list[str], kind: str, figures: Callable[[str], None]
+    service: Service, tokens: list[str], kind: str, figures: Callable[[str], None]
 ) -> None:
     contents = list(HOSTILE.values()) if kind == "hostile" else [LARGE]
-    go_before_others(house.process.pid, os.getpid())
+    go_before_others(service.process.pid, os.getpid())
     for _ in range(TRIES):
-        p99, uploads = p99_meanwhile(house, tokens, contents, SECONDS[kind])
+        p99, uploads = p99_meanwhile(service, tokens, contents, SECONDS[kind])
         if p99 <= P99[kind]:
             break
     figures(f"{AT_ONCE} {kind} uploads at once, 2 workers: /healthz p99 {p99:.1f} ms, {uploads} uploads meanwhile")
@@ -181,11 +181,11 @@ def gone(pids: list[int], seconds: float = 5) -> bool:
     return True
 
 
-def test_flask_run_draws_as_well(house: Service, tokens: list[str]) -> None:
+def test_flask_run_draws_as_well(service: Service, tokens: list[str]) -> None:
     port = free_port()
-    environment = {**house.environment, "PORT": str(port)}
-    command = [*house._command[:2], "flask", "--app", "wsgi", "run", "--port", str(port)]
-    process = Process(command, log=house.folder / "flask-run.log", env=environment, cwd=house.folder)
+    environment = {**service.environment, "PORT": str(port)}
+    command = [*service._command[:2], "flask", "--app", "wsgi", "run", "--port", str(port)]
+    process = Process(command, log=service.folder / "flask-run.log", env=environment, cwd=service.folder)
     process.wait_for(f"http://127.0.0.1:{port}/healthz")
     headers = {"Authorization": f"Bearer {tokens[0]}"}
     answer = requests.post(f"http://127.0.0.1:{port}{UPLOAD}", files={"file": GOOD}, headers=headers, timeout=30)
@@ -195,7 +195,7 @@ def test_flask_run_draws_as_well(house: Service, tokens: list[str]) -> None:
     assert gone(left)
 
 
-@pytest.mark.parametrize("kind", ["house", "threads"])
+@pytest.mark.parametrize("kind", ["service", "threads"])
 def test_a_helper_ends_with_its_worker_however_that_ends(
     kind: str, request: pytest.FixtureRequest, simulator: Simulator
 ) -> None:
@@ -207,7 +207,7 @@ def test_a_helper_ends_with_its_worker_however_that_ends(
         os.kill(helper, signal.SIGKILL)
     assert upload(service, token, GOOD).status_code == 200
     # Where one was not asked for since, its worker has yet to look; gevent looks by itself.
-    assert gone(before if kind == "house" else before[:1])
+    assert gone(before if kind == "service" else before[:1])
     before, workers = helpers(service), service.workers()
     assert before
     for worker in workers:

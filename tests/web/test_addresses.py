@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.harness import scanning, signedin
-from tests.harness.databases import skip_without_mysql
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
@@ -35,8 +34,6 @@ UNKNOWN = ["", "unknown", "-", "localhost", "203.0.113.300", "203.0.113.5.6:80",
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
 def proxied(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Service:
     """A service behind one proxy, on each database."""
-    if request.param == "mysql":
-        skip_without_mysql()
     settings = {**SETTINGS, "TRUSTED_PROXIES": "1"}
     return start_service("addresses", database=request.param, workers=1, settings=settings)
 

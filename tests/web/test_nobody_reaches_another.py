@@ -111,7 +111,7 @@ GUESS = "user_id={id}&id={id}&sub={id}&openid={openid}"
 
 
 @pytest.fixture(scope="module")
-def house(start_service: Callable[..., Service]) -> Iterator[Service]:
+def service(start_service: Callable[..., Service]) -> Iterator[Service]:
     """Where limits do not stop anybody from trying."""
     service = start_service("crossing", settings={"RATE_LIMIT_LOGIN": "off"})
     yield service
@@ -119,13 +119,13 @@ def house(start_service: Callable[..., Service]) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def people(house: Service, shared_simulator: Simulator) -> list[Person]:
+def people(service: Service, shared_simulator: Simulator) -> list[Person]:
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda number: make(house, shared_simulator, number), range(PEOPLE)))
+        return list(pool.map(lambda number: make(service, shared_simulator, number), range(PEOPLE)))
 
 
-def test_every_route_of_the_caller_is_in_the_table(house: Service) -> None:
-    paths = house.call("GET", "/openapi.json").json()["paths"]
+def test_every_route_of_the_caller_is_in_the_table(service: Service) -> None:
+    paths = service.call("GET", "/openapi.json").json()["paths"]
     routes = {
         f"{method.upper()} {path}"
         for path, methods in paths.items()
@@ -177,10 +177,10 @@ def _reached(other: Person, reach: Callable[..., requests.Response], left_out: s
 
 
 def test_nobody_reads_or_ends_what_is_anothers(
-    simulator: Simulator, house: Service, people: list[Person], figures: Callable[[str], None]
+    simulator: Simulator, service: Service, people: list[Person], figures: Callable[[str], None]
 ) -> None:
     def reach(person: Person) -> list[str]:
-        return crossings_of(house, simulator, person, [other for other in people if other is not person])
+        return crossings_of(service, simulator, person, [other for other in people if other is not person])
 
     with ThreadPoolExecutor(4) as pool:
         crossings = [crossing for found in pool.map(reach, people) for crossing in found]
@@ -190,7 +190,7 @@ def test_nobody_reads_or_ends_what_is_anothers(
     )
     assert crossings == []
     for person in people:  # whom nobody has harmed, and who sees what the others did not
-        mine = house.call("GET", "/api/v1/me/export", token=person.token)
+        mine = service.call("GET", "/api/v1/me/export", token=person.token)
         assert mine.status_code == 200 and all(mark in mine.text for mark in person.marks)
 
 
@@ -249,19 +249,19 @@ def thefts_from(service: Service, simulator: Simulator, owner: Person, thieves: 
 
 
 def test_with_somebodys_token_and_anybodys_code_nobody_changes_anything(
-    simulator: Simulator, house: Service, people: list[Person], figures: Callable[[str], None]
+    simulator: Simulator, service: Service, people: list[Person], figures: Callable[[str], None]
 ) -> None:
-    before = state(house)
+    before = state(service)
 
     def rob(owner: Person) -> list[str]:
-        return thefts_from(house, simulator, owner, [other for other in people if other is not owner])
+        return thefts_from(service, simulator, owner, [other for other in people if other is not owner])
 
     with ThreadPoolExecutor(4) as pool:
         thefts = [theft for found in pool.map(rob, people) for theft in found]
     alone, pairs = PEOPLE * 3 * len(STOLEN), PEOPLE * (PEOPLE - 1)
     figures(f"{alone} tries with a stolen token alone, {pairs} with a stranger's fresh code: {len(thefts)} got through")
     assert thefts == []
-    assert state(house) == before
+    assert state(service) == before
 
 
 def test_the_checks_find_a_service_that_trusts_everybody(simulator: Simulator, app_secret: str, tmp_path: Path) -> None:
@@ -284,8 +284,7 @@ def test_the_checks_find_a_service_that_trusts_everybody(simulator: Simulator, a
     assert f"DELETE /api/v1/sessions/{{session_id}} of {other.id}: 200" in crossings
 
 
-def test_a_body_or_query_that_names_another_changes_nothing_of_theirs(house: Service, people: list[Person]) -> None:
-    service = house
+def test_a_body_or_query_that_names_another_changes_nothing_of_theirs(service: Service, people: list[Person]) -> None:
     attackers, victim = people[:2], people[2]
     before = service.call("GET", "/api/v1/me/export", token=victim.token).json()["data"]
     last = ["POST /api/v1/sessions/logout", "POST /api/v1/me/close"]

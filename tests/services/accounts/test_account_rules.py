@@ -3,111 +3,19 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from authsvc.db.database import Database
-from authsvc.db.queries import identities, sessions, users
 from authsvc.errors import AccountClosed, AccountDisabled, PhoneTaken
-from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
-from authsvc.services.invites.rules import InviteRules
+from authsvc.services.accounts.accounts import Admitted
 from authsvc.services.operator.conflicts import Conflicts
-from authsvc.services.sessions.newsessions import open_session
-from authsvc.values.people import PhoneNumber, PhonePolicy, Profile, User
-from authsvc.values.sessions import TokenPolicy
-from authsvc.values.wechat import MiniProgram
-from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, SESSION_KEYS, Clock, counts, rows
+from authsvc.values.people import PhoneNumber, PhonePolicy
+from tests.harness.house import CLUB, SHOP, House
 
-SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
-CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
 LAN, LANS_OTHER, MEI, MEIS_OTHER = (f"o{name:0<27}" for name in ("LAN", "LAN2", "MEI", "MEI2"))
 UNION = "oUNI00000000000000000000000a"
 ONE, TWO, THREE = (PhoneNumber("86", f"1380013800{digit}") for digit in "123")
 POLICIES: tuple[PhonePolicy, ...] = ("link", "reject")
-POLICY = TokenPolicy("native", lifetime=900, idle=30 * 86400)
-
-
-@dataclass
-class House:
-    """The account rules over a database, as a login applies them."""
-
-    database: Database
-    clock: Clock
-    policy: PhonePolicy = "link"
-
-    @property
-    def now(self) -> int:
-        return int(self.clock.now())
-
-    def log_in(
-        self,
-        openid: str,
-        phone: PhoneNumber | None = None,
-        *,
-        app: MiniProgram = SHOP,
-        unionid: str | None = None,
-        then: Callable[[], object] = lambda: None,
-    ) -> Admitted:
-        """Sign in. ``then`` runs when everything is done but not committed."""
-        arrival = Arrival(app, openid, unionid, "sealed", Profile(), phone)
-        rules = AccountRules(self.policy, InviteRules("open", INVITE_MEMORY), BANS, AUDIT, SESSION_KEYS)
-
-        def work(connection: Any) -> Admitted:
-            known = identities.find(connection, app.appid, openid)
-            if known is None:
-                admitted = rules.admit(connection, arrival, self.now)
-            else:
-                admitted = rules.recognise(connection, known, arrival, self.now)
-            then()
-            return admitted
-
-        return self.database.run(work)
-
-    def session(self, user: User) -> str:
-        """Open a session of the user; return its id."""
-        opened = self.database.run(
-            lambda connection: open_session(connection, user, SHOP, POLICY, "", self.now, identity_id=None)
-        )
-        return opened.id
-
-    def lives(self, session_id: str) -> bool:
-        return self.database.read(lambda c: sessions.find_live(c, session_id, self.now)) is not None
-
-    def claim(self, user: User, phone: PhoneNumber) -> None:
-        self.database.run(lambda connection: users.claim_phone(connection, user.id, phone))
-
-    def rows(self, sql: str) -> list[tuple]:
-        return rows(self.database, sql)
-
-    def change(self, sql: str) -> None:
-        self.database.run(lambda connection: connection.exec_driver_sql(sql))
-
-    def everything(self) -> dict[str, list[tuple]]:
-        return {name: self.rows(f"SELECT * FROM {name}") for name in counts(self.database)}
-
-    def phone_of(self, user: User) -> str | None:
-        return self.read(user).phone.national if self.read(user).phone else None
-
-    def read(self, user: User) -> User:
-        return self.database.read(lambda connection: users.get(connection, user.id))
-
-    def events(self, event: str) -> list[tuple]:
-        return self.rows(f"SELECT user_id, detail FROM audit_events WHERE event = '{event}' ORDER BY id")
-
-    def refuses(self, error: type[Exception], attempt: Callable[[], object]) -> None:
-        """The attempt is refused, and not a byte is different afterwards."""
-        before = self.everything()
-        self.clock.moment += 100
-        with pytest.raises(error):
-            attempt()
-        assert self.everything() == before
-
-
-@pytest.fixture
-def house(each_database: Database, clock: Clock) -> House:
-    return House(each_database, clock)
 
 
 @pytest.fixture(params=POLICIES)
@@ -211,7 +119,7 @@ def test_the_same_number_changes_nothing(any_house: House) -> None:
 
 def test_a_bare_user_with_the_number_of_another_is_merged_into_them(house: House) -> None:
     mei, lan = house.log_in(MEI, ONE), house.log_in(LAN, unionid=UNION)
-    lans_session, meis_session = house.session(lan.user), house.session(mei.user)
+    lans_session, meis_session = house.open(lan.user), house.open(mei.user)
     house.claim(lan.user, THREE)
 
     merged = house.log_in(LAN, ONE, unionid=UNION)
@@ -221,7 +129,7 @@ def test_a_bare_user_with_the_number_of_another_is_merged_into_them(house: House
     assert (house.lives(lans_session), house.lives(meis_session)) == (False, True)
     gone = f"SELECT status, merged_into_id, claimed_phone, token_version FROM users WHERE id = {lan.user.id}"
     assert house.rows(gone) == [("closed", mei.user.id, None, lan.user.token_version + 1)]
-    assert house.rows(f"SELECT revoke_reason FROM sessions WHERE id = '{lans_session}'") == [("merged",)]
+    assert house.rows(f"SELECT revoke_reason FROM sessions WHERE id = '{lans_session.id}'") == [("merged",)]
     assert house.events("merge") == [(mei.user.id, f"merged user {lan.user.id}")]
     # From now on they are one.
     assert house.log_in(LAN).user.id == house.log_in(MEI).user.id == mei.user.id
@@ -253,7 +161,7 @@ def test_a_user_with_two_identities_does_not_get_a_taken_number(any_house: House
 
 def test_of_two_bare_users_with_one_unionid_the_older_one_stays(any_house: House) -> None:
     lan, owner = any_house.log_in(LAN), any_house.log_in(MEI, app=CLUB, unionid=UNION)
-    session = any_house.session(owner.user)
+    session = any_house.open(owner.user)
     assert any_house.log_in(LAN, unionid=UNION).user.id == lan.user.id < owner.user.id
     assert any_house.log_in(MEI, app=CLUB, unionid=UNION).user.id == lan.user.id
     assert not any_house.lives(session)

@@ -1,23 +1,17 @@
 """Who is it? The account rules, on SQLite and on MariaDB or MySQL."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from authsvc.db.database import Database
-from authsvc.db.queries import identities
 from authsvc.errors import AccountDisabled
-from authsvc.services.accounts.accounts import AccountRules, Admitted, Arrival
-from authsvc.services.invites.rules import InviteRules
 from authsvc.services.people import profiles
 from authsvc.values.people import Profile
 from authsvc.values.wechat import MiniProgram
-from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, SESSION_KEYS, Clock, counts, rows
+from tests.harness.house import CLUB, SHOP, House
+from tests.harness.inprocess import counts
 
-SHOP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
-CLUB = MiniProgram("wx51a051a000000002", "a-secret-of-no-account", "club")
 LAN, MEI = "oLAN00000000000000000000000a", "oMEI00000000000000000000000a"
 UNION, OTHER_UNION = "oUNI00000000000000000000000a", "oUNI00000000000000000000000b"
 NOTHING = Profile()
@@ -30,46 +24,11 @@ GREY = {
 }
 
 
-@dataclass
-class House:
-    """The account rules over a database, as a login applies them."""
-
-    database: Database
-    clock: Clock
-
-    def log_in(
-        self, openid: str, app: MiniProgram = SHOP, unionid: str | None = None, profile: Profile = NOTHING
-    ) -> Admitted:
-        arrival, now = Arrival(app, openid, unionid, "sealed", profile), int(self.clock.now())
-        rules = AccountRules("link", InviteRules("open", INVITE_MEMORY), BANS, AUDIT, SESSION_KEYS)
-
-        def work(connection) -> Admitted:
-            known = identities.find(connection, app.appid, openid)
-            if known is None:
-                return rules.admit(connection, arrival, now)
-            return rules.recognise(connection, known, arrival, now)
-
-        return self.database.run(work)
-
-    def rows(self, sql: str) -> list[tuple]:
-        return rows(self.database, sql)
-
-    def change(self, sql: str) -> None:
-        self.database.run(lambda connection: connection.exec_driver_sql(sql))
-
-    def everything(self) -> dict[str, list[tuple]]:
-        return {name: self.rows(f"SELECT * FROM {name}") for name in counts(self.database)}
-
-    def profile_of(self, user_id: int) -> Profile:
-        ((nickname, avatar_url, gender),) = self.rows(
-            f"SELECT nickname, avatar_url, gender FROM users WHERE id = {user_id}"
-        )
-        return Profile(nickname, avatar_url, gender)
-
-
-@pytest.fixture
-def house(each_database: Database, clock: Clock) -> House:
-    return House(each_database, clock)
+def profile_of(house: House, user_id: int) -> Profile:
+    ((nickname, avatar_url, gender),) = house.rows(
+        f"SELECT nickname, avatar_url, gender FROM users WHERE id = {user_id}"
+    )
+    return Profile(nickname, avatar_url, gender)
 
 
 def test_a_stranger_becomes_a_user(house: House) -> None:
@@ -101,11 +60,11 @@ def test_an_openid_that_differs_in_anything_is_somebody_else(house: House, other
 
 
 def test_the_same_openid_in_another_app_is_somebody_else(house: House) -> None:
-    assert house.log_in(LAN, SHOP).user.id != house.log_in(LAN, CLUB).user.id
+    assert house.log_in(LAN).user.id != house.log_in(LAN, app=CLUB).user.id
 
 
 def test_the_same_unionid_in_another_app_is_the_same_user(house: House) -> None:
-    shop, club = house.log_in(LAN, SHOP, UNION), house.log_in(MEI, CLUB, UNION)
+    shop, club = house.log_in(LAN, unionid=UNION), house.log_in(MEI, app=CLUB, unionid=UNION)
     assert club.user.id == shop.user.id and club.identity_id != shop.identity_id
     assert (shop.is_new, club.is_new) == (True, False)
     assert house.rows("SELECT unionid, user_id FROM unionids") == [(UNION, shop.user.id)]
@@ -114,36 +73,38 @@ def test_the_same_unionid_in_another_app_is_the_same_user(house: House) -> None:
 
 @pytest.mark.parametrize("other", [OTHER_UNION, UNION.lower(), UNION.swapcase()])
 def test_another_unionid_is_somebody_else(house: House, other: str) -> None:
-    assert house.log_in(LAN, SHOP, UNION).user.id != house.log_in(MEI, CLUB, other).user.id
+    assert house.log_in(LAN, unionid=UNION).user.id != house.log_in(MEI, app=CLUB, unionid=other).user.id
 
 
 def test_people_without_a_unionid_are_not_joined(house: House) -> None:
-    assert house.log_in(LAN, SHOP).user.id != house.log_in(MEI, CLUB).user.id
+    assert house.log_in(LAN).user.id != house.log_in(MEI, app=CLUB).user.id
 
 
 def test_a_unionid_that_appears_late_is_attached_and_joins_from_then_on(house: House) -> None:
-    early = house.log_in(LAN, SHOP)
-    late = house.log_in(LAN, SHOP, UNION)
+    early = house.log_in(LAN)
+    late = house.log_in(LAN, unionid=UNION)
     assert late.user.id == early.user.id
     assert house.rows("SELECT unionid FROM identities") == [(UNION,)]
     assert house.rows("SELECT unionid, user_id FROM unionids") == [(UNION, early.user.id)]
-    assert house.log_in(MEI, CLUB, UNION).user.id == early.user.id
+    assert house.log_in(MEI, app=CLUB, unionid=UNION).user.id == early.user.id
 
 
 def test_a_unionid_that_is_missing_once_is_not_forgotten(house: House) -> None:
-    first = house.log_in(LAN, SHOP, UNION)
-    house.log_in(LAN, SHOP)
+    first = house.log_in(LAN, unionid=UNION)
+    house.log_in(LAN)
     assert house.rows("SELECT unionid FROM identities") == [(UNION,)]
-    assert house.log_in(MEI, CLUB, UNION).user.id == first.user.id
+    assert house.log_in(MEI, app=CLUB, unionid=UNION).user.id == first.user.id
 
 
 Way = Callable[[House], object]
 WAYS: dict[str, Way] = {
-    "by a known identity": lambda house: house.log_in(LAN, SHOP),
-    "by a known identity with its unionid": lambda house: house.log_in(LAN, SHOP, UNION, SHOWN),
-    "by a known identity with another unionid": lambda house: house.log_in(LAN, SHOP, OTHER_UNION, SHOWN),
-    "by the unionid in another app": lambda house: house.log_in(MEI, CLUB, UNION, SHOWN),
-    "by the unionid in the same app": lambda house: house.log_in(MEI, SHOP, UNION, SHOWN),
+    "by a known identity": lambda house: house.log_in(LAN),
+    "by a known identity with its unionid": lambda house: house.log_in(LAN, unionid=UNION, profile=SHOWN),
+    "by a known identity with another unionid": lambda house: house.log_in(
+        LAN, app=SHOP, unionid=OTHER_UNION, profile=SHOWN
+    ),
+    "by the unionid in another app": lambda house: house.log_in(MEI, app=CLUB, unionid=UNION, profile=SHOWN),
+    "by the unionid in the same app": lambda house: house.log_in(MEI, unionid=UNION, profile=SHOWN),
 }
 
 
@@ -152,7 +113,7 @@ WAYS: dict[str, Way] = {
 def test_a_disabled_or_closed_user_is_refused_on_every_way_in_and_nothing_is_written(
     house: House, way: Way, status: str
 ) -> None:
-    house.log_in(LAN, SHOP, UNION)
+    house.log_in(LAN, unionid=UNION)
     house.change(f"UPDATE users SET status = '{status}'")
     before = house.everything()
     house.clock.moment += 100
@@ -172,34 +133,34 @@ def test_a_new_profile_replaces_the_old_one(house: House) -> None:
     house.log_in(LAN, profile=SHOWN)
     newer = Profile("Lan Lan", "https://thirdwx.qlogo.cn/lanlan/132", 1)
     again = house.log_in(LAN, profile=newer)
-    assert again.user.profile == house.profile_of(again.user.id) == newer
+    assert again.user.profile == profile_of(house, again.user.id) == newer
 
 
 def test_a_login_without_a_profile_keeps_what_is_there(house: House) -> None:
     house.log_in(LAN, profile=SHOWN)
     again = house.log_in(LAN)
-    assert again.user.profile == house.profile_of(again.user.id) == SHOWN
+    assert again.user.profile == profile_of(house, again.user.id) == SHOWN
 
 
 @pytest.mark.parametrize(
     "app, openid", [(SHOP, LAN), (CLUB, MEI)], ids=["by the identity", "by the unionid in another app"]
 )
 def test_wechats_placeholder_never_replaces_a_real_profile(house: House, app: MiniProgram, openid: str) -> None:
-    house.log_in(LAN, SHOP, UNION, SHOWN)
-    again = house.log_in(openid, app, UNION, profiles.from_wechat(GREY))
-    assert again.user.profile == house.profile_of(again.user.id) == SHOWN
+    house.log_in(LAN, unionid=UNION, profile=SHOWN)
+    again = house.log_in(openid, app=app, unionid=UNION, profile=profiles.from_wechat(GREY))
+    assert again.user.profile == profile_of(house, again.user.id) == SHOWN
 
 
 def test_a_placeholder_alone_is_no_profile(house: House) -> None:
     admitted = house.log_in(LAN, profile=profiles.from_wechat(GREY))
-    assert house.profile_of(admitted.user.id) == NOTHING
+    assert profile_of(house, admitted.user.id) == NOTHING
 
 
 def test_a_half_new_profile_replaces_half(house: House) -> None:
     house.log_in(LAN, profile=SHOWN)
     half = {**GREY, "nickName": "Lan Lan"}
     again = house.log_in(LAN, profile=profiles.from_wechat(half))
-    assert again.user.profile == house.profile_of(again.user.id) == Profile("Lan Lan", SHOWN.avatar_url, SHOWN.gender)
+    assert again.user.profile == profile_of(house, again.user.id) == Profile("Lan Lan", SHOWN.avatar_url, SHOWN.gender)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +170,7 @@ def test_a_half_new_profile_replaces_half(house: House) -> None:
 )
 def test_a_name_is_kept_character_for_character(house: House, nickname: str) -> None:
     admitted = house.log_in(LAN, profile=profiles.from_wechat({"nickName": nickname}))
-    assert house.profile_of(admitted.user.id).nickname == nickname
+    assert profile_of(house, admitted.user.id).nickname == nickname
 
 
 PROFILE_VALUES: list[tuple[str, Any, Any]] = [

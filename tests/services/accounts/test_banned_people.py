@@ -13,7 +13,6 @@ from flask import Flask
 
 from authsvc.services import Services
 from tests.harness import signedin
-from tests.harness.databases import skip_without_mysql
 from tests.harness.inprocess import beside
 from tests.harness.service import Service
 from tests.harness.signedin import native, tapped
@@ -26,21 +25,19 @@ ME = "/api/v1/me"
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
 def banning(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Service:
     """A service whose mini program pushes."""
-    if request.param == "mysql":
-        skip_without_mysql()
     return start_service("banning", database=request.param, workers=2, settings={"WX_PUSH_TOKEN": TOKEN})
 
 
 @pytest.fixture(scope="module")
-def house(banning: Service) -> Iterator[Flask]:
+def app(banning: Service) -> Iterator[Flask]:
     with beside(banning) as app:
         yield app
 
 
 @pytest.fixture
-def operator(house: Flask) -> Iterator[Services]:
-    with house.app_context():
-        yield house.extensions["authsvc"]
+def operator(app: Flask) -> Iterator[Services]:
+    with app.app_context():
+        yield app.extensions["authsvc"]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from alembic.operations import Operations
 from sqlalchemy import create_engine
 
 from tests.harness.crowd import Answer, Crowd, post
-from tests.harness.databases import skip_without_mysql
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -61,8 +60,6 @@ def test_the_check_finds_a_naive_select_then_insert(
 
 
 def _start(start_briefly: Callable[..., Service], database: str, module: str) -> Service:
-    if database == "mysql":
-        skip_without_mysql()
     return start_briefly(
         f"race-{database}",
         database=database,

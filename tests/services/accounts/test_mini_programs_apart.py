@@ -22,7 +22,7 @@ IDENTITIES = "/api/v1/me/identities"
 
 
 @pytest.fixture(scope="module")
-def house(
+def service(
     run_folder: Path, start_service: Callable[..., Service], shared_simulator: Simulator, app_secret: str
 ) -> Iterator[Service]:
     for appid, group in GROUPS.items():
@@ -64,8 +64,8 @@ class World:
 
 
 @pytest.fixture
-def world(house: Service, simulator: Simulator) -> World:
-    return World(house, simulator)
+def world(service: Service, simulator: Simulator) -> World:
+    return World(service, simulator)
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from authsvc.db.database import Database
 from authsvc.errors import (
     AuthSvcError,
     InviteDisabled,
@@ -25,85 +24,80 @@ from authsvc.services.accounts.accounts import Admitted
 from authsvc.services.accounts.merging import merge
 from authsvc.services.people.closing import AccountClosing
 from authsvc.values.people import PhoneNumber
-from tests.harness.fair import Fair
-from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY, Clock
+from tests.harness.house import House
+from tests.harness.inprocess import AUDIT, BANS, INVITE_MEMORY
 
 PHONE = PhoneNumber("86", "13800138001")
 UNION = "oUNI00000000000000000000000a"
 NOT_CODES = ("good", "GOOD ", " GOOD", "GOOD\n", "ＧＯＯＤ", "GOOD\u200b", "GO%4FD", "GOOD\0", "G" * 21, "😀", "\ud800")
 
 
-@pytest.fixture
-def fair(each_database: Database, clock: Clock) -> Fair:
-    return Fair(each_database, clock)
-
-
 # --- who came through whom ------------------------------------------------------------------------------------------
 
 
-def test_a_new_user_comes_through_the_owner_of_the_code(fair: Fair) -> None:
-    mei = fair.log_in("mei")
-    lan = fair.log_in("lan", fair.code_of(mei))
-    assert (lan.is_new, lan.invite, fair.inviter_of(lan)) == (True, "accepted", mei.user.id)
-    assert fair.uses() == [(fair.code_of(mei), 1, 1)]
-    assert fair.rows("SELECT user_id, used_at FROM invite_uses") == [(lan.user.id, fair.now)]
+def test_a_new_user_comes_through_the_owner_of_the_code(house: House) -> None:
+    mei = house.log_in("mei")
+    lan = house.log_in("lan", code=house.code_of(mei))
+    assert (lan.is_new, lan.invite, house.inviter_of(lan)) == (True, "accepted", mei.user.id)
+    assert house.uses() == [(house.code_of(mei), 1, 1)]
+    assert house.rows("SELECT user_id, used_at FROM invite_uses") == [(lan.user.id, house.now)]
 
 
-def test_a_code_without_owner_counts_and_names_nobody(fair: Fair) -> None:
-    fair.seed("FLYER")
-    lan = fair.log_in("lan", "FLYER")
-    assert (lan.invite, fair.inviter_of(lan), fair.uses()) == ("accepted", None, [("FLYER", 1, 1)])
-    assert fair.log_in("lan", "FLYER").invite == "already_invited"
+def test_a_code_without_owner_counts_and_names_nobody(house: House) -> None:
+    house.seed("FLYER")
+    lan = house.log_in("lan", code="FLYER")
+    assert (lan.invite, house.inviter_of(lan), house.uses()) == ("accepted", None, [("FLYER", 1, 1)])
+    assert house.log_in("lan", code="FLYER").invite == "already_invited"
 
 
-def test_without_a_code_nothing_is_said(fair: Fair) -> None:
-    assert fair.log_in("lan").invite is None and fair.log_in("lan").invite is None
+def test_without_a_code_nothing_is_said(house: House) -> None:
+    assert house.log_in("lan").invite is None and house.log_in("lan").invite is None
 
 
-def test_first_touch_counts_also_when_the_code_comes_with_a_later_login(fair: Fair) -> None:
-    mei, bob = fair.log_in("mei"), fair.log_in("bob")
-    fair.log_in("lan")
-    lan = fair.log_in("lan", fair.code_of(mei))
+def test_first_touch_counts_also_when_the_code_comes_with_a_later_login(house: House) -> None:
+    mei, bob = house.log_in("mei"), house.log_in("bob")
+    house.log_in("lan")
+    lan = house.log_in("lan", code=house.code_of(mei))
     assert (lan.is_new, lan.invite) == (False, "accepted")
-    for code in (fair.code_of(mei), fair.code_of(bob)):
-        assert fair.log_in("lan", code).invite == "already_invited"
-    assert fair.inviter_of(lan) == mei.user.id and fair.uses() == [(fair.code_of(mei), 1, 1)]
+    for code in (house.code_of(mei), house.code_of(bob)):
+        assert house.log_in("lan", code=code).invite == "already_invited"
+    assert house.inviter_of(lan) == mei.user.id and house.uses() == [(house.code_of(mei), 1, 1)]
 
 
-def test_ones_own_code_is_refused(fair: Fair) -> None:
-    mei = fair.log_in("mei")
-    assert fair.log_in("mei", fair.code_of(mei)).invite == "own_code"
-    assert fair.inviter_of(mei) is None and fair.uses() == []
+def test_ones_own_code_is_refused(house: House) -> None:
+    mei = house.log_in("mei")
+    assert house.log_in("mei", code=house.code_of(mei)).invite == "own_code"
+    assert house.inviter_of(mei) is None and house.uses() == []
 
 
-def test_nobody_comes_through_somebody_whom_they_brought(fair: Fair) -> None:
-    mei = fair.log_in("mei")
-    lan = fair.log_in("lan", fair.code_of(mei))
-    bob = fair.log_in("bob", fair.code_of(lan))
-    assert fair.log_in("mei", fair.code_of(lan)).invite == "loop"
-    assert fair.log_in("mei", fair.code_of(bob)).invite == "loop"
-    assert fair.inviter_of(mei) is None and [counter for _, counter, _ in fair.uses()] == [1, 1]
-    eve = fair.log_in("eve")
-    assert fair.log_in("mei", fair.code_of(eve)).invite == "accepted"
+def test_nobody_comes_through_somebody_whom_they_brought(house: House) -> None:
+    mei = house.log_in("mei")
+    lan = house.log_in("lan", code=house.code_of(mei))
+    bob = house.log_in("bob", code=house.code_of(lan))
+    assert house.log_in("mei", code=house.code_of(lan)).invite == "loop"
+    assert house.log_in("mei", code=house.code_of(bob)).invite == "loop"
+    assert house.inviter_of(mei) is None and [counter for _, counter, _ in house.uses()] == [1, 1]
+    eve = house.log_in("eve")
+    assert house.log_in("mei", code=house.code_of(eve)).invite == "accepted"
 
 
 # --- codes that are no good -----------------------------------------------------------------------------------------
 
 
-def spoilt(fair: Fair, fault: str) -> str:
+def spoilt(house: House, fault: str) -> str:
     """A code that is no good for this reason."""
-    owner = fair.log_in("owner")
+    owner = house.log_in("owner")
     columns: dict[str, dict[str, int]] = {
         "disabled": {"disabled_at": 1},
-        "expired": {"expires_at": fair.now},
+        "expired": {"expires_at": house.now},
         "used_up": {"max_uses": 2, "uses": 2},
         "left": {"owner_id": owner.user.id},
         "unknown": {},
     }
     if fault != "unknown":
-        fair.seed("SPOILT", **columns[fault])
+        house.seed("SPOILT", **columns[fault])
     if fault == "left":
-        fair.change(f"UPDATE users SET status = 'closed', closed_at = {fair.now} WHERE id = {owner.user.id}")
+        house.change(f"UPDATE users SET status = 'closed', closed_at = {house.now} WHERE id = {owner.user.id}")
     return "SPOILT"
 
 
@@ -117,116 +111,116 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
-def test_a_code_that_is_no_good_fails_no_login_and_is_told_why(fair: Fair, fault: str) -> None:
-    code = spoilt(fair, fault)
-    before = fair.rows("SELECT * FROM invite_codes")
+def test_a_code_that_is_no_good_fails_no_login_and_is_told_why(house: House, fault: str) -> None:
+    code = spoilt(house, fault)
+    before = house.rows("SELECT * FROM invite_codes")
     reason = "disabled" if fault == "left" else fault
     for _ in range(2):
-        assert fair.log_in("lan", code).invite == reason
-    assert fair.rows("SELECT * FROM invite_codes") == before and fair.rows("SELECT * FROM invite_uses") == []
-    assert fair.service().check(code) == reason
+        assert house.log_in("lan", code=code).invite == reason
+    assert house.rows("SELECT * FROM invite_codes") == before and house.rows("SELECT * FROM invite_uses") == []
+    assert house.invites().check(code) == reason
 
 
-def test_limits_are_exact(fair: Fair) -> None:
-    fair.seed("THREE", max_uses=3, expires_at=fair.now + 1)
-    said = [fair.log_in(f"lan{number}", "THREE").invite for number in range(5)]
-    assert said == ["accepted"] * 3 + ["used_up"] * 2 and fair.uses() == [("THREE", 3, 3)]
-    fair.change("UPDATE invite_codes SET max_uses = 9")
-    assert fair.service().check("THREE") == "valid"
-    fair.clock.moment += 1
-    assert fair.log_in("mei", "THREE").invite == "expired"
+def test_limits_are_exact(house: House) -> None:
+    house.seed("THREE", max_uses=3, expires_at=house.now + 1)
+    said = [house.log_in(f"lan{number}", code="THREE").invite for number in range(5)]
+    assert said == ["accepted"] * 3 + ["used_up"] * 2 and house.uses() == [("THREE", 3, 3)]
+    house.change("UPDATE invite_codes SET max_uses = 9")
+    assert house.invites().check("THREE") == "valid"
+    house.clock.moment += 1
+    assert house.log_in("mei", code="THREE").invite == "expired"
 
 
 @pytest.mark.parametrize("text", NOT_CODES, ids=ascii)
-def test_only_the_very_code_is_the_code(fair: Fair, text: str) -> None:
-    fair.seed("GOOD")
-    assert fair.log_in("lan", text).invite == "unknown" and fair.service().check(text) == "unknown"
-    assert fair.uses() == []
+def test_only_the_very_code_is_the_code(house: House, text: str) -> None:
+    house.seed("GOOD")
+    assert house.log_in("lan", code=text).invite == "unknown" and house.invites().check(text) == "unknown"
+    assert house.uses() == []
 
 
 # --- who may register -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
-def test_where_an_invite_is_needed_a_bad_one_lets_nobody_new_in_and_leaves_no_trace(fair: Fair, fault: str) -> None:
-    code, fair.registration = spoilt(fair, fault), "invite_only"
-    before = fair.everything()
+def test_where_an_invite_is_needed_a_bad_one_lets_nobody_new_in_and_leaves_no_trace(house: House, fault: str) -> None:
+    code, house.registration = spoilt(house, fault), "invite_only"
+    before = house.everything()
     for given, kind in ((code, REFUSALS[fault]), (None, InviteRequired)):
         with pytest.raises(InviteRequired) as refusal:
-            fair.log_in("lan", given)
+            house.log_in("lan", code=given)
         assert type(refusal.value) is kind
-    assert fair.everything() == before
+    assert house.everything() == before
 
 
-def test_where_an_invite_is_needed_a_good_one_and_being_known_let_in(fair: Fair) -> None:
-    mei = fair.log_in("mei", phone=PHONE)
-    fair.registration = "invite_only"
-    assert fair.log_in("lan", fair.code_of(mei)).invite == "accepted"
-    assert not fair.log_in("mei").is_new and not fair.log_in("lan", "nonsense").is_new
+def test_where_an_invite_is_needed_a_good_one_and_being_known_let_in(house: House) -> None:
+    mei = house.log_in("mei", phone=PHONE)
+    house.registration = "invite_only"
+    assert house.log_in("lan", code=house.code_of(mei)).invite == "accepted"
+    assert not house.log_in("mei").is_new and not house.log_in("lan", code="nonsense").is_new
     # Another WeChat of a person who is known.
-    assert fair.log_in("mei2", phone=PHONE).user.id == mei.user.id
+    assert house.log_in("mei2", phone=PHONE).user.id == mei.user.id
 
 
-def test_where_registration_is_closed_only_known_people_get_in(fair: Fair) -> None:
-    mei = fair.log_in("mei", phone=PHONE)
-    code = fair.code_of(mei)
-    fair.registration = "closed"
-    before = fair.everything()
+def test_where_registration_is_closed_only_known_people_get_in(house: House) -> None:
+    mei = house.log_in("mei", phone=PHONE)
+    code = house.code_of(mei)
+    house.registration = "closed"
+    before = house.everything()
     for given in (None, code, "nonsense"):
         with pytest.raises(RegistrationClosed):
-            fair.log_in("lan", given)
-    assert fair.everything() == before
-    assert fair.log_in("mei2", phone=PHONE).user.id == mei.user.id
+            house.log_in("lan", code=given)
+    assert house.everything() == before
+    assert house.log_in("mei2", phone=PHONE).user.id == mei.user.id
 
 
-def test_a_login_that_fails_afterwards_uses_nothing_up(fair: Fair) -> None:
-    code = fair.code_of(fair.log_in("mei"))
-    before = fair.everything()
+def test_a_login_that_fails_afterwards_uses_nothing_up(house: House) -> None:
+    code = house.code_of(house.log_in("mei"))
+    before = house.everything()
 
     def fail() -> None:
         raise AuthSvcError
 
     with pytest.raises(AuthSvcError):
-        fair.log_in("lan", code, then=fail)
-    assert fair.everything() == before
+        house.log_in("lan", code=code, then=fail)
+    assert house.everything() == before
 
 
 # --- merging and leaving --------------------------------------------------------------------------------------------
 
 
-def test_a_bare_user_who_is_merged_brings_their_unused_code_along(fair: Fair) -> None:
-    mei, lan = fair.log_in("mei", phone=PHONE), fair.log_in("lan")
-    code = fair.code_of(lan)
-    assert fair.log_in("lan", phone=PHONE).user.id == mei.user.id
-    assert fair.code_of(mei) == code and fair.inviter_of(fair.log_in("bob", code)) == mei.user.id
+def test_a_bare_user_who_is_merged_brings_their_unused_code_along(house: House) -> None:
+    mei, lan = house.log_in("mei", phone=PHONE), house.log_in("lan")
+    code = house.code_of(lan)
+    assert house.log_in("lan", phone=PHONE).user.id == mei.user.id
+    assert house.code_of(mei) == code and house.inviter_of(house.log_in("bob", code=code)) == mei.user.id
 
 
-def test_of_two_own_codes_the_one_of_the_user_who_stays_is_their_own_and_both_are_good(fair: Fair) -> None:
-    mei, lan = fair.log_in("mei", phone=PHONE), fair.log_in("lan")
-    codes = fair.code_of(mei), fair.code_of(lan)
-    fair.log_in("lan", phone=PHONE)
-    assert fair.code_of(mei) == codes[0]
+def test_of_two_own_codes_the_one_of_the_user_who_stays_is_their_own_and_both_are_good(house: House) -> None:
+    mei, lan = house.log_in("mei", phone=PHONE), house.log_in("lan")
+    codes = house.code_of(mei), house.code_of(lan)
+    house.log_in("lan", phone=PHONE)
+    assert house.code_of(mei) == codes[0]
     for number, code in enumerate(codes):
-        assert fair.inviter_of(fair.log_in(f"bob{number}", code)) == mei.user.id
+        assert house.inviter_of(house.log_in(f"bob{number}", code=code)) == mei.user.id
 
 
 @pytest.mark.parametrize("invites", ["came with one", "brought somebody"])
-def test_whoever_has_invites_is_not_bare_and_stays_who_they_are(fair: Fair, invites: str) -> None:
-    mei, lan = fair.log_in("mei", phone=PHONE), fair.log_in("lan")
+def test_whoever_has_invites_is_not_bare_and_stays_who_they_are(house: House, invites: str) -> None:
+    mei, lan = house.log_in("mei", phone=PHONE), house.log_in("lan")
     if invites == "came with one":
-        fair.log_in("lan", fair.code_of(mei))
+        house.log_in("lan", code=house.code_of(mei))
     else:
-        fair.log_in("bob", fair.code_of(lan))
+        house.log_in("bob", code=house.code_of(lan))
     with pytest.raises(PhoneTaken):
-        fair.log_in("lan", phone=PHONE)
-    fair.log_in("eve", phone=PhoneNumber("86", "13800138002"), unionid=UNION)
-    assert fair.log_in("lan", unionid=UNION).user.id == lan.user.id
-    assert fair.rows("SELECT COUNT(*) FROM audit_events WHERE event = 'unionid_conflict'") == [(1,)]
+        house.log_in("lan", phone=PHONE)
+    house.log_in("eve", phone=PhoneNumber("86", "13800138002"), unionid=UNION)
+    assert house.log_in("lan", unionid=UNION).user.id == lan.user.id
+    assert house.rows("SELECT COUNT(*) FROM audit_events WHERE event = 'unionid_conflict'") == [(1,)]
 
 
-def test_somebody_who_comes_through_a_user_while_they_are_merged_is_not_lost(fair: Fair) -> None:
-    mei, lan = fair.log_in("mei", phone=PHONE), fair.log_in("lan")
-    code, used = fair.code_of(lan), threading.Event()
+def test_somebody_who_comes_through_a_user_while_they_are_merged_is_not_lost(house: House) -> None:
+    mei, lan = house.log_in("mei", phone=PHONE), house.log_in("lan")
+    code, used = house.code_of(lan), threading.Event()
 
     def linger() -> None:
         used.set()
@@ -234,75 +228,75 @@ def test_somebody_who_comes_through_a_user_while_they_are_merged_is_not_lost(fai
 
     def bind() -> object:
         used.wait(5)
-        return fair.log_in("lan", phone=PHONE)
+        return house.log_in("lan", phone=PHONE)
 
     with ThreadPoolExecutor(2) as both:
         merging = both.submit(bind)
-        bob = both.submit(fair.log_in, "bob", code, then=linger).result(10)
+        bob = both.submit(house.log_in, "bob", code=code, then=linger).result(10)
         # Bare when it was looked at, or not bare any more: either way nobody is lost.
         is_merged = merging.exception(10) is None
-    assert fair.inviter_of(bob) == (mei if is_merged else lan).user.id
+    assert house.inviter_of(bob) == (mei if is_merged else lan).user.id
 
 
-def merge_by_hand(fair: Fair, loser: Admitted, winner: Admitted) -> None:
+def merge_by_hand(house: House, loser: Admitted, winner: Admitted) -> None:
     """As an operator does, whether the loser is bare or not."""
-    fair.database.run(lambda connection: merge(connection, AUDIT, loser.user, winner.user, fair.now))
+    house.database.run(lambda connection: merge(connection, AUDIT, loser.user, winner.user, house.now))
 
 
-def test_whoever_came_through_a_merged_user_came_through_the_one_who_stays(fair: Fair) -> None:
-    lan, mei = fair.log_in("lan"), fair.log_in("mei")
-    guests = [fair.log_in("bob", fair.code_of(lan)), fair.log_in("eve", fair.code_of(mei))]
-    merge_by_hand(fair, lan, mei)
-    assert [fair.inviter_of(guest) for guest in guests] == [mei.user.id] * 2
-    assert fair.service().arrivals(mei.user.id).count == 2
-    assert all(counter == rows for _, counter, rows in fair.uses())
+def test_whoever_came_through_a_merged_user_came_through_the_one_who_stays(house: House) -> None:
+    lan, mei = house.log_in("lan"), house.log_in("mei")
+    guests = [house.log_in("bob", code=house.code_of(lan)), house.log_in("eve", code=house.code_of(mei))]
+    merge_by_hand(house, lan, mei)
+    assert [house.inviter_of(guest) for guest in guests] == [mei.user.id] * 2
+    assert house.invites().arrivals(mei.user.id).count == 2
+    assert all(counter == rows for _, counter, rows in house.uses())
 
 
-def test_how_the_merged_user_came_is_taken_over_unless_the_other_came_with_a_code_too(fair: Fair) -> None:
-    host, other, mei, eve = (fair.log_in(name) for name in ("host", "other", "mei", "eve"))
-    lan, ann = (fair.log_in(name, fair.code_of(host)) for name in ("lan", "ann"))
-    merge_by_hand(fair, lan, mei)
-    assert (fair.inviter_of(mei), fair.inviter_of(lan)) == (host.user.id, None)
-    assert fair.log_in("mei", fair.code_of(other)).invite == "already_invited"
-    fair.log_in("eve", fair.code_of(other))
-    merge_by_hand(fair, ann, eve)
-    assert (fair.inviter_of(eve), fair.inviter_of(ann)) == (other.user.id, None)
-    assert fair.uses() == [(fair.code_of(host), 2, 2), (fair.code_of(other), 1, 1)]
+def test_how_the_merged_user_came_is_taken_over_unless_the_other_came_with_a_code_too(house: House) -> None:
+    host, other, mei, eve = (house.log_in(name) for name in ("host", "other", "mei", "eve"))
+    lan, ann = (house.log_in(name, code=house.code_of(host)) for name in ("lan", "ann"))
+    merge_by_hand(house, lan, mei)
+    assert (house.inviter_of(mei), house.inviter_of(lan)) == (host.user.id, None)
+    assert house.log_in("mei", code=house.code_of(other)).invite == "already_invited"
+    house.log_in("eve", code=house.code_of(other))
+    merge_by_hand(house, ann, eve)
+    assert (house.inviter_of(eve), house.inviter_of(ann)) == (other.user.id, None)
+    assert house.uses() == [(house.code_of(host), 2, 2), (house.code_of(other), 1, 1)]
 
 
 @pytest.mark.parametrize("stays", ["the first", "the last"])
-def test_merging_along_a_line_of_inviters_makes_no_ring(fair: Fair, stays: str) -> None:
-    ann = fair.log_in("ann")
-    ben = fair.log_in("ben", fair.code_of(ann))
-    cat = fair.log_in("cat", fair.code_of(ben))
+def test_merging_along_a_line_of_inviters_makes_no_ring(house: House, stays: str) -> None:
+    ann = house.log_in("ann")
+    ben = house.log_in("ben", code=house.code_of(ann))
+    cat = house.log_in("cat", code=house.code_of(ben))
     loser, winner = (cat, ann) if stays == "the first" else (ann, cat)
-    merge_by_hand(fair, loser, winner)
-    assert (fair.inviter_of(winner), fair.inviter_of(ben)) == (None, winner.user.id)
+    merge_by_hand(house, loser, winner)
+    assert (house.inviter_of(winner), house.inviter_of(ben)) == (None, winner.user.id)
 
 
-def closing(fair: Fair) -> AccountClosing:
+def closing(house: House) -> AccountClosing:
     """Nobody here has pictures."""
     no_pictures: Any = SimpleNamespace(delete=lambda _: None, delete_of_user=lambda _: None)
-    return AccountClosing(fair.database, no_pictures, no_pictures, BANS, INVITE_MEMORY, AUDIT, fair.clock, 86400)
+    return AccountClosing(house.database, no_pictures, no_pictures, BANS, INVITE_MEMORY, AUDIT, house.clock, 86400)
 
 
-def test_of_somebody_who_is_erased_only_the_numbers_stay(fair: Fair) -> None:
-    mei = fair.log_in("mei")
-    lan = fair.log_in("lan", fair.code_of(mei))
-    bob = fair.log_in("bob", fair.code_of(lan))
-    code = fair.code_of(lan)
-    fair.change(f"UPDATE users SET status = 'closed', closed_at = {fair.now - 86400} WHERE id = {lan.user.id}")
-    assert closing(fair).erase_due() == 1
-    assert fair.rows(f"SELECT COUNT(*) FROM users WHERE id = {lan.user.id}") == [(0,)]
-    assert fair.rows("SELECT owner_id, is_own, disabled_at FROM invite_codes WHERE uses = 1 ORDER BY id DESC")[0] == (
+def test_of_somebody_who_is_erased_only_the_numbers_stay(house: House) -> None:
+    mei = house.log_in("mei")
+    lan = house.log_in("lan", code=house.code_of(mei))
+    bob = house.log_in("bob", code=house.code_of(lan))
+    code = house.code_of(lan)
+    house.change(f"UPDATE users SET status = 'closed', closed_at = {house.now - 86400} WHERE id = {lan.user.id}")
+    assert closing(house).erase_due() == 1
+    assert house.rows(f"SELECT COUNT(*) FROM users WHERE id = {lan.user.id}") == [(0,)]
+    assert house.rows("SELECT owner_id, is_own, disabled_at FROM invite_codes WHERE uses = 1 ORDER BY id DESC")[0] == (
         None,
         None,
-        fair.now,
+        house.now,
     )
-    assert fair.rows("SELECT user_id FROM invite_uses ORDER BY id") == [(None,), (bob.user.id,)]
-    assert fair.uses() == [(fair.code_of(mei), 1, 1), (code, 1, 1)]
-    assert fair.inviter_of(bob) is None and fair.log_in("bob", fair.code_of(mei)).invite == "already_invited"
-    assert fair.service().arrivals(mei.user.id).count == 1 and fair.service().check(code) == "disabled"
+    assert house.rows("SELECT user_id FROM invite_uses ORDER BY id") == [(None,), (bob.user.id,)]
+    assert house.uses() == [(house.code_of(mei), 1, 1), (code, 1, 1)]
+    assert house.inviter_of(bob) is None and house.log_in("bob", code=house.code_of(mei)).invite == "already_invited"
+    assert house.invites().arrivals(mei.user.id).count == 1 and house.invites().check(code) == "disabled"
 
 
 # --- at one moment --------------------------------------------------------------------------------------------------
@@ -319,26 +313,28 @@ def at_once(works: list[Callable[[], Admitted]]) -> list[Admitted]:
         return list(crowd.map(run, works))
 
 
-def test_people_who_use_each_others_codes_at_once_make_no_ring(fair: Fair) -> None:
+def test_people_who_use_each_others_codes_at_once_make_no_ring(house: House) -> None:
     for turn in range(5):
         names = [f"{name}{turn}" for name in ("ann", "ben", "cat", "dan")]
-        codes = [fair.code_of(fair.log_in(name)) for name in names]
+        codes = [house.code_of(house.log_in(name)) for name in names]
         # Each through the next one: the last edge would close the ring.
-        logins = [partial(fair.log_in, name, code) for name, code in zip(names, codes[1:] + codes[:1], strict=True)]
+        logins = [
+            partial(house.log_in, name, code=code) for name, code in zip(names, codes[1:] + codes[:1], strict=True)
+        ]
         assert sorted(str(admitted.invite) for admitted in at_once(logins)) == ["accepted"] * 3 + ["loop"]
-    assert all(counter == rows == 1 for _, counter, rows in fair.uses()) and len(fair.uses()) == 15
+    assert all(counter == rows == 1 for _, counter, rows in house.uses()) and len(house.uses()) == 15
 
 
 # --- what people see ------------------------------------------------------------------------------------------------
 
 
-def test_arrivals_are_numbered_in_the_order_of_coming_and_shown_from_the_latest(fair: Fair) -> None:
-    mei, eve = fair.log_in("mei"), fair.log_in("eve")
-    code = fair.code_of(mei)
+def test_arrivals_are_numbered_in_the_order_of_coming_and_shown_from_the_latest(house: House) -> None:
+    mei, eve = house.log_in("mei"), house.log_in("eve")
+    code = house.code_of(mei)
     for number in range(1, 56):
-        fair.clock.moment += 10
-        fair.log_in(f"lan{number:02d}", code)
-    service, last = fair.service(), fair.now
+        house.clock.moment += 10
+        house.log_in(f"lan{number:02d}", code=code)
+    service, last = house.invites(), house.now
     first = service.arrivals(mei.user.id)
     assert first.count == 55 and first.latest[0] == (55, last) and first.latest[-1] == (6, last - 490)
     rest = service.arrivals(mei.user.id, before=6)
@@ -349,9 +345,9 @@ def test_arrivals_are_numbered_in_the_order_of_coming_and_shown_from_the_latest(
 
 
 @pytest.mark.parametrize("codes", [1, 3, 30])
-def test_arrivals_of_any_number_are_listed_from_the_end(fair: Fair, codes: int) -> None:
+def test_arrivals_of_any_number_are_listed_from_the_end(house: House, codes: int) -> None:
     """Few codes are read one by one, many together; of thousands of arrivals, the last thousand are shown."""
-    mei = fair.log_in("mei")
+    mei = house.log_in("mei")
     many = 1100
 
     def fill(connection: Any) -> None:
@@ -364,8 +360,8 @@ def test_arrivals_of_any_number_are_listed_from_the_end(fair: Fair, codes: int) 
         rows = ", ".join(f"({900 + (n % codes if n < many // codes * codes else 0)}, {n})" for n in range(many))
         connection.exec_driver_sql(f"INSERT INTO invite_uses (invite_code_id, used_at) VALUES {rows}")
 
-    fair.database.run(fill)
-    service, seen, before = fair.service(), [], None
+    house.database.run(fill)
+    service, seen, before = house.invites(), [], None
     while True:
         page = service.arrivals(mei.user.id, before)
         assert page.count == many

@@ -56,7 +56,7 @@ def start_for_apps(
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def house(request: pytest.FixtureRequest, start_for_apps: Callable[..., Service]) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, start_for_apps: Callable[..., Service]) -> Iterator[Service]:
     service = start_for_apps("apps", request.param)
     yield service
     service.stop()
@@ -111,10 +111,10 @@ def _named(service: Service, name: str) -> str:
     ids=["default", "Referer", "appid", "appid over Referer", "foreign Referer", "unencrypted Referer", "lookalike"],
 )
 def test_the_app_is_the_named_one_else_that_of_wechats_referer_else_the_default(
-    simulator: Simulator, house: Service, body: dict[str, str], referer: str | None, chosen: str
+    simulator: Simulator, service: Service, body: dict[str, str], referer: str | None, chosen: str
 ) -> None:
     code = simulator.code("chooser", appid=chosen, rotate=None)
-    answer = house.login(code, json=body, headers={"Referer": referer} if referer else {})
+    answer = service.login(code, json=body, headers={"Referer": referer} if referer else {})
     token = signedin.tokens_of(answer).access
     assert (claims(token)["appid"], claims(token)["aud"]) == (chosen, AUDIENCES[chosen])
 
@@ -129,37 +129,37 @@ def test_the_app_is_the_named_one_else_that_of_wechats_referer_else_the_default(
     ids=["appid", "Referer", "appid over a good Referer"],
 )
 def test_an_unknown_app_is_refused_and_wechat_not_asked(
-    simulator: Simulator, house: Service, body: dict[str, str], headers: dict[str, str]
+    simulator: Simulator, service: Service, body: dict[str, str], headers: dict[str, str]
 ) -> None:
-    answer = house.login(simulator.code("chooser", appid=SHOP), json=body, headers=headers)
+    answer = service.login(simulator.code("chooser", appid=SHOP), json=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (400, "unknown_app")
     assert simulator.journal() == []
 
 
-def test_a_code_of_one_app_is_no_code_of_another(simulator: Simulator, house: Service) -> None:
-    answer = house.login(simulator.code("chooser", appid=SHOP), json={"appid": CLUB})
+def test_a_code_of_one_app_is_no_code_of_another(simulator: Simulator, service: Service) -> None:
+    answer = service.login(simulator.code("chooser", appid=SHOP), json={"appid": CLUB})
     assert (answer.status_code, answer.json()["error"]) == (401, "wx_code_invalid")
 
 
 # --- whose openid, whose token ----------------------------------------------------------------------------------
 
 
-def test_one_openid_in_two_apps_is_two_identities_and_two_users(simulator: Simulator, house: Service) -> None:
-    openid = f"oTWIN{'0' * 22}{_named(house, '')[1]}"
+def test_one_openid_in_two_apps_is_two_identities_and_two_users(simulator: Simulator, service: Service) -> None:
+    openid = f"oTWIN{'0' * 22}{_named(service, '')[1]}"
     for name, appid in (("one", SHOP), ("two", ALONE)):
-        simulator.call("PUT", f"/control/users/{_named(house, name)}", {"appid": appid, "openid": openid})
-    one = _log_in(simulator, house, _named(house, "one"), SHOP)
-    two = _log_in(simulator, house, _named(house, "two"), ALONE)
+        simulator.call("PUT", f"/control/users/{_named(service, name)}", {"appid": appid, "openid": openid})
+    one = _log_in(simulator, service, _named(service, "one"), SHOP)
+    two = _log_in(simulator, service, _named(service, "two"), ALONE)
     assert one.user_id != two.user_id
-    stored = house.rows(f"SELECT appid, user_id FROM identities WHERE openid = '{openid}' ORDER BY appid")
+    stored = service.rows(f"SELECT appid, user_id FROM identities WHERE openid = '{openid}' ORDER BY appid")
     assert stored == [(SHOP, int(one.user_id)), (ALONE, int(two.user_id))]
-    assert _log_in(simulator, house, _named(house, "two"), ALONE).user_id == two.user_id
+    assert _log_in(simulator, service, _named(service, "two"), ALONE).user_id == two.user_id
 
 
-def test_the_audience_of_a_token_is_its_apps_alone(simulator: Simulator, house: Service) -> None:
-    keys = jwt.PyJWKClient(f"{house.url}/.well-known/jwks.json")
+def test_the_audience_of_a_token_is_its_apps_alone(simulator: Simulator, service: Service) -> None:
+    keys = jwt.PyJWKClient(f"{service.url}/.well-known/jwks.json")
     for appid in (SHOP, CLUB, ALONE):
-        token = _log_in(simulator, house, "audience", appid).access
+        token = _log_in(simulator, service, "audience", appid).access
         for other, audience in AUDIENCES.items():
             verify = {"audience": audience, "issuer": ISSUER}
             key = keys.get_signing_key_from_jwt(token)
@@ -171,11 +171,11 @@ def test_the_audience_of_a_token_is_its_apps_alone(simulator: Simulator, house: 
 
 
 def test_a_rightly_signed_token_whose_app_audience_or_session_do_not_belong_together_is_refused(
-    simulator: Simulator, house: Service
+    simulator: Simulator, service: Service
 ) -> None:
-    key_file = house.folder / "instance" / "keys" / "signing.json"
-    shop = _cloud_token(simulator, house, _named(house, "mutant"), SHOP)
-    alone = _cloud_token(simulator, house, _named(house, "mutant"), ALONE)
+    key_file = service.folder / "instance" / "keys" / "signing.json"
+    shop = _cloud_token(simulator, service, _named(service, "mutant"), SHOP)
+    alone = _cloud_token(simulator, service, _named(service, "mutant"), ALONE)
     forger = Forger(shop, alone, int(time.time()), key_file, None)  # type: ignore[arg-type]
     assert claims(shop)["sub"] != claims(alone)["sub"]
     mutants = {
@@ -188,9 +188,9 @@ def test_a_rightly_signed_token_whose_app_audience_or_session_do_not_belong_toge
         "the session of another app": forger.with_claims(sid=claims(alone)["sid"], jti=claims(alone)["jti"]),
     }
     for path, method in (("/api/v1/user/profile", "GET"), ("/api/v1/me", "GET"), (signedin.RENEW, "POST")):
-        statuses = {name: house.call(method, path, token=mutant).status_code for name, mutant in mutants.items()}
+        statuses = {name: service.call(method, path, token=mutant).status_code for name, mutant in mutants.items()}
         assert statuses == dict.fromkeys(mutants, 401), path
-    assert house.call("POST", signedin.RENEW, token=forger.with_claims()).status_code == 200
+    assert service.call("POST", signedin.RENEW, token=forger.with_claims()).status_code == 200
 
 
 def _cloud_token(simulator: Simulator, service: Service, user: str, appid: str) -> str:
@@ -203,24 +203,24 @@ def _cloud_token(simulator: Simulator, service: Service, user: str, appid: str) 
 # --- one person in several apps ---------------------------------------------------------------------------------
 
 
-def test_a_unionid_makes_one_user_of_one_person_in_two_apps(simulator: Simulator, house: Service) -> None:
-    person = _named(house, "joined")
-    shop, club = (_log_in(simulator, house, person, appid) for appid in (SHOP, CLUB))
-    alone = _log_in(simulator, house, person, ALONE)
+def test_a_unionid_makes_one_user_of_one_person_in_two_apps(simulator: Simulator, service: Service) -> None:
+    person = _named(service, "joined")
+    shop, club = (_log_in(simulator, service, person, appid) for appid in (SHOP, CLUB))
+    alone = _log_in(simulator, service, person, ALONE)
     assert club.user_id == shop.user_id != alone.user_id
-    answer = house.call("GET", "/api/v1/me/identities", token=shop.access)
+    answer = service.call("GET", "/api/v1/me/identities", token=shop.access)
     assert [link["appid"] for link in answer.json()["data"]] == [SHOP, CLUB]
 
 
 def test_first_logins_of_one_person_in_two_apps_at_once_make_one_user(
-    simulator: Simulator, house: Service, crowd: Crowd, figures: Callable[[str], None]
+    simulator: Simulator, service: Service, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
     seed = random.SystemRandom().getrandbits(32)
     for number in range(ROUNDS):
-        found = _join_round(simulator, house, crowd, f"union-{seed}-{number}")
+        found = _join_round(simulator, service, crowd, f"union-{seed}-{number}")
         assert found == [], f"seed {seed}, round {number}"
     figures(
-        f"first logins in two apps at once, {_named(house, '')[1:]}: {ROUNDS} rounds of {2 * CALLERS} callers, "
+        f"first logins in two apps at once, {_named(service, '')[1:]}: {ROUNDS} rounds of {2 * CALLERS} callers, "
         f"seed {seed}: one user each time"
     )
 
@@ -269,59 +269,59 @@ def _join_round(simulator: Simulator, service: Service, crowd: Crowd, person: st
 
 
 def test_a_unionid_that_comes_late_is_attached_and_joins_from_then_on(
-    simulator: Simulator, house: Service, bind: Callable[[str, str | None], None]
+    simulator: Simulator, service: Service, bind: Callable[[str, str | None], None]
 ) -> None:
-    person = _named(house, "late")
+    person = _named(service, "late")
     bind(LATE, None)
-    early = _log_in(simulator, house, person, LATE)
+    early = _log_in(simulator, service, person, LATE)
     bind(LATE, "company")
-    assert _log_in(simulator, house, person, LATE).user_id == early.user_id
-    assert _log_in(simulator, house, person, SHOP).user_id == early.user_id
+    assert _log_in(simulator, service, person, LATE).user_id == early.user_id
+    assert _log_in(simulator, service, person, SHOP).user_id == early.user_id
 
 
 def test_a_bare_user_is_merged_into_the_one_that_a_late_unionid_points_at(
-    simulator: Simulator, house: Service, bind: Callable[[str, str | None], None]
+    simulator: Simulator, service: Service, bind: Callable[[str, str | None], None]
 ) -> None:
-    person = _named(house, "merged")
+    person = _named(service, "merged")
     bind(LATER, None)
-    older = _log_in(simulator, house, person, LATER)
-    newer = _log_in(simulator, house, person, SHOP)
+    older = _log_in(simulator, service, person, LATER)
+    newer = _log_in(simulator, service, person, SHOP)
     assert newer.user_id != older.user_id
     bind(LATER, "company")
-    assert _log_in(simulator, house, person, LATER).user_id == older.user_id
+    assert _log_in(simulator, service, person, LATER).user_id == older.user_id
 
     # The newer one gave way: its identity is the older one's, its session has ended, its row tells where it went.
-    assert house.call("GET", "/api/v1/me", token=newer.access).status_code == 401
-    assert signedin.refreshed(house, newer.refresh).status_code == 401
-    assert house.call("GET", "/api/v1/me", token=older.access).status_code == 200
-    assert _log_in(simulator, house, person, SHOP).user_id == older.user_id
-    row = house.rows(f"SELECT status, merged_into_id FROM users WHERE id = {newer.user_id}")
+    assert service.call("GET", "/api/v1/me", token=newer.access).status_code == 401
+    assert signedin.refreshed(service, newer.refresh).status_code == 401
+    assert service.call("GET", "/api/v1/me", token=older.access).status_code == 200
+    assert _log_in(simulator, service, person, SHOP).user_id == older.user_id
+    row = service.rows(f"SELECT status, merged_into_id FROM users WHERE id = {newer.user_id}")
     assert row == [("closed", int(older.user_id))]
-    assert house.count("audit_events", f"event = 'merge' AND user_id = {older.user_id}") == 1
-    assert house.orphans() == []
+    assert service.count("audit_events", f"event = 'merge' AND user_id = {older.user_id}") == 1
+    assert service.orphans() == []
 
 
 def test_two_users_of_whom_neither_can_give_way_both_stay_and_are_listed(
-    simulator: Simulator, house: Service, bind: Callable[[str, str | None], None]
+    simulator: Simulator, service: Service, bind: Callable[[str, str | None], None]
 ) -> None:
-    person = _named(house, "torn")
-    assert house.flask("authsvc", "users", "conflicts") == "no conflicts\n"
-    assert json.loads(house.flask("authsvc", "users", "conflicts", "--json")) == []
+    person = _named(service, "torn")
+    assert service.flask("authsvc", "users", "conflicts") == "no conflicts\n"
+    assert json.loads(service.flask("authsvc", "users", "conflicts", "--json")) == []
     bind(LATEST, None)
     # Each has a verified phone of its own.
-    one = claims(_with_phone(simulator, house, person, LATEST).json()["access_token"])["sub"]
+    one = claims(_with_phone(simulator, service, person, LATEST).json()["access_token"])["sub"]
     other_phone = f"1392{random.randrange(10**7):07d}"
-    other = claims(_with_phone(simulator, house, person, SHOP, phone=other_phone).json()["access_token"])["sub"]
+    other = claims(_with_phone(simulator, service, person, SHOP, phone=other_phone).json()["access_token"])["sub"]
     assert one != other
 
     bind(LATEST, "company")
-    assert _log_in(simulator, house, person, LATEST).user_id == one
-    assert _log_in(simulator, house, person, SHOP).user_id == other
-    assert house.count("audit_events", f"event = 'unionid_conflict' AND user_id = {one}") == 1
-    assert json.loads(house.flask("authsvc", "users", "conflicts", "--json")) == [
+    assert _log_in(simulator, service, person, LATEST).user_id == one
+    assert _log_in(simulator, service, person, SHOP).user_id == other
+    assert service.count("audit_events", f"event = 'unionid_conflict' AND user_id = {one}") == 1
+    assert json.loads(service.flask("authsvc", "users", "conflicts", "--json")) == [
         {"user_id": int(one), "other_user_id": int(other), "appid": LATEST}
     ]
-    head, row = house.flask("authsvc", "users", "conflicts").splitlines()
+    head, row = service.flask("authsvc", "users", "conflicts").splitlines()
     assert (head.split(), row.split()) == (["user", "other", "user", "mini", "program"], [one, other, LATEST])
 
 
@@ -329,31 +329,31 @@ def test_two_users_of_whom_neither_can_give_way_both_stay_and_are_listed(
 
 
 def test_two_wechats_of_one_phone_are_one_user_and_each_session_keeps_its_own_openid(
-    simulator: Simulator, house: Service
+    simulator: Simulator, service: Service
 ) -> None:
-    private, work = _named(house, "private"), _named(house, "work")
+    private, work = _named(service, "private"), _named(service, "work")
     number = f"1393{random.randrange(10**7):07d}"
     ids, openids = set(), []
     for person in (private, work):
-        answer = _with_phone(simulator, house, person, SHOP, phone=number)
+        answer = _with_phone(simulator, service, person, SHOP, phone=number)
         assert answer.status_code == 200, answer.text
         ids.add(claims(answer.json()["access_token"])["sub"])
         openids.append(answer.json()["openid"])
     assert len(ids) == 1 and len(set(openids)) == 2
-    assert house.count("audit_events", f"event = 'second_identity' AND user_id = {ids.pop()}") == 1
+    assert service.count("audit_events", f"event = 'second_identity' AND user_id = {ids.pop()}") == 1
 
-    tokens = [_cloud_token(simulator, house, person, SHOP) for person in (private, work)]
-    shown = [house.call("GET", "/api/v1/user/profile", token=token).json()["data"]["openid"] for token in tokens]
-    renewed = [house.call("POST", signedin.RENEW, token=token).json()["data"]["access_token"] for token in tokens]
+    tokens = [_cloud_token(simulator, service, person, SHOP) for person in (private, work)]
+    shown = [service.call("GET", "/api/v1/user/profile", token=token).json()["data"]["openid"] for token in tokens]
+    renewed = [service.call("POST", signedin.RENEW, token=token).json()["data"]["access_token"] for token in tokens]
     assert shown == [claims(token)["openid"] for token in renewed] == openids
     # Each opens what its own phone encrypts.
     for person in (private, work):
-        session = _log_in(simulator, house, person, SHOP)
+        session = _log_in(simulator, service, person, SHOP)
         tapped = signedin.tapped(simulator, person, appid=SHOP, phone=number)
-        assert house.call("POST", "/api/v1/me/phone", json=tapped, token=session.access).status_code == 200
+        assert service.call("POST", "/api/v1/me/phone", json=tapped, token=session.access).status_code == 200
 
     # Without the older WeChat, the newer one's session goes on, and only that one.
-    links = house.call("GET", "/api/v1/me/identities", token=renewed[1]).json()["data"]
-    assert house.call("DELETE", f"/api/v1/me/identities/{links[0]['id']}", token=renewed[1]).status_code == 200
-    statuses = [house.call("GET", "/api/v1/user/profile", token=token).status_code for token in renewed]
+    links = service.call("GET", "/api/v1/me/identities", token=renewed[1]).json()["data"]
+    assert service.call("DELETE", f"/api/v1/me/identities/{links[0]['id']}", token=renewed[1]).status_code == 200
+    statuses = [service.call("GET", "/api/v1/user/profile", token=token).status_code for token in renewed]
     assert statuses == [401, 200]

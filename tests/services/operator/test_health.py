@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.harness.databases import skip_without_mysql
 from tests.harness.processes import free_port
 from tests.harness.service import Service
 
@@ -22,8 +21,6 @@ def unready(service: Service) -> dict[str, bool]:
 @pytest.fixture(params=["sqlite", "mysql"])
 def unmigrated(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Iterator[Service]:
     """A service whose database is there but empty."""
-    if request.param == "mysql":
-        skip_without_mysql()
     started = start_service(f"unmigrated-{request.param}", database=request.param, workers=1, migrated=False)
     yield started
     started.stop()

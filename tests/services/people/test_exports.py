@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.harness.crowd import Crowd, Request, percentile
-from tests.harness.databases import skip_without_mysql
 from tests.harness.service import Service
 from tests.harness.signedin import SignedIn, native
 from tests.harness.simulator import Simulator
@@ -19,10 +18,8 @@ ROWS = 20_000
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
-def house(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Iterator[Service]:
     """One worker with one database connection: whoever holds it holds up everybody."""
-    if request.param == "mysql":
-        skip_without_mysql()
     settings = {"DATABASE_POOL_SIZE": "1", "LOG_LEVEL": "INFO", "ACCESS_LOG": "0", "RATE_LIMIT_EXPORT": "off"}
     service = start_service(f"exports-{request.param}", database=request.param, workers=1, settings=settings)
     yield service
@@ -30,15 +27,15 @@ def house(request: pytest.FixtureRequest, start_service: Callable[..., Service])
 
 
 @pytest.fixture(scope="module")
-def hoarder(house: Service, shared_simulator: Simulator) -> SignedIn:
+def hoarder(service: Service, shared_simulator: Simulator) -> SignedIn:
     """Somebody with as many sessions and events as a year of loops could leave."""
-    person = native(house, shared_simulator.code("hoarder"))
+    person = native(service, shared_simulator.code("hoarder"))
     sessions = [
-        f"('hoard{n:017}', {person.user_id}, '{house.appid}', 'native', 0, 5, 5, 5, 9, 9, 9, {n % 7 + 4})"
+        f"('hoard{n:017}', {person.user_id}, '{service.appid}', 'native', 0, 5, 5, 5, 9, 9, 9, {n % 7 + 4})"
         for n in range(ROWS)
     ]
     events = [f"(1900000000 + {n % 5}, 'hoarded', {person.user_id}, 'x')" for n in range(ROWS)]
-    connection = house.connect()
+    connection = service.connect()
     cursor = connection.cursor()
     cursor.execute("BEGIN")
     for begin in range(0, ROWS, 1000):
@@ -68,15 +65,15 @@ def asked(service: Service, person: SignedIn) -> bytes:
 
 
 def test_a_large_export_takes_no_memory_and_lets_others_in_between(
-    house: Service, hoarder: SignedIn, crowd: Crowd, figures: Callable[[str], None]
+    service: Service, hoarder: SignedIn, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
     """Before: 300,000 rows took 7 s in which nobody else was answered, and 50 MB."""
-    house.call("GET", "/openapi.json")
-    had = memory(house)
-    profile = Request("GET", f"{house.url}/api/v1/me", None, {"Authorization": f"Bearer {hoarder.access}"})
+    service.call("GET", "/openapi.json")
+    had = memory(service)
+    profile = Request("GET", f"{service.url}/api/v1/me", None, {"Authorization": f"Bearer {hoarder.access}"})
     others = crowd.measure([profile], 3.0, 0.1)
     began = time.monotonic()
-    answer = house.call("GET", EXPORT, token=hoarder.access)
+    answer = service.call("GET", EXPORT, token=hoarder.access)
     took = time.monotonic() - began
     data = answer.json()["data"]
     assert (answer.json()["code"], len(answer.json()["request_id"])) == (0, 32)
@@ -84,7 +81,7 @@ def test_a_large_export_takes_no_memory_and_lets_others_in_between(
     assert len({row["id"] for row in data["audit_events"] if row["event"] == "hoarded"}) == ROWS
     waits = [other.seconds for other in others.result(30)]
     assert {other.status for other in others.result(30)} == {200}
-    grown, database = memory(house) - had, "mysql" if house.schema else "sqlite"
+    grown, database = memory(service) - had, service.dialect
     figures(
         f"export of {2 * ROWS:,} rows, {database}: {took:.1f} s, {grown / 1000:.1f} MB more;"
         f" a profile meanwhile p99 {percentile(waits, 99) * 1000:.0f} ms"
@@ -93,25 +90,25 @@ def test_a_large_export_takes_no_memory_and_lets_others_in_between(
     assert max(waits) < max(0.5, took / 2)
 
 
-def test_one_who_does_not_read_holds_up_nobody_but_their_own_exports(house: Service, hoarder: SignedIn) -> None:
-    with socket.create_connection(("127.0.0.1", house.port), timeout=10) as sleeper:
+def test_one_who_does_not_read_holds_up_nobody_but_their_own_exports(service: Service, hoarder: SignedIn) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as sleeper:
         sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sleeper.sendall(asked(house, hoarder))
+        sleeper.sendall(asked(service, hoarder))
         assert sleeper.recv(12) == b"HTTP/1.1 200"
         # The one database connection is free, and stays so.
         for _ in range(3):
-            assert house.call("GET", "/api/v1/me", token=hoarder.access).status_code == 200
-        refused = house.call("GET", EXPORT, token=hoarder.access)
+            assert service.call("GET", "/api/v1/me", token=hoarder.access).status_code == 200
+        refused = service.call("GET", EXPORT, token=hoarder.access)
         assert (refused.status_code, refused.json()["error"]) == (429, "too_many_requests")
         assert refused.headers["Retry-After"] == "10"
     deadline = time.monotonic() + 20
-    while (answer := house.call("GET", EXPORT, token=hoarder.access)).status_code == 429:
+    while (answer := service.call("GET", EXPORT, token=hoarder.access)).status_code == 429:
         assert time.monotonic() < deadline
     assert answer.status_code == 200
 
 
-def test_an_operators_export_is_the_same(house: Service, hoarder: SignedIn) -> None:
-    printed = json.loads(house.flask("authsvc", "users", "export", hoarder.user_id, shows_secret=True))
-    own = house.call("GET", EXPORT, token=hoarder.access).json()["data"]
+def test_an_operators_export_is_the_same(service: Service, hoarder: SignedIn) -> None:
+    printed = json.loads(service.flask("authsvc", "users", "export", hoarder.user_id, shows_secret=True))
+    own = service.call("GET", EXPORT, token=hoarder.access).json()["data"]
     assert set(printed) == set(own)
     assert printed["sessions"] == own["sessions"]

@@ -19,7 +19,6 @@ from PIL import Image
 
 from tests.conftest import APPID
 from tests.harness import pictures
-from tests.harness.databases import skip_without_mysql
 from tests.harness.pictures import MARK
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
@@ -34,7 +33,7 @@ GREY = (
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
-def house(
+def service(
     request: pytest.FixtureRequest,
     run_folder: Path,
     start_service: Callable[..., Service],
@@ -42,8 +41,6 @@ def house(
     app_secret: str,
 ) -> Service:
     """A service for two mini programs."""
-    if request.param == "mysql":
-        skip_without_mysql()
     shared_simulator.call("POST", "/control/apps", {"appid": OTHER_APP, "secret": app_secret})
     apps = run_folder / f"apps-{request.param}.toml"
     apps.write_text(f'[[app]]\nappid = "{OTHER_APP}"\nsecret = "{app_secret}"\n')
@@ -103,8 +100,8 @@ def sign_in(simulator: Simulator, service: Service, name: str, appid: str = APPI
 
 
 @pytest.fixture
-def lan(simulator: Simulator, house: Service) -> Person:
-    return sign_in(simulator, house, "people-lan")
+def lan(simulator: Simulator, service: Service) -> Person:
+    return sign_in(simulator, service, "people-lan")
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -120,8 +117,8 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
 # --- profile ------------------------------------------------------------------------------------------------
 
 
-def test_a_profile_is_seen_and_changed_field_by_field(simulator: Simulator, house: Service) -> None:
-    mei = sign_in(simulator, house, "people-mei")
+def test_a_profile_is_seen_and_changed_field_by_field(simulator: Simulator, service: Service) -> None:
+    mei = sign_in(simulator, service, "people-mei")
     started = {**mei.tokens["user"], "nickname": None, "avatar_url": None, "gender": None, "phone": None}
     assert mei.me() == started
     for change in (
@@ -182,12 +179,12 @@ def test_what_does_not_fit_is_named_and_changes_nothing(lan: Person) -> None:
     assert lan.me() == before
 
 
-def test_nobody_sees_or_changes_anything_without_signing_in(house: Service) -> None:
+def test_nobody_sees_or_changes_anything_without_signing_in(service: Service) -> None:
     for method, path in (
         *(("GET", "/api/v1/me"), ("PUT", "/api/v1/me"), ("POST", "/api/v1/me/avatar"), ("POST", "/api/v1/me/close")),
         *(("GET", "/api/v1/me/identities"), ("POST", "/api/v1/me/identities"), ("DELETE", "/api/v1/me/identities/1")),
     ):
-        assert refusal(house.call(method, path, json={})) == (401, "unauthenticated")
+        assert refusal(service.call(method, path, json={})) == (401, "unauthenticated")
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
@@ -388,40 +385,40 @@ def test_no_path_leads_out_of_the_folder(lan: Person) -> None:
     secret.unlink()
 
 
-def test_the_picture_before_goes_when_it_is_replaced(simulator: Simulator, house: Service) -> None:
-    tao = sign_in(simulator, house, "people-tao")
-    others = stored(house)
+def test_the_picture_before_goes_when_it_is_replaced(simulator: Simulator, service: Service) -> None:
+    tao = sign_in(simulator, service, "people-tao")
+    others = stored(service)
     addresses = [tao.upload(WHOLE).json()["data"]["avatar_url"] for _ in range(3)]
     assert len(set(addresses)) == 3
-    assert [house.call("GET", path_of(address)).status_code for address in addresses] == [404, 404, 200]
+    assert [service.call("GET", path_of(address)).status_code for address in addresses] == [404, 404, 200]
     tao.call("PUT", "/api/v1/me", json={"nickname": "Tao", "avatar_url": addresses[-1]})
-    assert house.call("GET", path_of(addresses[-1])).status_code == 200
+    assert service.call("GET", path_of(addresses[-1])).status_code == 200
     tao.call("PUT", "/api/v1/me", json={"avatar_url": "https://example.com/tao.png"})
-    assert house.call("GET", path_of(addresses[-1])).status_code == 404
-    assert stored(house) == others
+    assert service.call("GET", path_of(addresses[-1])).status_code == 404
+    assert stored(service) == others
 
 
-def test_of_uploads_at_once_one_picture_is_left(simulator: Simulator, house: Service) -> None:
-    bo = sign_in(simulator, house, "people-bo")
-    others = stored(house)
+def test_of_uploads_at_once_one_picture_is_left(simulator: Simulator, service: Service) -> None:
+    bo = sign_in(simulator, service, "people-bo")
+    others = stored(service)
 
     def upload(_: int) -> requests.Response:
         headers = {"Authorization": f"Bearer {bo.token}"}
-        return requests.post(f"{house.url}/api/v1/me/avatar", files={"file": WHOLE}, headers=headers, timeout=30)
+        return requests.post(f"{service.url}/api/v1/me/avatar", files={"file": WHOLE}, headers=headers, timeout=30)
 
     with ThreadPoolExecutor(8) as pool:
         assert {answer.status_code for answer in pool.map(upload, range(8))} == {200}
-    (left,) = stored(house) - others
+    (left,) = stored(service) - others
     assert bo.me()["avatar_url"].endswith(Path(left).name)
-    assert house.call("GET", path_of(bo.me()["avatar_url"])).status_code == 200
+    assert service.call("GET", path_of(bo.me()["avatar_url"])).status_code == 200
 
 
-def test_changes_at_once_do_not_undo_each_other(simulator: Simulator, house: Service) -> None:
-    yue = sign_in(simulator, house, "people-yue")
+def test_changes_at_once_do_not_undo_each_other(simulator: Simulator, service: Service) -> None:
+    yue = sign_in(simulator, service, "people-yue")
 
     def change(body: dict[str, Any]) -> int:
         headers = {"Authorization": f"Bearer {yue.token}"}
-        return requests.put(f"{house.url}/api/v1/me", json=body, headers=headers, timeout=30).status_code
+        return requests.put(f"{service.url}/api/v1/me", json=body, headers=headers, timeout=30).status_code
 
     for turn in range(1, 6):
         wanted = {"nickname": f"Yue {turn}", "avatar_url": f"https://example.com/{turn}.png", "gender": 1 + turn % 2}
@@ -430,20 +427,20 @@ def test_changes_at_once_do_not_undo_each_other(simulator: Simulator, house: Ser
         assert yue.me() | wanted == yue.me()
 
 
-def test_somebody_elses_picture_is_neither_taken_nor_deleted(simulator: Simulator, house: Service) -> None:
-    owner, thief = (sign_in(simulator, house, name) for name in ("people-owner", "people-thief"))
+def test_somebody_elses_picture_is_neither_taken_nor_deleted(simulator: Simulator, service: Service) -> None:
+    owner, thief = (sign_in(simulator, service, name) for name in ("people-owner", "people-thief"))
     address = owner.upload(WHOLE).json()["data"]["avatar_url"]
     answer = thief.call("PUT", "/api/v1/me", json={"avatar_url": address})
     assert refusal(answer) == (400, "invalid_request")
-    claimed = house.call("POST", "/api/v1/auth/wx-login", json={"code": thief.code(), "avatarUrl": address})
+    claimed = service.call("POST", "/api/v1/auth/wx-login", json={"code": thief.code(), "avatarUrl": address})
     assert (claimed.status_code, claimed.json()["data"]["user"]["avatar"]) == (200, None)
     thief.upload(WHOLE)
     thief.call("PUT", "/api/v1/me", json={"avatar_url": "https://example.com/thief.png"})
-    assert house.call("GET", path_of(address)).status_code == 200
+    assert service.call("GET", path_of(address)).status_code == 200
 
 
-def test_a_login_that_brings_another_picture_replaces_the_uploaded_one(simulator: Simulator, house: Service) -> None:
-    fei = sign_in(simulator, house, "people-fei")
+def test_a_login_that_brings_another_picture_replaces_the_uploaded_one(simulator: Simulator, service: Service) -> None:
+    fei = sign_in(simulator, service, "people-fei")
     address = fei.upload(WHOLE).json()["data"]["avatar_url"]
     for brought, shown, status in (
         (address, address, 200),
@@ -451,31 +448,31 @@ def test_a_login_that_brings_another_picture_replaces_the_uploaded_one(simulator
         ("https://example.com/fei.png", "https://example.com/fei.png", 404),
     ):
         body = {"code": fei.code(), "nickName": "Fei", "avatarUrl": brought}
-        answer = house.call("POST", "/api/v1/auth/wx-login", json=body).json()
+        answer = service.call("POST", "/api/v1/auth/wx-login", json=body).json()
         assert answer["data"]["user"]["avatar"] == shown
-        assert house.call("GET", path_of(address)).status_code == status
+        assert service.call("GET", path_of(address)).status_code == status
 
 
 # --- identities ---------------------------------------------------------------------------------------------
 
 
-def test_a_second_wechat_is_the_same_user(simulator: Simulator, house: Service) -> None:
-    jing = sign_in(simulator, house, "people-jing")
+def test_a_second_wechat_is_the_same_user(simulator: Simulator, service: Service) -> None:
+    jing = sign_in(simulator, service, "people-jing")
     assert [link["added"] for link in jing.links()] == [False]
     for _ in range(2):  # linking what is linked changes nothing
         answer = jing.link()
         assert (answer.status_code, [link["added"] for link in answer.json()["data"]]) == (200, [False, True])
         assert all(set(link) == {"id", "appid", "created_at", "added"} for link in answer.json()["data"])
-    there = sign_in(simulator, house, jing.second)
+    there = sign_in(simulator, service, jing.second)
     assert (there.id, there.tokens["is_new_user"]) == (jing.id, False)
     assert "openid" not in answer.text
 
 
 def test_an_identity_of_somebody_else_another_app_an_unknown_one_and_a_bad_code_are_refused(
-    simulator: Simulator, house: Service
+    simulator: Simulator, service: Service
 ) -> None:
-    stranger = sign_in(simulator, house, "people-stranger")
-    ning = sign_in(simulator, house, "people-ning")
+    stranger = sign_in(simulator, service, "people-stranger")
+    ning = sign_in(simulator, service, "people-ning")
 
     def link(code: str, appid: str = APPID) -> tuple[int, str]:
         return refusal(ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": appid}))
@@ -488,25 +485,25 @@ def test_an_identity_of_somebody_else_another_app_an_unknown_one_and_a_bad_code_
     code = simulator.code(ning.second)
     assert ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": APPID}).status_code == 200
     assert link(code) == (401, "wx_code_used")
-    assert house.count("identities", f"user_id = {stranger.id}") == 1
+    assert service.count("identities", f"user_id = {stranger.id}") == 1
 
 
-def test_an_unlinked_identity_is_signed_out_and_a_stranger(simulator: Simulator, house: Service) -> None:
-    rong = sign_in(simulator, house, "people-rong")
+def test_an_unlinked_identity_is_signed_out_and_a_stranger(simulator: Simulator, service: Service) -> None:
+    rong = sign_in(simulator, service, "people-rong")
     rong.link()
-    there = sign_in(simulator, house, rong.second)
+    there = sign_in(simulator, service, rong.second)
     gone = rong.links()[1]["id"]
     answer = rong.call("DELETE", f"/api/v1/me/identities/{gone}")
     assert (answer.status_code, [link["added"] for link in answer.json()["data"]]) == (200, [False])
     assert refusal(there.call("GET", "/api/v1/me")) == (401, "unauthenticated")
     assert rong.me()["id"] == str(rong.id)
     assert refusal(rong.call("DELETE", f"/api/v1/me/identities/{gone}")) == (404, "no_such_item")
-    again = sign_in(simulator, house, rong.second)
+    again = sign_in(simulator, service, rong.second)
     assert (again.tokens["is_new_user"], again.id == rong.id) == (True, False)
 
 
-def test_the_last_identity_and_other_peoples_stay(simulator: Simulator, house: Service, lan: Person) -> None:
-    shan = sign_in(simulator, house, "people-shan")
+def test_the_last_identity_and_other_peoples_stay(simulator: Simulator, service: Service, lan: Person) -> None:
+    shan = sign_in(simulator, service, "people-shan")
     (own,), (lans, *_) = shan.links(), lan.links()
     assert refusal(shan.call("DELETE", f"/api/v1/me/identities/{own['id']}")) == (409, "last_identity")
     assert refusal(shan.call("DELETE", f"/api/v1/me/identities/{lans['id']}")) == (404, "no_such_item")
@@ -515,31 +512,31 @@ def test_the_last_identity_and_other_peoples_stay(simulator: Simulator, house: S
     assert shan.links() == [own]
 
 
-def test_two_removals_at_once_leave_one_identity(simulator: Simulator, house: Service) -> None:
+def test_two_removals_at_once_leave_one_identity(simulator: Simulator, service: Service) -> None:
     for turn in range(8):
-        person = sign_in(simulator, house, f"people-pair-{turn}")
+        person = sign_in(simulator, service, f"people-pair-{turn}")
         person.link()
         # From either WeChat, as the session of a removed identity ends.
-        there = sign_in(simulator, house, person.second)
+        there = sign_in(simulator, service, person.second)
         callers = (there.token, person.token)
         asked = [
-            (link["id"], {"Authorization": f"Bearer {token}", **house.step_up(token)})
+            (link["id"], {"Authorization": f"Bearer {token}", **service.step_up(token)})
             for token, link in zip(callers, person.links(), strict=True)
         ]
 
         def remove(request: tuple[int, dict[str, str]]) -> int:
             link_id, headers = request
-            url = f"{house.url}/api/v1/me/identities/{link_id}"
+            url = f"{service.url}/api/v1/me/identities/{link_id}"
             return requests.delete(url, headers=headers, timeout=30).status_code
 
         with ThreadPoolExecutor(2) as pool:
             statuses = sorted(pool.map(remove, asked))
         assert statuses in ([200, 409], [200, 401])
-        assert house.count("identities", f"user_id = {person.id}") == 1
+        assert service.count("identities", f"user_id = {person.id}") == 1
 
 
 def test_of_two_wechats_of_one_person_in_one_app_each_session_keeps_its_own(
-    simulator: Simulator, house: Service
+    simulator: Simulator, service: Service
 ) -> None:
     """A token with the other WeChat's openid would let the wrong one pay, and open nothing that this one encrypts."""
     phone = simulator.call("GET", "/control/users/people-private")["phone"]
@@ -549,65 +546,67 @@ def test_of_two_wechats_of_one_person_in_one_app_each_session_keeps_its_own(
         simulator.code(name)
         tapped = simulator.call("POST", "/phone/phonenumber", {"appid": APPID, "user": name, "phone": phone})
         body = {"code": simulator.code(name), "encryptedData": tapped["encryptedData"], "iv": tapped["iv"]}
-        assert house.call("POST", "/auth/mp_login", json=body).status_code == 200
-        answer = house.call("POST", "/api/v1/auth/wx-login", json={"code": simulator.code(name)}).json()["data"]
+        assert service.call("POST", "/auth/mp_login", json=body).status_code == 200
+        answer = service.call("POST", "/api/v1/auth/wx-login", json={"code": simulator.code(name)}).json()["data"]
         tokens[name] = answer["access_token"]
         assert answer["user"]["openid"] == simulator.account(name)["openid"]
     assert len({claims_of(token)["sub"] for token in tokens.values()}) == 1
 
     for name in names:
         openid = simulator.account(name)["openid"]
-        assert house.call("GET", "/api/v1/user/profile", token=tokens[name]).json()["data"]["openid"] == openid
-        renewed = house.call("POST", "/api/v1/auth/refresh", token=tokens[name]).json()["data"]["access_token"]
+        assert service.call("GET", "/api/v1/user/profile", token=tokens[name]).json()["data"]["openid"] == openid
+        renewed = service.call("POST", "/api/v1/auth/refresh", token=tokens[name]).json()["data"]["access_token"]
         assert claims_of(renewed)["openid"] == openid
         tokens[name] = renewed
 
-    links = house.call("GET", "/api/v1/me/identities", token=tokens["people-private"]).json()["data"]
+    links = service.call("GET", "/api/v1/me/identities", token=tokens["people-private"]).json()["data"]
     assert [link["appid"] for link in links] == [APPID, APPID]
-    gone = house.call("DELETE", f"/api/v1/me/identities/{links[1]['id']}", token=tokens["people-private"])
+    gone = service.call("DELETE", f"/api/v1/me/identities/{links[1]['id']}", token=tokens["people-private"])
     assert gone.status_code == 200
-    statuses = [house.call("GET", "/api/v1/me", token=tokens[name]).status_code for name in names]
+    statuses = [service.call("GET", "/api/v1/me", token=tokens[name]).status_code for name in names]
     assert statuses == [200, 401]
 
 
 KEY = {"Idempotency-Key": "the-same-login"}
 
 
-def test_a_login_asked_for_again_is_not_answered_once_its_session_is_over(simulator: Simulator, house: Service) -> None:
+def test_a_login_asked_for_again_is_not_answered_once_its_session_is_over(
+    simulator: Simulator, service: Service
+) -> None:
     def log_in(code: str) -> requests.Response:
-        return house.login(code, headers=KEY)
+        return service.login(code, headers=KEY)
 
     code = simulator.code("people-again")
     first, again = (log_in(code).json()["data"] for _ in range(2))
     assert first["refresh_token"] == again["refresh_token"]
-    assert house.call("POST", "/api/v1/sessions/logout", token=first["access_token"]).status_code == 200
+    assert service.call("POST", "/api/v1/sessions/logout", token=first["access_token"]).status_code == 200
     assert refusal(log_in(code)) == (401, "wx_code_used")
 
     # Neither once its identity was removed, whoever may have come since.
-    you = sign_in(simulator, house, "people-again")
+    you = sign_in(simulator, service, "people-again")
     you.link()
     code = simulator.code(you.second)
-    assert house.login(code, headers=KEY).json()["data"]["user"]["id"] == str(you.id)
+    assert service.login(code, headers=KEY).json()["data"]["user"]["id"] == str(you.id)
     gone = you.links()[-1]["id"]
     assert you.call("DELETE", f"/api/v1/me/identities/{gone}").status_code == 200
-    newcomer = sign_in(simulator, house, "people-newcomer")
+    newcomer = sign_in(simulator, service, "people-newcomer")
     assert newcomer.links()[0]["id"] != gone
-    assert refusal(house.login(code, headers=KEY)) == (401, "wx_code_used")
+    assert refusal(service.login(code, headers=KEY)) == (401, "wx_code_used")
 
 
-def test_a_login_asked_for_again_in_another_contract_is_a_used_code(simulator: Simulator, house: Service) -> None:
+def test_a_login_asked_for_again_in_another_contract_is_a_used_code(simulator: Simulator, service: Service) -> None:
     code = simulator.code("people-twice")
-    assert house.login(code, headers=KEY).status_code == 200
-    answer = house.call("POST", "/user/wxlogin", json={"platCode": code}, headers=KEY)
+    assert service.login(code, headers=KEY).status_code == 200
+    answer = service.call("POST", "/user/wxlogin", json={"platCode": code}, headers=KEY)
     assert (answer.status_code, answer.json()["msg"]) == (400, "登录凭证已使用，请重新登录")
 
 
-def test_a_stranger_who_asks_again_with_the_same_key_need_not_wait(simulator: Simulator, house: Service) -> None:
+def test_a_stranger_who_asks_again_with_the_same_key_need_not_wait(simulator: Simulator, service: Service) -> None:
     code = simulator.code("people-unregistered")
-    first = house.call("GET", "/wx/login", params={"code": code}, headers=KEY)
+    first = service.call("GET", "/wx/login", params={"code": code}, headers=KEY)
     assert (first.status_code, list(first.json())) == (200, ["openid"])
     started = time.monotonic()
-    again = house.call("GET", "/wx/login", params={"code": code}, headers=KEY)
+    again = service.call("GET", "/wx/login", params={"code": code}, headers=KEY)
     assert (again.status_code, again.json()) == (503, {"detail": "code been used"})
     assert time.monotonic() - started < 5
 
@@ -651,52 +650,54 @@ def close(person: Person) -> int:
 
 
 def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
-    simulator: Simulator, house: Service
+    simulator: Simulator, service: Service
 ) -> None:
-    qin = sign_in(simulator, house, "people-qin")
+    qin = sign_in(simulator, service, "people-qin")
     qin.link()
-    there = sign_in(simulator, house, qin.second)
-    house.call("POST", "/auth/mp_login", json=by_phone(qin))
-    contract = house.call("POST", "/api/v1/auth/wx-login", json={"code": qin.code()}).json()["data"]["access_token"]
+    there = sign_in(simulator, service, qin.second)
+    service.call("POST", "/auth/mp_login", json=by_phone(qin))
+    contract = service.call("POST", "/api/v1/auth/wx-login", json={"code": qin.code()}).json()["data"]["access_token"]
 
     assert abs(close(qin) - 15 * DAY - time.time()) < 30
 
     for answer, expected in every_way_in(qin):
         assert answer.status_code == 403
         assert answer.json() | expected == answer.json()
-    assert refusal(house.login(there.code())) == (403, "account_closed")
+    assert refusal(service.login(there.code())) == (403, "account_closed")
     # Who was added does not bring the account back.
-    assert refusal(house.login(there.code(), json={"reopen": True})) == (403, "account_closed")
+    assert refusal(service.login(there.code(), json={"reopen": True})) == (403, "account_closed")
     for person in (qin, there):
         assert refusal(person.call("GET", "/api/v1/me")) == (401, "unauthenticated")
-        refresh = house.call("POST", "/api/v1/sessions/refresh", json={"refresh_token": person.tokens["refresh_token"]})
+        refresh = service.call(
+            "POST", "/api/v1/sessions/refresh", json={"refresh_token": person.tokens["refresh_token"]}
+        )
         assert refusal(refresh) == (401, "unauthenticated")
     for method, path in (("POST", "/api/v1/auth/refresh"), ("GET", "/member/refreshToken")):
-        assert house.call(method, path, token=contract).status_code == 401
+        assert service.call(method, path, token=contract).status_code == 401
 
     # The number still speaks for its owner, so nobody slips in beside them by another WeChat.
-    friend = sign_in(simulator, house, "people-friend-of-qin")
+    friend = sign_in(simulator, service, "people-friend-of-qin")
     phone = simulator.call("GET", "/control/users/people-qin")["phone"]
     code = friend.code()
     tapped = simulator.call("POST", "/phone/phonenumber", {"appid": APPID, "user": friend.name, "phone": phone})
     body = {"code": code, "encryptedData": tapped["encryptedData"], "iv": tapped["iv"]}
-    assert house.call("POST", "/auth/mp_login", json=body).status_code == 403
+    assert service.call("POST", "/auth/mp_login", json=body).status_code == 403
     link = {"code": there.code(), "appid": APPID}
     assert refusal(friend.call("POST", "/api/v1/me/identities", json=link)) == (409, "identity_taken")
-    assert house.count("users", f"id = {qin.id} AND status = 'closed'") == 1
+    assert service.count("users", f"id = {qin.id} AND status = 'closed'") == 1
 
-    reopened = sign_in(simulator, house, "people-qin", reopen=True)
+    reopened = sign_in(simulator, service, "people-qin", reopen=True)
     assert (reopened.id, reopened.tokens["is_new_user"]) == (qin.id, False)
     assert len(reopened.links()) == 2
     assert refusal(qin.call("GET", "/api/v1/me")) == (401, "unauthenticated")
     assert [answer.status_code for answer, _ in every_way_in(qin)] == [200] * 6
 
 
-def test_nobody_opens_an_account_again_when_the_time_is_over(simulator: Simulator, house: Service) -> None:
-    late = sign_in(simulator, house, "people-late")
+def test_nobody_opens_an_account_again_when_the_time_is_over(simulator: Simulator, service: Service) -> None:
+    late = sign_in(simulator, service, "people-late")
     close(late)
-    house.rows(f"UPDATE users SET closed_at = closed_at - {15 * DAY} WHERE id = {late.id}")
-    assert refusal(house.login(late.code(), json={"reopen": True})) == (403, "account_closed")
+    service.rows(f"UPDATE users SET closed_at = closed_at - {15 * DAY} WHERE id = {late.id}")
+    assert refusal(service.login(late.code(), json={"reopen": True})) == (403, "account_closed")
 
 
 def purge(service: Service, **settings: str) -> dict[str, int]:
@@ -710,14 +711,16 @@ def purge(service: Service, **settings: str) -> dict[str, int]:
     return {kind: int(count.split()[0]) for kind, count in (line.split(": ") for line in lines)}
 
 
-def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simulator: Simulator, house: Service) -> None:
-    purge(house, ACCOUNT_COOLING_OFF_DAYS="0")
-    stays, leaver = (sign_in(simulator, house, name) for name in ("people-stays", "people-leaver"))
-    house.call("POST", "/auth/mp_login", json=by_phone(leaver))
+def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(
+    simulator: Simulator, service: Service
+) -> None:
+    purge(service, ACCOUNT_COOLING_OFF_DAYS="0")
+    stays, leaver = (sign_in(simulator, service, name) for name in ("people-stays", "people-leaver"))
+    service.call("POST", "/auth/mp_login", json=by_phone(leaver))
     leaver.link()
     address = leaver.upload(WHOLE).json()["data"]["avatar_url"]
     close(leaver)
-    assert purge(house) == {
+    assert purge(service) == {
         "closed accounts": 0,
         "pictures of codes": 0,
         "login attempts": 0,
@@ -732,20 +735,20 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(simula
         "marks of invites": 0,
         "audit events": 0,
     }
-    assert house.call("GET", path_of(address)).status_code == 200
+    assert service.call("GET", path_of(address)).status_code == 200
 
-    assert purge(house, ACCOUNT_COOLING_OFF_DAYS="0")["closed accounts"] == 1
+    assert purge(service, ACCOUNT_COOLING_OFF_DAYS="0")["closed accounts"] == 1
 
-    assert house.call("GET", path_of(address)).status_code == 404
-    assert house.count("users", f"id = {leaver.id}") == 0
+    assert service.call("GET", path_of(address)).status_code == 404
+    assert service.count("users", f"id = {leaver.id}") == 0
     for table in ("identities", "sessions", "unionids"):
-        assert house.count(table, f"user_id = {leaver.id}") == 0
-    assert house.count("audit_events", f"event = 'erase' AND user_id = {leaver.id}") == 1
+        assert service.count(table, f"user_id = {leaver.id}") == 0
+    assert service.count("audit_events", f"event = 'erase' AND user_id = {leaver.id}") == 1
     assert refusal(leaver.call("GET", "/api/v1/me")) == (401, "unauthenticated")
     assert stays.me()["id"] == str(stays.id)
 
-    again = sign_in(simulator, house, "people-leaver")
+    again = sign_in(simulator, service, "people-leaver")
     assert (again.tokens["is_new_user"], again.id == leaver.id) == (True, False)
     assert again.me()["phone"] is None
-    assert house.call("POST", "/auth/mp_login", json=by_phone(again)).status_code == 200
+    assert service.call("POST", "/auth/mp_login", json=by_phone(again)).status_code == 200
     assert again.me()["phone"].startswith("+86")

@@ -13,7 +13,6 @@ from PIL import Image
 
 from authsvc.db.personaldata import EXPORTED
 from tests.harness import pictures
-from tests.harness.databases import skip_without_mysql
 from tests.harness.leaks import Canaries, spellings
 from tests.harness.service import ISSUER, Service
 from tests.harness.signedin import SignedIn, native, tapped
@@ -134,8 +133,6 @@ STORED = {"phone", "openid", "sealed session_key", "nickname", "picture address"
 def test_of_somebody_who_is_erased_no_byte_is_left(
     database: str, simulator: Simulator, start_briefly: Callable[..., Service], figures: Callable[[str], None]
 ) -> None:
-    if database == "mysql":
-        skip_without_mysql()
     service = start_briefly(f"erasure-{database}", database=database)
     stays, closes, merged, erased = (
         Person(service, simulator, f"erasure-{database}-{name}") for name in ("stays", "closes", "merged", "erased")

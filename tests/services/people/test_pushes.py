@@ -20,8 +20,6 @@ WAYS = [(mode, format_) for mode in ("compatible", "safe") for format_ in ("JSON
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
 def pushed(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Service:
     """A service whose mini program pushes, encrypted."""
-    if request.param == "mysql":
-        request.getfixturevalue("mysql_service")  # skips where there is none
     settings = {"WX_PUSH_TOKEN": TOKEN, "WX_PUSH_AES_KEYS": f"{KEY},{OLD_KEY}"}
     return start_service(f"pushed-{request.param}", database=request.param, workers=2, settings=settings)
 

@@ -22,18 +22,12 @@ from authsvc.services.phones.codes import PhoneCodes
 from authsvc.values.limits import PhoneBudgets
 from authsvc.values.people import PhoneNumber
 from authsvc.values.wechat import MiniProgram, WeChatPhone
-from tests.harness.databases import MySQLSchema, skip_without_mysql
+from tests.harness.databases import MySQLSchema
+from tests.harness.inprocess import Clock
 
 APP = MiniProgram("wx4f4bc4dec97d474b", "an-app-secret-of-no-use", "audience")
 OTHER_APP = MiniProgram("wxba5fad812f8e6fb9", "an-app-secret-of-no-use", "other")
 NOON_IN_CHINA = 1_700_000_000 // 86400 * 86400 + 4 * 3600
-
-
-class Clock:
-    time = float(NOON_IN_CHINA)
-
-    def now(self) -> float:
-        return self.time
 
 
 class WeChat:
@@ -62,7 +56,6 @@ def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     schema = None
     url = f"sqlite:///{tmp_path_factory.mktemp('phone') / 'phone.db'}"
     if request.param == "mysql":
-        skip_without_mysql()
         schema = MySQLSchema()
         url = schema.url.replace("mysql://", "mysql+pymysql://")
     engine = create_engine(url, **engine_room.options(url, 30))
@@ -88,7 +81,7 @@ def database(kept_database: Database) -> Database:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON_IN_CHINA)
 
 
 @pytest.fixture
@@ -153,7 +146,7 @@ def test_a_user_has_five_a_day_exactly(new: Callable[..., PhoneCodes], wechat: W
     assert (told.count("ok"), told.count("PhoneBudgetExhausted"), len(wechat.calls)) == (5, 55, 5)
     assert verdicts(1, lambda: codes.number(APP, code(), "o-mei")) == ["ok"]
     assert verdicts(1, lambda: codes.number(OTHER_APP, code(), "o-lan")) == ["ok"]
-    clock.time += 86400
+    clock.moment += 86400
     assert verdicts(1, lambda: codes.number(APP, code(), "o-lan")) == ["ok"]
 
 
@@ -179,9 +172,9 @@ def test_the_twin_that_reads_and_then_writes_gives_more_than_five(
 
 def test_the_day_turns_at_midnight_in_china(new: Callable[..., PhoneCodes], clock: Clock) -> None:
     codes = new(per_user=1)
-    clock.time = NOON_IN_CHINA + 12 * 3600 - 1
+    clock.moment = NOON_IN_CHINA + 12 * 3600 - 1
     assert verdicts(2, lambda: codes.number(APP, code(), "o-lan")).count("ok") == 1
-    clock.time += 1
+    clock.moment += 1
     assert verdicts(1, lambda: codes.number(APP, code(), "o-lan")) == ["ok"]
 
 
@@ -351,7 +344,7 @@ def test_neither_code_nor_openid_nor_address_is_stored(new: Callable[..., PhoneC
 def test_old_codes_and_days_are_forgotten(new: Callable[..., PhoneCodes], database: Database, clock: Clock) -> None:
     codes = new()
     codes.number(APP, code(), "o-lan")
-    clock.time += 3 * 86400
+    clock.moment += 3 * 86400
     codes.number(APP, code(), "o-mei")
 
     def rows(connection: Any) -> list[int]:

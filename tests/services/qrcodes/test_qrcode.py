@@ -153,14 +153,14 @@ def test_without_a_good_token_nothing_is_made(simulator: Simulator, service: Ser
 
 
 @pytest.fixture(scope="module")
-def house(start_service: Callable[..., Service]) -> Service:
+def limited(start_service: Callable[..., Service]) -> Service:
     """A service where little is kept, and not for long."""
     return start_service("qr-house", workers=1, settings={"QRCODE_PER_USER": "2", "ACCOUNT_COOLING_OFF_DAYS": "0"})
 
 
-def test_a_user_has_so_many_pictures_and_no_more(simulator: Simulator, house: Service) -> None:
-    token = signedin.native(house, simulator.code("qr-limit")).access
-    answers = [house.call("POST", OWN, token=token, json={"width": width}) for width in (300, 301, 302, 300)]
+def test_a_user_has_so_many_pictures_and_no_more(simulator: Simulator, limited: Service) -> None:
+    token = signedin.native(limited, simulator.code("qr-limit")).access
+    answers = [limited.call("POST", OWN, token=token, json={"width": width}) for width in (300, 301, 302, 300)]
     assert [(answer.status_code, answer.json().get("error")) for answer in answers] == [
         (200, None),
         (200, None),
@@ -207,20 +207,20 @@ def test_a_file_that_was_lost_is_made_again_under_its_name(simulator: Simulator,
     assert len(calls(simulator)) == 2
 
 
-def test_pictures_go_with_their_user_and_when_there_are_too_many(simulator: Simulator, house: Service) -> None:
-    tokens = [signedin.native(house, simulator.code(name)).access for name in ("qr-goes", "qr-stays")]
-    addresses = [house.call("GET", OWN, token=token).json()["data"]["url"] for token in tokens]
-    assert house.call("POST", "/api/v1/me/close", token=tokens[0]).status_code == 200
-    connection = house.connect()
+def test_pictures_go_with_their_user_and_when_there_are_too_many(simulator: Simulator, limited: Service) -> None:
+    tokens = [signedin.native(limited, simulator.code(name)).access for name in ("qr-goes", "qr-stays")]
+    addresses = [limited.call("GET", OWN, token=token).json()["data"]["url"] for token in tokens]
+    assert limited.call("POST", "/api/v1/me/close", token=tokens[0]).status_code == 200
+    connection = limited.connect()
     connection.cursor().execute("UPDATE users SET closed_at = closed_at - 10 WHERE closed_at IS NOT NULL")
     connection.cursor().execute("UPDATE code_pictures SET asked_at = asked_at - 10")
     connection.close()
-    stays = house.call("POST", OWN, token=tokens[1], json={"width": 333}).json()["data"]["url"]
-    house.environment["QRCODE_TOTAL"] = "1"
-    said = house.flask("authsvc", "purge")
+    stays = limited.call("POST", OWN, token=tokens[1], json={"width": 333}).json()["data"]["url"]
+    limited.environment["QRCODE_TOTAL"] = "1"
+    said = limited.flask("authsvc", "purge")
     assert "closed accounts: 1 erased" in said
-    assert [fetched(house, address).status_code for address in (*addresses, stays)] == [404, 404, 200]
-    assert house.rows("SELECT stem FROM code_pictures") == [(codes.file_of(house, stays).stem,)]
+    assert [fetched(limited, address).status_code for address in (*addresses, stays)] == [404, 404, 200]
+    assert limited.rows("SELECT stem FROM code_pictures") == [(codes.file_of(limited, stays).stem,)]
 
 
 # --- a service's own ----------------------------------------------------------------------------------------

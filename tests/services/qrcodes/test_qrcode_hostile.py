@@ -24,14 +24,14 @@ SCRIPT = b"<script>" + pictures.MARK + b"</script>"
 
 
 @pytest.fixture(scope="module")
-def house(start_service: Callable[..., Service]) -> Service:
+def service(start_service: Callable[..., Service]) -> Service:
     # One worker: what it remembers of a failure, it remembers for every request here.
     return start_service("qr-hostile", workers=1)
 
 
 @pytest.fixture(scope="module")
-def token(house: Service) -> str:
-    return codes.credential(house)
+def token(service: Service) -> str:
+    return codes.credential(service)
 
 
 @pytest.fixture
@@ -113,30 +113,30 @@ def tree(service: Service) -> set[str]:
 
 
 def test_two_hundred_hostile_names_and_scenes_end_before_wechat_and_touch_nothing(
-    simulator: Simulator, house: Service, token: str, figures: Callable[[str], None], tmp_path: Path
+    simulator: Simulator, service: Service, token: str, figures: Callable[[str], None], tmp_path: Path
 ) -> None:
-    good = ordered(house, token, "good=1").json()["data"]["url"]
+    good = ordered(service, token, "good=1").json()["data"]["url"]
     simulator.clear()
     outside = tmp_path / f"{NAME}.jpg"
     outside.write_bytes(b"outside")
-    before = tree(house)
+    before = tree(service)
     names = hostile_names(outside)
     scenes = hostile_scenes()
-    statuses = [raw_get(house, b"/qrcodes/" + name) for name in names]
+    statuses = [raw_get(service, b"/qrcodes/" + name) for name in names]
     assert set(statuses) <= {400, 404}, [
         (name, status) for name, status in zip(names, statuses, strict=True) if status not in (400, 404)
     ]
-    refused = [ordered(house, token, scene) for scene in scenes]
+    refused = [ordered(service, token, scene) for scene in scenes]
     assert {answer.status_code for answer in refused} == {400}
     assert {tuple(answer.json().get("fields", ())) for answer in refused} == {("scene",)}
     pages = ["/pages/a", "pages/a?b=1", "pages//a", "../a", "pages/a/", "页面", "p" * 129, "scancode_time", "a\n"]
-    wrong_pages = [ordered(house, token, "a", page=page) for page in pages]
+    wrong_pages = [ordered(service, token, "a", page=page) for page in pages]
     assert [(answer.status_code, list(answer.json()["fields"])) for answer in wrong_pages] == [(400, ["page"])] * len(
         pages
     )
     assert calls(simulator) == []
-    assert (tree(house), outside.read_bytes()) == (before, b"outside")
-    assert fetched(house, good).status_code == 200
+    assert (tree(service), outside.read_bytes()) == (before, b"outside")
+    assert fetched(service, good).status_code == 200
     count = len(names) + len(scenes) + len(pages)
     assert count >= 200
     figures(f"hostile names, scenes and pages: {count}, all 400 or 404; calls to WeChat 0, files touched 0")
@@ -177,7 +177,7 @@ PLANTS = (plant_link, plant_second_name, plant_pipe, plant_folder, plant_socket)
 @pytest.mark.parametrize("is_known", [True, False], ids=["after it was made", "before it is made"])
 def test_what_stands_in_a_pictures_place_is_never_followed_served_or_waited_for(
     simulator: Simulator,
-    house: Service,
+    service: Service,
     token: str,
     tmp_path: Path,
     unique: Iterator[str],
@@ -185,20 +185,20 @@ def test_what_stands_in_a_pictures_place_is_never_followed_served_or_waited_for(
     is_known: bool,
 ) -> None:
     scene = next(unique)
-    address = ordered(house, token, scene).json()["data"]["url"]
-    place, victim = file_of(house, address), tmp_path / "victim"
+    address = ordered(service, token, scene).json()["data"]["url"]
+    place, victim = file_of(service, address), tmp_path / "victim"
     victim.write_bytes(b"victim")
     place.unlink()
     if not is_known:
-        codes.forget(house, address)
+        codes.forget(service, address)
     plant(place, victim)
-    assert fetched(house, address, timeout=5).status_code == 404
-    answer = ordered(house, token, scene)
+    assert fetched(service, address, timeout=5).status_code == 404
+    answer = ordered(service, token, scene)
     assert (answer.status_code, answer.json()["data"]["url"]) == (200, address)
     assert victim.read_bytes() == b"victim"
     facts = place.lstat()
     assert (stat.S_ISREG(facts.st_mode), facts.st_nlink, stat.S_IMODE(facts.st_mode)) == (True, 1, 0o600)
-    assert scanned(fetched(house, address).content) == scene
+    assert scanned(fetched(service, address).content) == scene
     if plant is plant_folder:
         assert [path.read_bytes() for path in place.parent.glob(f"{place.name}.unfit-*/kept")] == [b"kept"]
 
@@ -257,27 +257,27 @@ def bad_answers(picture: bytes) -> dict[str, dict[str, object]]:
 
 
 def test_nothing_but_a_whole_picture_is_stored_and_what_is_stored_stays(
-    simulator: Simulator, house: Service, token: str, unique: Iterator[str], figures: Callable[[str], None]
+    simulator: Simulator, service: Service, token: str, unique: Iterator[str], figures: Callable[[str], None]
 ) -> None:
     answers = bad_answers(drawn(simulator, next(unique), **CLEAR))
     assert sum("cut after" in name for name in answers) == 20
     for name, fault in answers.items():
         kept, new = next(unique), next(unique)
-        address = ordered(house, token, kept, **CLEAR).json()["data"]["url"]
-        codes.forget(house, address)  # as if the row had been lost: WeChat is asked again, and the file lies there
-        before = files(house)
+        address = ordered(service, token, kept, **CLEAR).json()["data"]["url"]
+        codes.forget(service, address)  # as if the row had been lost: WeChat is asked again, and the file lies there
+        before = files(service)
         simulator.fault(fault, path=ENDPOINT, times=None)
-        refused = [ordered(house, token, scene, **CLEAR) for scene in (kept, new)]
+        refused = [ordered(service, token, scene, **CLEAR) for scene in (kept, new)]
         simulator.call("DELETE", "/control/faults")
         assert [answer.status_code for answer in refused] == [503, 503], name
-        assert files(house) == before, name
-        assert scanned(fetched(house, address).content) == kept, name
-        assert house.count("code_pictures", "ending IS NULL") == 0, name
+        assert files(service) == before, name
+        assert scanned(fetched(service, address).content) == kept, name
+        assert service.count("code_pictures", "ending IS NULL") == 0, name
     figures(f"answers of WeChat that are no whole picture: {len(answers)}, stored 0, good files unharmed")
 
 
 def test_what_hides_inside_a_whole_picture_is_gone(
-    simulator: Simulator, house: Service, token: str, unique: Iterator[str]
+    simulator: Simulator, service: Service, token: str, unique: Iterator[str]
 ) -> None:
     scene = next(unique)
     png, jpeg = drawn(simulator, scene, is_hyaline=True), drawn(simulator, scene)
@@ -290,69 +290,69 @@ def test_what_hides_inside_a_whole_picture_is_gone(
     }
     for number, (name, content) in enumerate(hiding.items()):
         simulator.fault(raw(content), path=ENDPOINT)
-        address = ordered(house, token, scene, width=300 + number).json()["data"]["url"]
-        stored = fetched(house, address).content
+        address = ordered(service, token, scene, width=300 + number).json()["data"]["url"]
+        stored = fetched(service, address).content
         assert pictures.MARK not in stored and b"<script" not in stored, name
         assert scanned(stored) == scene, name
 
 
 def test_who_comes_after_a_failure_is_a_new_try(
-    simulator: Simulator, house: Service, token: str, unique: Iterator[str]
+    simulator: Simulator, service: Service, token: str, unique: Iterator[str]
 ) -> None:
     scene = next(unique)
     simulator.fault(raw("<html>"), path=ENDPOINT, times=2)
-    answers = [ordered(house, token, scene) for _ in range(3)]
+    answers = [ordered(service, token, scene) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [503, 503, 200]
     assert {answer.json()["error"] for answer in answers[:2]} == {"wx_code_picture_unavailable"}
     assert {answer.headers["Retry-After"] for answer in answers[:2]} == {"5"}
     assert len(calls(simulator)) == 3
-    assert house.count("code_failures", "error = 'wx_code_picture_unavailable'") >= 2
+    assert service.count("code_failures", "error = 'wx_code_picture_unavailable'") >= 2
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
 def test_an_outage_is_asked_twice_and_answered_503(
-    simulator: Simulator, house: Service, token: str, unique: Iterator[str], status: int
+    simulator: Simulator, service: Service, token: str, unique: Iterator[str], status: int
 ) -> None:
     simulator.fault({"kind": "http_status", "status": status, "body": "<html>"}, path=ENDPOINT, times=None)
-    answer = ordered(house, token, next(unique))
+    answer = ordered(service, token, next(unique))
     assert (answer.status_code, answer.json()["action"]) == (503, "retry")
     assert len(calls(simulator)) == 2
     simulator.clear()
-    assert ordered(house, token, next(unique)).status_code == 200
+    assert ordered(service, token, next(unique)).status_code == 200
 
 
 def test_a_dead_access_token_is_replaced_once(
-    simulator: Simulator, house: Service, token: str, unique: Iterator[str]
+    simulator: Simulator, service: Service, token: str, unique: Iterator[str]
 ) -> None:
-    assert ordered(house, token, next(unique)).status_code == 200
+    assert ordered(service, token, next(unique)).status_code == 200
     fetches = simulator.tokens()["fetches"]
     simulator.kill_token()
     simulator.clear()
-    assert ordered(house, token, next(unique)).status_code == 200
+    assert ordered(service, token, next(unique)).status_code == 200
     assert (len(calls(simulator)), simulator.tokens()["fetches"] - fetches) == (2, 1)
     simulator.clear()
     simulator.fault({"kind": "errcode", "errcode": 40001}, path=ENDPOINT, times=None)
-    answer = ordered(house, token, next(unique))
+    answer = ordered(service, token, next(unique))
     assert (answer.status_code, answer.json()["error"]) == (503, "wx_misconfigured")
     assert len(calls(simulator)) == 2
 
 
 def test_the_limit_of_a_minute_is_no_outage(
-    simulator: Simulator, house: Service, token: str, unique: Iterator[str]
+    simulator: Simulator, service: Service, token: str, unique: Iterator[str]
 ) -> None:
     for errcode in (45009, 45011):
         simulator.fault({"kind": "errcode", "errcode": errcode}, path=ENDPOINT)
-        answer = ordered(house, token, next(unique))
+        answer = ordered(service, token, next(unique))
         assert (answer.status_code, answer.json()["error"]) == (429, "wx_rate_limited")
         assert answer.headers["Retry-After"] == "60"
 
 
-def test_a_failure_has_the_shape_that_this_front_end_reads(simulator: Simulator, house: Service) -> None:
-    user = signedin.bearer(house, simulator, "qr-hostile-bearer")
+def test_a_failure_has_the_shape_that_this_front_end_reads(simulator: Simulator, service: Service) -> None:
+    user = signedin.bearer(service, simulator, "qr-hostile-bearer")
     simulator.fault({"kind": "errcode", "errcode": 41030}, path=ENDPOINT, times=None)
-    answer = house.call("GET", "/generate_qrcode", token=user)
+    answer = service.call("GET", "/generate_qrcode", token=user)
     assert (answer.status_code, answer.json()) == (200, {"code": 500, "message": "二维码生成失败", "data": None})
     # The pictures are everybody's, whichever front ends a deployment serves.
-    assert house.call("GET", f"/qrcodes/{'0' * 32}.jpg").json()["error"] == "no_such_item"
-    answer = house.call("GET", "/qrcodes/none.jpg")  # no name of a picture, so no address of one
+    assert service.call("GET", f"/qrcodes/{'0' * 32}.jpg").json()["error"] == "no_such_item"
+    answer = service.call("GET", "/qrcodes/none.jpg")  # no name of a picture, so no address of one
     assert (answer.status_code, answer.json()) == (404, {"detail": "地址不存在"})

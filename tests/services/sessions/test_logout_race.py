@@ -294,4 +294,4 @@ def _reencoded(token: str) -> str:
 
 
 def _database(service: Service) -> str:
-    return "mysql" if service.schema else "sqlite"
+    return service.dialect

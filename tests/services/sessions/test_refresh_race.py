@@ -81,7 +81,7 @@ def _hold(
     crowd: Crowd,
     figures: Callable[[str], None],
 ) -> None:
-    database = "mysql" if service.schema else "sqlite"
+    database = service.dialect
     seed = random.SystemRandom().getrandbits(32)
     for number in range(ROUNDS):
         found = play(simulator, service, crowd, f"refresh-{database}-{seed}-{number}")

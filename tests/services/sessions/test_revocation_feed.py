@@ -12,7 +12,6 @@ import pytest
 from authsvc_verifier import TokenRevoked, Verifier
 from tests.conftest import APPID
 from tests.harness import signedin
-from tests.harness.databases import skip_without_mysql
 from tests.harness.forging import unb64
 from tests.harness.leaks import Canaries
 from tests.harness.service import ISSUER, Service
@@ -55,15 +54,13 @@ class Stage:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mysql"])
-def house(
+def set_stage(
     request: pytest.FixtureRequest,
     run_folder: Path,
     canaries: Canaries,
     shared_simulator: Simulator,
     start_service: Callable[..., Service],
 ) -> Stage:
-    if request.param == "mysql":
-        skip_without_mysql()
     clock = run_folder / f"clock-feed-{request.param}"
     clock.write_text("0")
     service = start_service(
@@ -77,11 +74,11 @@ def house(
 
 
 @pytest.fixture
-def stage(house: Stage, simulator: Simulator) -> Iterator[Stage]:
-    yield house
-    house.clock.write_text("0")
-    while house.verifiers:
-        house.verifiers.pop().close()  # gunicorn waits for those that hold a connection
+def stage(set_stage: Stage, simulator: Simulator) -> Iterator[Stage]:
+    yield set_stage
+    set_stage.clock.write_text("0")
+    while set_stage.verifiers:
+        set_stage.verifiers.pop().close()  # gunicorn waits for those that hold a connection
 
 
 def is_refused(verifier: Verifier, token: str) -> bool:

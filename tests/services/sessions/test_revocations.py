@@ -11,25 +11,17 @@ from authsvc.services.sessions import revocations
 from authsvc.services.sessions.newsessions import open_session
 from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.tokens import NATIVE
-from authsvc.signing.keyfile import create_key_file
-from authsvc.signing.keyring import KeyRing, KeySource
 from authsvc.signing.tokens import TokenIssuer
 from authsvc.values.people import Profile
 from authsvc.values.sessions import Session, TokenPolicy
-from authsvc.values.wechat import MiniProgram
 from tests.harness.forging import unb64
-from tests.harness.inprocess import Clock, rows
+from tests.harness.inprocess import SHOP, Clock, rows
 
-APP = MiniProgram("wx51a051a000000001", "a-secret-of-no-account", "shop")
-POLICY = TokenPolicy(NATIVE, lifetime=900, idle=30 * 86400)
 PREFIX = revocations.SESSION_PREFIX
 
 
 @pytest.fixture
-def feed(each_database: Database, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> RevocationFeed:
-    key_file = tmp_path_factory.mktemp("keys") / "signing.json"
-    create_key_file(key_file)
-    issuer = TokenIssuer(KeyRing(KeySource(key_file), clock), "https://login.example.test", clock)
+def feed(each_database: Database, clock: Clock, issuer: TokenIssuer) -> RevocationFeed:
     return RevocationFeed(each_database, issuer, {NATIVE: 900, "week": 7 * 86400}, clock)
 
 
@@ -38,7 +30,7 @@ def some_sessions(database: Database, clock: Clock, count: int, contract: str = 
 
     def work(connection) -> list[Session]:
         user = users.insert(connection, Profile("Lan"), now)
-        return [open_session(connection, user, APP, policy, "", now, identity_id=None) for _ in range(count)]
+        return [open_session(connection, user, SHOP, policy, "", now, identity_id=None) for _ in range(count)]
 
     return database.run(work)
 

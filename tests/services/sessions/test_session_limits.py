@@ -63,7 +63,7 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def house(
+def in_process(
     tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, app_secret: str
 ) -> Iterator[tuple[FlaskClient, Clock]]:
     """The whole service in this process, with a clock that stands until it is moved."""
@@ -89,11 +89,11 @@ def house(
 @pytest.fixture(params=KINDS)
 def front(
     request: pytest.FixtureRequest,
-    house: tuple[FlaskClient, Clock],
+    in_process: tuple[FlaskClient, Clock],
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Front:
-    client, clock = house
+    client, clock = in_process
 
     class Moved(datetime):
         """PyJWT compares with the machine's time, and takes no clock."""

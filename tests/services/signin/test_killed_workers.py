@@ -11,7 +11,6 @@ import jwt
 import pytest
 
 from tests.harness.crowd import Crowd, post
-from tests.harness.databases import skip_without_mysql
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
@@ -29,8 +28,6 @@ def test_kill_nine_in_the_middle_of_logins_leaves_nothing_half_done(
     crowd: Crowd,
     figures: Callable[[str], None],
 ) -> None:
-    if database == "mysql":
-        skip_without_mysql()
     service = start_briefly(f"killed-{database}", database=database, workers=4, settings={"DATABASE_POOL_SIZE": "8"})
     seed = random.SystemRandom().getrandbits(32)
     dice = random.Random(seed)

@@ -66,7 +66,7 @@ def test_fifty_repeats_at_once_over_four_workers_are_one_login(
         assert len({sid(answer.json()["data"]["access_token"]) for answer in answers}) == 1
         assert each_service.count("sessions") - before == 1
         assert len(simulator.journal(code=code)) == 1
-    kind = "mysql" if each_service.schema else "sqlite"
+    kind = each_service.dialect
     figures(
         f"one login asked for {CALLERS} times at once, {kind}, 4 workers, seed {seed}: {ROUNDS} rounds, each one "
         f"session and one call to WeChat; slowest of the last {max(answer.seconds for answer in answers):.2f} s"

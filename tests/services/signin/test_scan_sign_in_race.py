@@ -22,7 +22,7 @@ TWIN = "tests.twins.scan_look_then_write:app"
 def test_a_session_is_handed_over_exactly_once(
     simulator: Simulator, each_service: Service, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
-    service, database = each_service, "mysql" if each_service.schema else "sqlite"
+    service, database = each_service, each_service.dialect
     phone = signedin.native(service, simulator.code("racing"))
     seen = [_round(service, crowd, phone, with_refusal=number % 2 == 1) for number in range(ROUNDS)]
     assert [found for _, found in seen] == [[]] * ROUNDS

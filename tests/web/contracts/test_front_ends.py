@@ -7,7 +7,6 @@ import pytest
 
 from tests.conftest import APPID
 from tests.harness import node
-from tests.harness.databases import skip_without_mysql
 from tests.harness.node import Stage
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
@@ -20,8 +19,6 @@ def stage(
     request: pytest.FixtureRequest, run_folder: Path, shared_simulator: Simulator, start_service: Callable[..., Service]
 ) -> Stage:
     """A service of its own per database, whose clock the scripts move."""
-    if request.param == "mysql":
-        skip_without_mysql()
     name = f"front-ends-{request.param}"
     return node.set_stage(name, run_folder, shared_simulator, start_service, database=request.param)
 
