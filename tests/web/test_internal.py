@@ -48,6 +48,9 @@ def ask(service: Service, token: str | None, appid: str | None = None) -> tuple[
 def test_the_life_of_a_credential(alone: Service, wechat: Simulator, canaries: Canaries) -> None:
     assert ask(alone, None) == ask(alone, "billing.x") == (404, "not_found")
     assert alone.call("POST", REJECTED, json={}).status_code == 404
+    # What verifying services are configured with exists all the time.
+    for method, path in (("POST", "/oauth/introspect"), ("POST", "/oauth/revoke"), ("GET", "/oauth/revocations")):
+        assert alone.call(method, path, token="billing.x").json()["error"] == "invalid_client"
 
     billing = credential(alone, canaries, "billing")
     assert re.fullmatch(r"billing\.[A-Za-z0-9_-]{43}", billing)
