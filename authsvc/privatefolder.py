@@ -7,7 +7,8 @@ in there is noticed and never written to. Local disks: on NFS a rename is not wh
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -16,8 +17,17 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_folder(path: Path) -> int:
-    """Return a descriptor of the folder, made if need be and private in any case. Raises OSError, for a link too."""
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """Give a descriptor of the folder, made if need be and private in any case. Raises OSError, for a link too."""
+    descriptor = _open(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
     try:
         descriptor = os.open(path, _FOLDER)
     except FileNotFoundError:

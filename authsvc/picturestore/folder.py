@@ -70,11 +70,8 @@ class PictureFolder:
     def _open(self) -> Iterator[int]:
         """Open the folder; OSErrors inside become PicturesUnavailable."""
         try:
-            descriptor = privatefolder.open_folder(self._folder)
-            try:
-                yield descriptor
-            finally:
-                os.close(descriptor)
+            with privatefolder.opened(self._folder) as folder:
+                yield folder
         except OSError as error:
             reason = errno.errorcode.get(error.errno or 0, error.errno)
             raise PicturesUnavailable(f"folder {self._folder.name}: {type(error).__name__} {reason}") from None

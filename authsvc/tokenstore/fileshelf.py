@@ -143,11 +143,8 @@ class FileShelf:
     def _open_folder(self) -> Iterator[int]:
         """Open the folder, which is ours and private (made so if need be). OSErrors inside become ShelfUnavailable."""
         try:
-            descriptor = privatefolder.open_folder(self._folder)
-            try:
-                yield descriptor
-            finally:
-                os.close(descriptor)
+            with privatefolder.opened(self._folder) as folder:
+                yield folder
         except OSError as error:
             raise _unavailable(error) from None
 
