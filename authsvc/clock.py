@@ -2,6 +2,8 @@
 
 import time
 
+HOUR, DAY = 3600, 86400  # in seconds
+
 
 def give_way() -> None:
     """Let other requests of this worker have their turn: called between two pieces of long work.

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from functools import cached_property
 
-from authsvc.clock import SystemClock
+from authsvc.clock import DAY, SystemClock
 from authsvc.config import Settings
 from authsvc.db.database import Database
 from authsvc.imaging.lane import Lane
@@ -76,7 +76,7 @@ _AT_ONCE = 12
 # Pictures of others that one process holds while they wait to be drawn: up to 2 MB each, and some 100 KB.
 _AVATARS_AT_ONCE = 8
 _CODES_AT_ONCE = 64
-_NATIVE_IDLE_SECONDS = 30 * 86400
+_NATIVE_IDLE_SECONDS = 30 * DAY
 
 
 class Parts:

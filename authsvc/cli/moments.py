@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from authsvc.clock import DAY, HOUR
+
 _AGO = re.compile(r"(\d{1,6})([smhd])\Z")
 _CHINA = timezone(timedelta(hours=8))
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = {"s": 1, "m": 60, "h": HOUR, "d": DAY}
 
 
 class Since(click.ParamType[int]):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from authsvc.clock import DAY
 from authsvc.config import addresses, apps, pictures, places, rates
 from authsvc.config.addresses import WECHAT_API
 from authsvc.config.source import BadSettings, Source, choice, variables
@@ -63,10 +64,10 @@ class Settings:
     refresh_grace: int = 30
     session_caps: SessionCaps = field(default_factory=SessionCaps)
     phone_account: PhonePolicy = "link"
-    account_cooling_off: int = 15 * 86400
-    audit_retention: int = 365 * 86400
-    ban_memory: int = 365 * 86400
-    invite_memory: int = 180 * 86400
+    account_cooling_off: int = 15 * DAY
+    audit_retention: int = 365 * DAY
+    ban_memory: int = 365 * DAY
+    invite_memory: int = 180 * DAY
     rate_limits: Mapping[LimitedKind, Mapping[Asker, Rate]] = field(default_factory=dict)
     workers: int = 1
     registration: Registration = "open"
@@ -118,9 +119,9 @@ def _read(source: Source) -> Settings | None:
         "database_pool_size": source.number("DATABASE_POOL_SIZE", 16, 1, 1000),
         "jwt_private_key": source.text("JWT_PRIVATE_KEY"),
         "jwt_private_key_file": source.file("JWT_PRIVATE_KEY"),
-        "jwks_max_age": source.number("JWKS_MAX_AGE", 300, 1, 86400),
+        "jwks_max_age": source.number("JWKS_MAX_AGE", 300, 1, DAY),
         "jwt_extra_claims": _extra_claims(source),
-        "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, 86400),
+        "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, DAY),
         "wx_api_base": addresses.api_base(source),
         "wx_tourist_app": apps.tourist(source, mini_programs),
         "wx_proxy": addresses.proxy(source),
@@ -138,10 +139,10 @@ def _read(source: Source) -> Settings | None:
             per_day=source.number("SESSIONS_PER_USER_DAILY", 500, 0, 10**6),
         ),
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
-        "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * 86400,
-        "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * 86400,
-        "ban_memory": source.number("BAN_MEMORY_DAYS", 365, 0, 36500) * 86400,
-        "invite_memory": source.number("INVITE_MEMORY_DAYS", 180, 0, 36500) * 86400,
+        "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * DAY,
+        "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * DAY,
+        "ban_memory": source.number("BAN_MEMORY_DAYS", 365, 0, 36500) * DAY,
+        "invite_memory": source.number("INVITE_MEMORY_DAYS", 180, 0, 36500) * DAY,
         "registration": choice(source, "REGISTRATION", "open", get_args(Registration)),
         "invites": _invites(source),
         "wxa_code": pictures.wxa_code(source),

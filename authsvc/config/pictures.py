@@ -4,13 +4,13 @@ import importlib.util
 import re
 from typing import cast, get_args
 
+from authsvc.clock import DAY
 from authsvc.config import addresses
 from authsvc.config.source import Source, choice
 from authsvc.values.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-]+)*)/?\Z")
 _SWITCH = ("0", "1")
-_DAY = 86400
 _ANY = "-"
 _PAGE_RULE = "must be a page as app.json has it: no slash first, no query"
 
@@ -49,7 +49,7 @@ def limits(source: Source) -> PictureLimits:
         per_user=source.number("QRCODE_PER_USER", 20, 0, 10**6),
         per_service=source.number("QRCODE_PER_SERVICE", 20_000, 0, 10**9),
         total=source.number("QRCODE_TOTAL", 100_000, 0, 10**9),
-        keep=source.number("QRCODE_KEEP_DAYS", 180, 0, 36500) * _DAY,
+        keep=source.number("QRCODE_KEEP_DAYS", 180, 0, 36500) * DAY,
         per_minute=source.number("QRCODE_PER_MINUTE", 4000, 1, 5000),
     )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
+from authsvc.clock import DAY, HOUR
 from authsvc.config.source import Source
 from authsvc.values.limits import Asker, LimitedKind, Rate
 
@@ -25,7 +26,7 @@ _DEFAULTS: dict[LimitedKind, str] = {
     "avatar": "address 120/minute, user 10/minute",
 }
 _RATE = re.compile(r"(address|app|user|service) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_SECONDS = {"second": 1, "minute": 60, "hour": HOUR, "day": DAY}
 
 
 def limits(source: Source) -> dict[LimitedKind, Mapping[Asker, Rate]]:

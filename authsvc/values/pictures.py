@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from authsvc.clock import DAY
+
 EnvVersion = Literal["release", "trial", "develop"]
 Addressing = Literal["auto", "virtual", "path"]
 Signature = Literal["s3v4", "s3"]
@@ -71,7 +73,7 @@ class PictureLimits:
     per_user: int = 20
     per_service: int = 20_000
     total: int = 100_000
-    keep: int = 180 * 86400
+    keep: int = 180 * DAY
     per_minute: int = 4000
 
 

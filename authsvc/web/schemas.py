@@ -49,6 +49,8 @@ SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
 SCOPE = re.compile(r"(?:local|others|global)\Z")
 # Of privacy terms, as their author names it: 2026-11, 1.2.0.
 CONSENT_VERSION = re.compile(r"[A-Za-z0-9._-]{1,40}\Z")
+# Of a row, with which a page of a list begins.
+NUMBER = re.compile(r"[1-9][0-9]*\Z")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 # A keyed hash, and 16 random bytes as base64url.
 SCAN_ID = re.compile(r"[0-9a-f]{64}\Z")

@@ -2,20 +2,20 @@
 
 from sqlalchemy import Connection
 
+from authsvc.clock import DAY
 from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 from authsvc.values.operator import AuditEvent, of_app
 
 # Of one kind, a user has so many within a day: nobody fills the table, and a flood of one kind hides no other.
 MOST_A_DAY = 100
-_DAY = 86400
 _VALUES = (
     "INSERT INTO audit_events (at, event, user_id, subject, detail, request_id)"
     " SELECT :now, :event, :user_id, :subject, :detail, :request_id"
 )
 _WITHIN = (
     " WHERE :user_id IS NULL OR (SELECT COUNT(*) FROM audit_events"
-    f" WHERE user_id = :user_id AND at > :now - {_DAY} AND event = :event) < {MOST_A_DAY}"
+    f" WHERE user_id = :user_id AND at > :now - {DAY} AND event = :event) < {MOST_A_DAY}"
 )
 _INSERT = Statement(_VALUES + _WITHIN, mysql=f"{_VALUES} FROM DUAL{_WITHIN}")
 _FIND = Statement(

@@ -9,6 +9,7 @@ import secrets
 
 from sqlalchemy import Connection
 
+from authsvc.clock import DAY
 from authsvc.db.queries import ban_marks, identities
 from authsvc.errors import AccountDisabled
 from authsvc.sealing import LastingHash
@@ -16,7 +17,7 @@ from authsvc.services.knownby import KnownBy
 from authsvc.values.people import User
 
 # In China a number that was given up goes to somebody else after 90 days at the earliest.
-_GIVEN_UP_SECONDS = 90 * 86400
+_GIVEN_UP_SECONDS = 90 * DAY
 
 
 class Bans:

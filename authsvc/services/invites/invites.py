@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from authsvc.clock import SystemClock
+from authsvc.clock import DAY, SystemClock
 from authsvc.db.database import Database, Restart
 from authsvc.db.queries import invite_codes, users
 from authsvc.errors import ServiceBusy
@@ -14,7 +14,6 @@ from authsvc.values.invites import Arrivals, InviteCode, InviteFault, InvitePoli
 
 logger = logging.getLogger(__name__)
 
-_DAY = 86400
 _PAGE = 50
 # So far back, so that a page costs the same for whoever many came with.
 _REACH = 1000
@@ -100,6 +99,6 @@ class Invites:
             spelling.draw(policy.prefix, policy.length),
             user_id,
             max_uses=policy.max_uses or None,
-            expires_at=now + policy.days * _DAY if policy.days else None,
+            expires_at=now + policy.days * DAY if policy.days else None,
             now=now,
         )

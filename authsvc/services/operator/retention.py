@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from authsvc.clock import SystemClock
+from authsvc.clock import DAY, HOUR, SystemClock
 from authsvc.db.database import Database
 from authsvc.db.queries import (
     audit_events,
@@ -23,20 +23,19 @@ from authsvc.services.people.pushes import RECEIPT_SECONDS
 
 _Delete = Callable[[Connection, int], int]
 
-_HOUR, _DAY = 3600, 86400
 # The longest-lived token of a contract lives 30 days: until then its session can tell that it was ended, and why.
-_SESSION_SECONDS = 31 * _DAY
+_SESSION_SECONDS = 31 * DAY
 # Name, what deletes some of those older than a moment, and how many seconds they are kept: after they began or ended,
 # or 0 where the row itself says when it expires.
 _KINDS: tuple[tuple[str, _Delete, int], ...] = (
-    ("login attempts", login_attempts.delete_started, _HOUR),  # longer than any LOGIN_RETRY_WINDOW
+    ("login attempts", login_attempts.delete_started, HOUR),  # longer than any LOGIN_RETRY_WINDOW
     ("used tickets", spent_tickets.delete_expired, 0),
     ("ended sessions", sessions.delete_ended, _SESSION_SECONDS),
     ("marks of users", not_before_marks.delete_old_marks, _SESSION_SECONDS),
     ("marks of bans", ban_marks.delete_expired, 0),
     ("marks of invites", invite_marks.delete_expired, 0),
     # WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
-    ("decrypt failures", decrypt_failures.delete_last_failed, 31 * _DAY),
+    ("decrypt failures", decrypt_failures.delete_last_failed, 31 * DAY),
     ("scan sign-ins", scan_sign_ins.delete_expired, scan_sign_ins.RUN_OUT_SECONDS),
     ("failures of codes", code_pictures.delete_failures, code_pictures.FAILURE_SECONDS),
     ("receipts of pushes", push_receipts.delete_received, RECEIPT_SECONDS),

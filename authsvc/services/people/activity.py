@@ -4,7 +4,7 @@ Made of audit events, which tell of each such change in its own transaction. The
 and for some goes on with the device: "app wx…, Mozilla/5.0 …".
 """
 
-from authsvc.clock import SystemClock
+from authsvc.clock import DAY, SystemClock
 from authsvc.db.database import Database
 from authsvc.db.queries import audit_events
 from authsvc.values.operator import AuditEvent
@@ -23,7 +23,7 @@ class ActivityLog:
         """``audit_seconds`` is how long audit events are kept: if that is less than DAYS, activity ends there."""
         self._database = database
         self._clock = clock
-        self._seconds = min(DAYS * 86400, audit_seconds)
+        self._seconds = min(DAYS * DAY, audit_seconds)
 
     def of(self, caller: Caller, before: int | None) -> Activity:
         """Return up to PAGE_ENTRIES that the caller's session may see; with ``before``, only those with a lower id."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection
 
-from authsvc.clock import SystemClock
+from authsvc.clock import DAY, SystemClock
 from authsvc.db.database import Database
 from authsvc.db.queries import code_pictures as rows
 from authsvc.db.queries import service_credentials, users
@@ -42,7 +42,6 @@ from authsvc.values.wechat import MiniProgram
 
 logger = logging.getLogger(__name__)
 
-_DAY = 86400
 # Longer than an access_token and a picture take together. Whoever holds a claim longer has died.
 _CLAIM_SECONDS = 30
 _CLAIM_BITS = 62
@@ -129,7 +128,7 @@ class CodePictures:
         if stored is None or stored.name is None or not self._store.holds(stored.name):
             return None
         now = self._clock.seconds()
-        if now - stored.asked_at > _DAY or (stored.user_id is None and user_id is not None):
+        if now - stored.asked_at > DAY or (stored.user_id is None and user_id is not None):
             self._database.run(rows.touch, stem, user_id, now)
         return stored.name
 

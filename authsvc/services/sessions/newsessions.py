@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from authsvc.clock import DAY
 from authsvc.db.queries import sessions
 from authsvc.errors import TooManyRequests
 from authsvc.services.audit import AuditLog
@@ -14,10 +15,9 @@ from authsvc.values.people import User
 from authsvc.values.sessions import DEVICE_CHARACTERS, Session, SessionCaps, TokenPolicy
 from authsvc.values.wechat import MiniProgram
 
-_DAY = 86400
 # Which devices somebody came from is told by the sessions that live and by as many that ended last.
 _MEMORY = 100
-ABSOLUTE_SECONDS = 90 * 86400
+ABSOLUTE_SECONDS = 90 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class NewSessions:
 
     def _make_room(self, connection: Connection, user: User, app: MiniProgram, device: str, now: int) -> int:
         """End what is beyond the cap, note a device not seen before, and return the new session's number."""
-        caps, since = self.caps, now - _DAY
+        caps, since = self.caps, now - DAY
         most = max(caps.per_day, _MEMORY)
         # Of this mini program: another one's flood of logins must neither end its sessions nor lock people out of it.
         theirs = (user.id, user.token_version, app.appid)

@@ -6,7 +6,7 @@ that a ticket has, and nine a day all that a WeChat has: enough for people who m
 
 from sqlalchemy import Connection
 
-from authsvc.clock import SystemClock
+from authsvc.clock import DAY, SystemClock
 from authsvc.db.database import Database, Restart
 from authsvc.db.queries import identities, spent_tickets, users
 from authsvc.errors import AuthSvcError, IdentityTaken, InviteRequired, PhoneTaken, TicketInvalid
@@ -20,7 +20,6 @@ from authsvc.values.invites import InviteStatus
 from authsvc.values.people import PhoneNumber, Profile, User
 from authsvc.values.sessions import LoginResult, Session, TokenPolicy
 
-_DAY = 86400
 _REFUSALS_PER_TICKET = 3
 _REFUSALS_PER_WECHAT = 9
 _HASH_CHARS = 32
@@ -96,7 +95,7 @@ class Registrations:
                 raise IdentityTaken("registered with this ticket, or meanwhile")
             raise TicketInvalid("used before, or refused too often")
         bearer = self._hashes.of(ticket.appid, ticket.openid)[:_HASH_CHARS]
-        if spent_tickets.use(connection, bearer, now + _DAY, now) > _REFUSALS_PER_WECHAT:
+        if spent_tickets.use(connection, bearer, now + DAY, now) > _REFUSALS_PER_WECHAT:
             raise TicketInvalid("too many refusals of one WeChat today")
 
     def _check(self, connection: Connection, ticket: Ticket, arrival: Arrival, phone: PhoneNumber) -> None:

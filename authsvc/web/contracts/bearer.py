@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from authsvc.clock import DAY
 from authsvc.errors import (
     AccountDisabled,
     AuthSvcError,
@@ -17,7 +18,7 @@ from authsvc.errors import (
 )
 from authsvc.values.pictures import CodePicture
 from authsvc.values.sessions import LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, phone_login
+from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 
 _POLICY = TokenPolicy("bearer", lifetime=7 * DAY, idle=30 * DAY)

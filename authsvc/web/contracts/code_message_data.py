@@ -6,11 +6,12 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from authsvc.clock import DAY
 from authsvc.errors import WeChatError
 from authsvc.services.people import nicknames, profiles
 from authsvc.values.people import Profile, User
 from authsvc.values.sessions import Caller, LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
+from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view
 from authsvc.web.schemas import Body, ClaimedNickname, CodeField, InviteField, Text
 
 _POLICY = TokenPolicy("code_message_data", lifetime=7 * DAY, idle=30 * DAY, extra_claims=("openid", "nickname"))

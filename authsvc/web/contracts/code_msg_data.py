@@ -4,9 +4,10 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields
 
+from authsvc.clock import DAY
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
 from authsvc.values.sessions import LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, what_came_sealed
+from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, what_came_sealed
 from authsvc.web.schemas import Body, CodeField, EncryptedFields, InviteField, Nested
 
 _POLICY = TokenPolicy("code_msg_data", lifetime=7 * DAY, idle=30 * DAY)

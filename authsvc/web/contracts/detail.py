@@ -5,6 +5,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from authsvc.clock import DAY
 from authsvc.errors import (
     IdentityTaken,
     InvalidRequest,
@@ -26,7 +27,7 @@ from authsvc.errors import (
 from authsvc.services import numbers
 from authsvc.values.people import PhoneNumber
 from authsvc.values.sessions import LoginResult, Stranger, TokenPolicy
-from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view
+from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view
 from authsvc.web.schemas import Body, CodeField, Integer, InviteField, Text
 
 _POLICY = TokenPolicy("detail", lifetime=7 * DAY, idle=30 * DAY)

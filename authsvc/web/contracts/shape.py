@@ -11,8 +11,6 @@ from authsvc.values.invites import InviteStatus
 from authsvc.values.sessions import LoginResult, TokenPolicy
 from authsvc.values.wechat import EncryptedData, SignedProfile
 
-DAY = 86400
-
 # The use cases that a contract's address can stand for; auth.py and phone.py of web/routes hold one view for each.
 Use = Literal["login", "register", "renew", "extend", "profile", "log_out", "look_up_phone", "own_qrcode"]
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from authsvc.clock import DAY
 from authsvc.errors import LoginCodeInvalid, LoginCodeUsed, WeChatBadAnswer, WeChatUnknownError
 from authsvc.values.people import User
 from authsvc.values.sessions import Caller, LoginResult, TokenPolicy
-from authsvc.web.contracts.shape import DAY, INVITE, Contract, Problem, Route, invite_view, phone_login
+from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 
 # The front end believes in its token for another 10,800 minutes after each successful refresh, and asks again then.

@@ -1,6 +1,5 @@
 """The invites blueprint: a person's own code, who came with it, and whether a code is any good. Native shape only."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +10,10 @@ from authsvc.values.sessions import Caller
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
 from authsvc.web.routing import Operation, View, add
-from authsvc.web.schemas import Body, Text
+from authsvc.web.schemas import NUMBER, Body, Text
 from authsvc.web.who import PERSON, PUBLIC, Who
 
 invites = Blueprint("invites", __name__)
-
-_NUMBER = re.compile(r"[1-9][0-9]*\Z")
 
 
 class NativeInvite(Schema):
@@ -58,7 +55,7 @@ class NativeInviteCheck(Schema):
 class ArrivalsQuery(Body):
     """Where to go on."""
 
-    before = Text(15, _NUMBER, description="only those with a lower number")
+    before = Text(15, NUMBER, description="only those with a lower number")
 
 
 class CheckQuery(Body):

@@ -1,6 +1,5 @@
 """The people blueprint: what a signed-in person sees and changes of themselves. Native shape only."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,13 +15,11 @@ from authsvc.web.access import UPLOAD_BYTES, services
 from authsvc.web.contracts.native import NATIVE, NativeUser, envelope, enveloped, user_view
 from authsvc.web.pictures import picture_response
 from authsvc.web.routing import Operation, View, add
-from authsvc.web.schemas import APPID, CONSENT_VERSION, AvatarUrl, Body, CodeField, Integer, Nickname, Text
+from authsvc.web.schemas import APPID, CONSENT_VERSION, NUMBER, AvatarUrl, Body, CodeField, Integer, Nickname, Text
 from authsvc.web.streaming import inside, streamed
 from authsvc.web.who import PERSON, PUBLIC
 
 people = Blueprint("people", __name__)
-
-_NUMBER = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
 
 
 class ProfileChange(Body):
@@ -43,7 +40,7 @@ class NewLink(Body):
 class ActivityQuery(Body):
     """Where to go on."""
 
-    before = Text(15, _NUMBER, description="`next` of the page before")
+    before = Text(15, NUMBER, description="`next` of the page before")
 
 
 class NewConsent(Body):
