@@ -1,6 +1,6 @@
-"""What can go wrong, named for what the caller can do about it. No HTTP here: web/errors.py gives the status.
+"""The catalogue of errors, named after what the caller can do about them. No HTTP here: web/errors.py sets the status.
 
-The text given to a constructor is for the log only; users read the sentences of the class.
+The text passed to a constructor is only for the log; users read the sentences of the class.
 """
 
 from typing import ClassVar, Literal
@@ -9,10 +9,10 @@ Action = Literal["relogin", "retry", "tap_again", "fix_request", "contact"]
 
 
 class AuthSvcError(Exception):
-    """Base of everything that authsvc refuses or fails at.
+    """Base of every refusal and failure of authsvc.
 
-    ``error`` is a stable name for programs, ``zh`` and ``en`` sentences for people, ``action`` what the client
-    should do next, ``retry_after`` seconds to wait before a retry.
+    ``error`` is a stable name for programs, ``zh`` and ``en`` are sentences for people, ``action`` is the client's
+    next step, and ``retry_after`` is the number of seconds to wait before a retry.
     """
 
     error: ClassVar[str]
@@ -20,7 +20,7 @@ class AuthSvcError(Exception):
     en: ClassVar[str]
     action: ClassVar[Action]
     retry_after: int | None = None
-    # An operator has to act: logged at ERROR even though the caller may only see "try later".
+    # An operator has to act. It is logged at ERROR, even though the caller may only see "try later".
     alarm: ClassVar[bool] = False
 
 
@@ -50,19 +50,19 @@ class MalformedBody(AuthSvcError):
 
 
 class EmptyBody(MalformedBody):
-    """There is no body at all: ``data`` was forgotten, or got lost in a redirect."""
+    """The request has no body: ``data`` was forgotten, or lost in a redirect."""
 
     error = "empty_body"
     zh = "请求体为空，应为 JSON 对象"
-    en = "There is no body; send a JSON object"
+    en = "The request has no body; send a JSON object"
 
 
 class BodyNotUtf8(MalformedBody):
-    """The body is text in another encoding, or bytes."""
+    """The body is text in another encoding, or binary data."""
 
     error = "body_encoding"
     zh = "请求体不是 UTF-8 编码"
-    en = "The body is not in UTF-8"
+    en = "The body is not encoded as UTF-8"
 
 
 class FormDeclaredAsJson(MalformedBody):
@@ -74,15 +74,15 @@ class FormDeclaredAsJson(MalformedBody):
 
 
 class JsonInsideText(MalformedBody):
-    """The body is a JSON text that holds JSON: it was turned into text twice."""
+    """The body is a JSON string that contains JSON: it was serialized twice."""
 
     error = "json_inside_text"
-    zh = "请求体被转换了两次（JSON.stringify）；请直接发送 JSON 对象"
-    en = "The body went through JSON.stringify twice; send the JSON object itself"
+    zh = "请求体被 JSON.stringify 序列化了两次；请直接发送 JSON 对象"
+    en = "The body was serialized twice (JSON.stringify); send the JSON object itself"
 
 
 class BodyTooLarge(AuthSvcError):
-    """The body is over the size limit."""
+    """The body exceeds the size limit."""
 
     error = "body_too_large"
     zh = "请求体过大"
@@ -100,15 +100,15 @@ class UnsupportedMediaType(AuthSvcError):
 
 
 class FormSent(UnsupportedMediaType):
-    """The body is declared as a form where JSON is wanted. Pages of other sites could send one unasked."""
+    """The body is declared as a form, but this route needs JSON. Pages of other sites could send a form unasked."""
 
     error = "form_sent"
     zh = "请求体声明为表单，此处需要 JSON；请将 content-type 设为 application/json（wx.request 的默认值）"
-    en = "The body is declared as a form; send JSON as application/json, which wx.request does by itself"
+    en = "The body is declared as a form; send JSON as application/json, the default of wx.request"
 
 
 class FormExpected(UnsupportedMediaType):
-    """The body is declared as something other than a form, at an address whose RFC wants one."""
+    """The body is not declared as a form, but the RFC of this route requires one."""
 
     error = "form_expected"
     zh = "请使用 application/x-www-form-urlencoded"
@@ -116,16 +116,16 @@ class FormExpected(UnsupportedMediaType):
 
 
 class NoSuchRoute(AuthSvcError):
-    """No such address."""
+    """There is no such route."""
 
     error = "not_found"
     zh = "地址不存在"
-    en = "No such address"
+    en = "This address does not exist"
     action: ClassVar[Action] = "fix_request"
 
 
 class MethodNotAllowed(AuthSvcError):
-    """The address exists, but not for this method."""
+    """The route exists, but not for this method."""
 
     error = "method_not_allowed"
     zh = "不支持该请求方法"
@@ -138,7 +138,7 @@ class MethodNotAllowed(AuthSvcError):
 
 
 class TooManyRequests(AuthSvcError):
-    """This address, mini program or user asks too often. ``retry_after`` is seconds until there is room again."""
+    """This address, mini program or user exceeded a rate limit. ``retry_after``: seconds until a request is allowed."""
 
     error = "too_many_requests"
     zh = "请求过于频繁，请稍后再试"
@@ -152,11 +152,11 @@ class TooManyRequests(AuthSvcError):
 
 
 class PushRejected(AuthSvcError):
-    """A push that is not WeChat's, is too old, or is for another mini program: all look alike."""
+    """The push is not from WeChat, too old, or for another mini program; all get the same answer."""
 
     error = "push_rejected"
     zh = "推送校验失败"
-    en = "The push was not accepted"
+    en = "The push could not be verified"
     action: ClassVar[Action] = "fix_request"
 
 
@@ -170,7 +170,7 @@ class UnknownApp(AuthSvcError):
 
 
 class TouristAppId(UnknownApp):
-    """The developer tools have no AppID to send (``touristappid``), and no app of ours stands in for it."""
+    """The developer tools have no AppID (``touristappid``), and WX_TOURIST_APP names no app for that case."""
 
     error = "tourist_appid"
     zh = (
@@ -178,16 +178,16 @@ class TouristAppId(UnknownApp):
         "只对接模拟器时，可在服务端设置 WX_TOURIST_APP"
     )
     en = (
-        "The developer tools sent touristappid, which is no AppID: put the mini program's own into appid of "
-        "project.config.json; against the simulator, set WX_TOURIST_APP on the server"
+        "The developer tools sent touristappid, which is not an AppID: set appid in project.config.json to the AppID "
+        "of the mini program; with the simulator, you can set WX_TOURIST_APP on the server instead"
     )
 
 
-# --- who is asking ------------------------------------------------------------------------------------------
+# --- the caller ---------------------------------------------------------------------------------------------
 
 
 class Unauthenticated(AuthSvcError):
-    """No token, or one that is forged, expired or foreign: all look alike."""
+    """The token is missing, forged, expired or foreign; all get the same answer."""
 
     error = "unauthenticated"
     zh = "请先登录"
@@ -196,7 +196,7 @@ class Unauthenticated(AuthSvcError):
 
 
 class SessionEnded(Unauthenticated):
-    """The token is ours, but its session was ended or has run out."""
+    """The token is authentic, but its session was ended or has expired."""
 
 
 class AccountDisabled(AuthSvcError):
@@ -209,7 +209,7 @@ class AccountDisabled(AuthSvcError):
 
 
 class AccountClosed(AccountDisabled):
-    """The user asked to leave; until erased, the account can be opened again."""
+    """The user closed the account. It can be reopened until it is erased."""
 
     error = "account_closed"
     zh = "账号已注销"
@@ -217,86 +217,86 @@ class AccountClosed(AccountDisabled):
 
 
 class StepUpRequired(AuthSvcError):
-    """A token alone is not enough here: a fresh code of ``wx.login`` must come along, from the phone."""
+    """A token alone is not enough for this call: it also needs a fresh code of ``wx.login``, from the phone."""
 
     error = "step_up_required"
     zh = "请在手机上的小程序中进行此操作"
-    en = "Do this in the mini program on your phone: it takes a fresh code of wx.login"
+    en = "Please do this in the mini program on your phone; it needs a fresh code of wx.login"
     action: ClassVar[Action] = "relogin"
 
 
 class StepUpMismatch(AuthSvcError):
-    """The code that came along is not of the WeChat account, in the mini program, that this session signed in with."""
+    """The code belongs to another WeChat account, or another mini program, than the session signed in with."""
 
     error = "step_up_mismatch"
     zh = "当前微信与登录时的微信不一致，请重新登录"
-    en = "This is not the WeChat account that signed in; sign in again"
+    en = "This is not the WeChat account that signed in; please sign in again"
     action: ClassVar[Action] = "relogin"
 
 
 class OtherMiniProgram(AuthSvcError):
-    """This session is of one mini program, and what was asked for concerns another: it is for that one to do."""
+    """The request concerns another mini program than the session's; only a session of that one may do it."""
 
     error = "other_mini_program"
     zh = "请在相应的小程序中进行此操作"
-    en = "This concerns another mini program; do it there"
+    en = "This concerns another mini program; please do it there"
     action: ClassVar[Action] = "fix_request"
 
 
 class AddedWeChat(AuthSvcError):
-    """This session began with a WeChat account that was added later, and what was asked for is for the one before."""
+    """This session began with a WeChat account that was added later; only the original account may do this."""
 
     error = "added_wechat"
     zh = "请使用该账号原来的微信进行此操作"
-    en = "Do this with the WeChat account that was there before this one was added"
+    en = "Please do this with the original WeChat account, not with the one that was added later"
     action: ClassVar[Action] = "fix_request"
 
 
 class TicketInvalid(AuthSvcError):
-    """A registration ticket that is forged, expired, for another purpose, or used."""
+    """The registration ticket is forged, expired, used, or for another purpose."""
 
     error = "ticket_invalid"
     zh = "注册凭证无效，请重新登录"
-    en = "The registration ticket is not valid; sign in again"
+    en = "The registration ticket is not valid; please sign in again"
     action: ClassVar[Action] = "relogin"
 
 
 class ScanTicketInvalid(AuthSvcError):
-    """The ticket of a scanned code is unknown, expired, decided on, or another phone's: all look alike."""
+    """The ticket of a scanned code is unknown, expired, decided, or another phone's; all get the same answer."""
 
     error = "scan_ticket_invalid"
-    zh = "小程序码已失效，请在网页上换一个后重新扫码"
-    en = "This code is no longer valid; get a new one on the page and scan it"
+    zh = "小程序码已失效，请在网页上重新获取后再扫码"
+    en = "This code is no longer valid; get a new one on the web page and scan it"
     action: ClassVar[Action] = "fix_request"
 
 
 class InviteRequired(AuthSvcError):
-    """Only people with a good invite code may register here, and none came along."""
+    """Only people with a valid invite code may register, and the request has none."""
 
     error = "invite_required"
     zh = "注册需要邀请码"
-    en = "Registering takes an invite code"
+    en = "An invite code is needed to register"
     action: ClassVar[Action] = "fix_request"
 
 
 class InviteUnknown(InviteRequired):
-    """There is no such invite code; case counts."""
+    """There is no such invite code; codes are case-sensitive."""
 
     error = "invite_unknown"
     zh = "邀请码不存在，请检查后重试"
-    en = "There is no such invite code"
+    en = "This invite code does not exist; please check it"
 
 
 class InviteUsedUp(InviteRequired):
-    """As many people came with this invite code as may."""
+    """The invite code has reached its maximum number of uses."""
 
     error = "invite_used_up"
     zh = "邀请码已达使用上限"
-    en = "This invite code is used up"
+    en = "This invite code has reached its maximum number of uses"
 
 
 class InviteExpired(InviteRequired):
-    """The invite code was good until lately."""
+    """The invite code has expired."""
 
     error = "invite_expired"
     zh = "邀请码已过期"
@@ -304,15 +304,15 @@ class InviteExpired(InviteRequired):
 
 
 class InviteDisabled(InviteRequired):
-    """The invite code was taken out of use, or its owner has left."""
+    """The invite code was disabled, or its owner has left."""
 
     error = "invite_disabled"
     zh = "邀请码已停用"
-    en = "This invite code is no longer in use"
+    en = "This invite code has been disabled"
 
 
 class RegistrationClosed(AuthSvcError):
-    """Nobody new may register; whoever is known signs in as ever."""
+    """New people may not register; known users can still sign in."""
 
     error = "registration_closed"
     zh = "暂不开放注册"
@@ -321,16 +321,16 @@ class RegistrationClosed(AuthSvcError):
 
 
 class Conflict(AuthSvcError):
-    """What was asked for belongs to somebody else, or may not be given up."""
+    """The requested item belongs to somebody else, or must not be removed."""
 
     error = "conflict"
     zh = "操作冲突"
-    en = "This conflicts with what is stored"
+    en = "This conflicts with existing data"
     action: ClassVar[Action] = "contact"
 
 
 class PhoneTaken(Conflict):
-    """The phone number is another user's."""
+    """The phone number belongs to another user."""
 
     error = "phone_taken"
     zh = "手机号已被其他账号使用"
@@ -338,7 +338,7 @@ class PhoneTaken(Conflict):
 
 
 class IdentityTaken(Conflict):
-    """The WeChat identity is a user's already."""
+    """The WeChat identity already belongs to a user."""
 
     error = "identity_taken"
     zh = "该微信已绑定其他账号"
@@ -346,7 +346,7 @@ class IdentityTaken(Conflict):
 
 
 class LastIdentity(Conflict):
-    """Without this identity nobody could sign in any more."""
+    """Without this identity, the user could not sign in any more."""
 
     error = "last_identity"
     zh = "不能解除唯一的登录方式"
@@ -355,63 +355,63 @@ class LastIdentity(Conflict):
 
 
 class NotFound(AuthSvcError):
-    """The caller has no such thing."""
+    """The caller has no such item."""
 
     error = "no_such_item"
     zh = "内容不存在"
-    en = "There is no such item"
+    en = "This item does not exist"
     action: ClassVar[Action] = "fix_request"
 
 
 class PictureRejected(AuthSvcError):
-    """The upload is not a picture that we keep."""
+    """The upload is not a picture that authsvc accepts."""
 
     error = "picture_rejected"
     zh = "图片格式或大小不符合要求"
-    en = "Send a JPEG, PNG or WebP picture of reasonable size"
+    en = "The picture must be a JPEG, PNG or WebP within the size limits"
     action: ClassVar[Action] = "fix_request"
 
 
 class UploadMalformed(PictureRejected):
-    """The upload is no multipart form, or has no part named ``file``."""
+    """The upload is not a multipart form, or has no part named ``file``."""
 
     error = "upload_malformed"
     zh = "上传须为 multipart/form-data，且文件字段名为 file（wx.uploadFile 的 name）"
-    en = "Upload as multipart/form-data with a part named file (the name of wx.uploadFile)"
+    en = "Send the upload as multipart/form-data with a part named file (the name option of wx.uploadFile)"
 
 
 class BoundaryMissing(UploadMalformed):
-    """The upload's Content-Type names no boundary: somebody set the header by hand."""
+    """The upload's Content-Type has no boundary: the client set the header itself."""
 
     error = "boundary_missing"
     zh = "上传请求的 Content-Type 缺少 boundary；请不要自行设置该请求头"
-    en = "The upload's Content-Type names no boundary; do not set that header yourself"
+    en = "The Content-Type of the upload has no boundary; do not set this header yourself"
 
 
 class PictureLimitReached(AuthSvcError):
-    """This user, or service, has as many different pictures of codes as one may have."""
+    """This user or service has reached its limit of different pictures of codes."""
 
     error = "picture_limit_reached"
     zh = "小程序码数量已达上限"
-    en = "You have as many mini-program codes as one may have"
+    en = "You have reached the limit of mini-program codes"
     action: ClassVar[Action] = "contact"
 
 
 class LimitReached(AuthSvcError):
-    """This user has as many of these (consents, identities) as one may have."""
+    """This user has reached the limit of such items (consents, identities)."""
 
     error = "limit_reached"
     zh = "数量已达上限"
-    en = "You have as many of these as one may have"
+    en = "You have reached the limit"
     action: ClassVar[Action] = "contact"
 
 
 class NotPermitted(AuthSvcError):
-    """A known caller without the permission that this takes."""
+    """The caller is known, but lacks the permission for this call."""
 
     error = "forbidden"
     zh = "没有权限"
-    en = "Not permitted"
+    en = "You do not have permission for this"
     action: ClassVar[Action] = "contact"
 
 
@@ -419,22 +419,23 @@ class NotPermitted(AuthSvcError):
 
 
 class DataRejected(AuthSvcError):
-    """encryptedData or rawData does not hold for this session. Every cause looks the same from outside:
+    """encryptedData or rawData does not match this session.
 
-    the format has no integrity protection, so a second answer would be a padding oracle.
+    Every cause gets the same answer: the format has no integrity protection, so different answers would be a padding
+    oracle.
     """
 
     error = "data_rejected"
     zh = "微信数据校验失败，请重新登录后再试"
-    en = "The WeChat data could not be verified; sign in again and retry"
+    en = "The WeChat data could not be verified; please sign in again and retry"
     action: ClassVar[Action] = "relogin"
 
 
 class WeChatError(AuthSvcError):
-    """WeChat refused, or could not be asked.
+    """WeChat refused, or could not be reached.
 
-    ``errcode`` is WeChat's number, ``errmsg`` its text for contracts whose front ends show it: without the request-id
-    tail, and empty where it speaks of us. The operator's log has all of it.
+    ``errcode`` is WeChat's error number. ``errmsg`` is WeChat's text, for contracts whose front ends show it: without
+    the request id at its end, and empty if it describes this service. The operator's log has the full text.
     """
 
     def __init__(self, detail: str = "", errcode: int | None = None, errmsg: str = "") -> None:
@@ -462,28 +463,28 @@ class LoginCodeUsed(WeChatError):
 
 
 class LoginCodeIsPhoneCode(LoginCodeInvalid):
-    """What came as login code has the shape of a phone-button code: both are called ``code`` and get mixed up."""
+    """The login code looks like a code of the phone button; both are called ``code``, so they get mixed up."""
 
     error = "wx_code_is_phone_code"
     zh = "这是手机号按钮返回的 code，请传 wx.login 返回的 code"
-    en = "This is the code of the phone button; send the one from wx.login"
+    en = "This is a code of the phone button; send the code from wx.login"
     action: ClassVar[Action] = "fix_request"
 
 
 class LoginCodeIsMock(LoginCodeInvalid):
-    """What came as login code is the sentence that ``wx.login`` gives in developer tools without an AppID."""
+    """The login code is the sentence that ``wx.login`` returns in developer tools without an AppID."""
 
     error = "wx_code_is_mock"
     zh = "这是开发者工具未填写 AppID 时返回的模拟 code：请在 project.config.json 的 appid 中填写小程序的 AppID"
     en = (
-        "This is what wx.login gives in developer tools without an AppID: put the mini program's own into appid of "
-        "project.config.json"
+        "This is the mock code that wx.login returns in developer tools without an AppID: set appid in "
+        "project.config.json to the AppID of the mini program"
     )
     action: ClassVar[Action] = "fix_request"
 
 
 class PhoneCodeInvalid(WeChatError):
-    """The code of the phone button is unknown, used, expired, or another user's: WeChat tells none of these apart."""
+    """The code of the phone button is unknown, used, expired, or another user's; WeChat does not distinguish these."""
 
     error = "wx_phone_code_invalid"
     zh = "手机号授权已失效，请再次点击获取手机号"
@@ -492,37 +493,37 @@ class PhoneCodeInvalid(WeChatError):
 
 
 class PhoneCodeIsLoginCode(PhoneCodeInvalid):
-    """What came as phone code has the shape of a ``wx.login`` code."""
+    """The phone code looks like a code of ``wx.login``."""
 
     error = "wx_phone_code_is_login_code"
     zh = "这是 wx.login 返回的 code，请传手机号按钮（bindgetphonenumber）返回的 code"
-    en = "This is the code of wx.login; send the one from the phone button (bindgetphonenumber)"
+    en = "This is a code of wx.login; send the code from the phone button (bindgetphonenumber)"
     action: ClassVar[Action] = "fix_request"
 
 
 class PhoneBudgetExhausted(AuthSvcError):
-    """This user or address asked WeChat for enough numbers today: every answer costs money."""
+    """This user or address has used up the day's budget of phone numbers, which WeChat charges for."""
 
     error = "phone_budget_exhausted"
     zh = "今日获取手机号次数已达上限，请明天再试或使用其他方式"
-    en = "Too many phone numbers were asked for today; try again tomorrow or use another way"
+    en = "Too many phone numbers were requested today; try again tomorrow or use another method"
     action: ClassVar[Action] = "retry"
     retry_after = 3600
 
 
 class PhoneCallsStopped(PhoneBudgetExhausted):
-    """The mini program's budget of the day is used up: nobody gets a number until tomorrow, or a higher setting."""
+    """The mini program's budget of the day is used up. Nobody gets a number until tomorrow, or until it is raised."""
 
     error = "phone_calls_stopped"
     alarm = True
 
 
 class LookUpsStopped(PhoneCallsStopped):
-    """The share of callers who name nobody is used up: people who have signed in still get numbers."""
+    """The budget for calls that identify nobody is used up. People who have signed in still get numbers."""
 
 
 class SessionKeyStale(WeChatError):
-    """WeChat no longer knows the session_key that we hold."""
+    """WeChat no longer accepts the stored session_key."""
 
     error = "wx_session_stale"
     zh = "微信登录态已过期，请重新登录"
@@ -531,7 +532,7 @@ class SessionKeyStale(WeChatError):
 
 
 class WeChatUserBlocked(WeChatError):
-    """WeChat judges the user to be a risk."""
+    """WeChat classifies the user as a risk."""
 
     error = "wx_user_blocked"
     zh = "微信拒绝了此次登录"
@@ -540,7 +541,7 @@ class WeChatUserBlocked(WeChatError):
 
 
 class WeChatRateLimited(WeChatError):
-    """Too many calls in this minute."""
+    """There were too many calls to WeChat in this minute."""
 
     error = "wx_rate_limited"
     zh = "操作过于频繁，请稍后再试"
@@ -561,7 +562,7 @@ class WeChatQuotaExhausted(WeChatError):
 
 
 class WeChatMisconfigured(WeChatError):
-    """Our appid, secret, address or request is wrong, or the account is limited: the operator must act."""
+    """authsvc's AppID, secret, address or request is wrong, or the account is restricted. The operator must act."""
 
     error = "wx_misconfigured"
     zh = "服务配置有误，请联系管理员"
@@ -580,35 +581,35 @@ class WxaPageUnknown(WeChatError):
 
 
 class AccessTokenRejected(WeChatMisconfigured):
-    """WeChat takes our access_token for dead (40001, 40014, 42001). It does not leave ``accesstokens.py``."""
+    """WeChat rejected the access_token (40001, 40014, 42001). This error does not leave ``accesstokens.py``."""
 
 
 class WeChatUnreachable(WeChatError):
-    """The request provably never left: the same code may be tried again."""
+    """The request was provably never sent, so the client may send the same code again."""
 
     error = "wechat_unavailable"
     zh = "微信服务暂不可用，请稍后再试"
     en = "WeChat is unavailable; please try again"
     action: ClassVar[Action] = "retry"
     retry_after = 2
-    # A certificate, a proxy, a name: as a rule something of ours on the way to WeChat.
+    # A certificate, a proxy, a name: usually something on our side.
     alarm = True
 
 
 class WeChatOverloaded(WeChatUnreachable):
-    """Too many calls to WeChat are in flight here, or it has been failing: not asked at all."""
+    """WeChat was not called: too many calls are in progress, or WeChat has been failing."""
 
     error = "wechat_overloaded"
     retry_after = 3
-    alarm = False  # what opened the breaker has been said
+    alarm = False  # the failures that opened the breaker were logged
 
 
 class AccessTokenUnavailable(WeChatUnreachable):
-    """No access_token could be had just now, so WeChat was not asked: the same phone code may be tried again."""
+    """There is no access_token at the moment, so WeChat was not called. The same phone code may be sent again."""
 
 
 class WeChatBusy(WeChatError):
-    """WeChat itself said that it is busy (-1)."""
+    """WeChat answered that it is busy (-1)."""
 
     error = "wechat_busy"
     zh = "微信服务繁忙，请重新登录"
@@ -618,7 +619,7 @@ class WeChatBusy(WeChatError):
 
 
 class WeChatNoAnswer(WeChatError):
-    """The request left and no usable answer came: the code may be spent, so a new one is needed."""
+    """The request was sent, but no usable answer came. The code may be used up, so a new one is needed."""
 
     error = "wechat_no_answer"
     zh = "微信服务无响应，请重新登录"
@@ -628,7 +629,7 @@ class WeChatNoAnswer(WeChatError):
 
 
 class PhoneUnanswered(WeChatNoAnswer):
-    """The phone code left and no usable answer came: it may be spent, so a new one is needed."""
+    """The phone code was sent, but no usable answer came. It may be used up, so a new one is needed."""
 
     error = "wx_phone_no_answer"
     zh = "微信服务无响应，请再次点击获取手机号"
@@ -637,17 +638,17 @@ class PhoneUnanswered(WeChatNoAnswer):
 
 
 class WxaCodeUnanswered(WeChatNoAnswer):
-    """WeChat gave no picture of a code, or nothing that is one: asking again does no harm."""
+    """WeChat returned no valid picture of a code. Asking again does no harm."""
 
     error = "wx_code_picture_unavailable"
     zh = "小程序码生成失败，请稍后再试"
-    en = "The mini-program code could not be made; please try again"
+    en = "The mini-program code could not be created; please try again"
     action: ClassVar[Action] = "retry"
     retry_after = 5
 
 
 class WeChatBadAnswer(WeChatNoAnswer):
-    """WeChat answered something that is not what the endpoint promises."""
+    """WeChat's answer does not match the documentation of the endpoint."""
 
     error = "wechat_bad_answer"
     zh = "微信服务响应异常，请重新登录"
@@ -656,7 +657,7 @@ class WeChatBadAnswer(WeChatNoAnswer):
 
 
 class WeChatUnknownError(WeChatError):
-    """An errcode that no table of ours names."""
+    """WeChat returned an errcode that authsvc does not know."""
 
     error = "wechat_error"
     zh = "微信服务异常，请稍后再试"
@@ -666,11 +667,11 @@ class WeChatUnknownError(WeChatError):
     alarm = True
 
 
-# --- ourselves ----------------------------------------------------------------------------------------------
+# --- this service -------------------------------------------------------------------------------------------
 
 
 class ServiceBusy(AuthSvcError):
-    """The database is locked, away or out of connections for longer than a request may wait."""
+    """The database is locked, unreachable or out of connections for longer than a request may wait."""
 
     error = "service_busy"
     zh = "服务繁忙，请稍后再试"
@@ -681,22 +682,22 @@ class ServiceBusy(AuthSvcError):
 
 
 class PicturesUnavailable(ServiceBusy):
-    """The folder or bucket of pictures cannot be read or written: away, full, or not ours."""
+    """The folder or bucket of pictures cannot be read or written: unreachable, full, or no permission."""
 
     error = "pictures_unavailable"
 
 
 class PicturesBusy(ServiceBusy):
-    """More pictures wait to be drawn than may wait, or one took longer than it may on a machine as busy as this."""
+    """Too many pictures are waiting to be processed, or one took too long because the machine is busy."""
 
     error = "pictures_busy"
     zh = "图片处理繁忙，请稍后再试"
-    en = "Too many pictures are waiting; please try again"
+    en = "Too many pictures are being processed; please try again"
     alarm = False
 
 
 class PicturesFull(ServiceBusy):
-    """As many pictures of codes are kept as the operator allows."""
+    """The number of stored pictures of codes has reached the operator's limit."""
 
     error = "pictures_full"
     zh = "服务暂不可用，请稍后再试"
@@ -705,7 +706,7 @@ class PicturesFull(ServiceBusy):
 
 
 class InternalError(AuthSvcError):
-    """Anything that nobody foresaw."""
+    """An unexpected error."""
 
     error = "internal_error"
     zh = "服务内部错误"
@@ -715,11 +716,11 @@ class InternalError(AuthSvcError):
 
 
 class DatabaseUnusable(InternalError):
-    """The database refuses what waiting does not cure: rights, tables, a full disk. ``/readyz`` has a word for it."""
+    """The database fails in a way that waiting does not fix: privileges, tables, a full disk. See ``/readyz``."""
 
     error = "database_unusable"
 
 
 def will_pass(error: AuthSvcError) -> bool:
-    """Tell whether the same will do later, without anybody doing anything about it."""
+    """Tell whether the same request will succeed later without anybody having to act."""
     return error.action == "retry" and not isinstance(error, PicturesFull)

@@ -469,7 +469,7 @@ LANGUAGES = {
 }
 SENTENCES = {
     400: {"zh": "请求参数有误", "en": "The request is not valid"},
-    404: {"zh": "地址不存在", "en": "No such address"},
+    404: {"zh": "地址不存在", "en": "This address does not exist"},
     405: {"zh": "不支持该请求方法", "en": "This method is not supported here"},
     413: {"zh": "请求体过大", "en": "The body is too large"},
     415: {"zh": "请使用 application/json", "en": "Send the body as application/json"},

@@ -188,7 +188,7 @@ def test_it_speaks_chinese_fits_a_phone_and_goes_by_keyboard(browser: Browser, d
         phone.says("已拒绝")
         phone.tap("扫一扫")
         phone.shown.get_by_label("一张图片或截图").set_input_files(picture)
-        phone.says("小程序码已失效，请在网页上换一个后重新扫码 (refused · scan_ticket_invalid · fix_request)")
+        phone.says("小程序码已失效，请在网页上重新获取后再扫码 (refused · scan_ticket_invalid · fix_request)")
         shown.page.get_by_role("link", name="English").click()
         expect(shown.page.get_by_role("heading", name="Simulated phones")).to_be_visible()
         assert shown.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -274,7 +274,7 @@ def test_closed_lets_nobody_new_in(closed: Service, simulator: Simulator, contra
 
 def test_english_is_spoken_where_it_is_preferred(invite_only: Service, simulator: Simulator) -> None:
     answer = invite_only.login(simulator.code(next(_names)), headers={"Accept-Language": "en"})
-    assert answer.json()["msg"] == "Registering takes an invite code"
+    assert answer.json()["msg"] == "An invite code is needed to register"
 
 
 # --- routes of one's own --------------------------------------------------------------------------------------------

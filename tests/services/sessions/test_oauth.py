@@ -291,7 +291,7 @@ def test_a_credential_for_something_else_is_not_enough(
         answer = service.call("POST", path, token=credentials[name], data={"token": person.access})
         assert (answer.status_code, answer.json()) == (
             403,
-            {"error": "insufficient_scope", "error_description": "Not permitted"},
+            {"error": "insufficient_scope", "error_description": "You do not have permission for this"},
         )
     assert introspected(send, person.access)["active"]
 

@@ -357,8 +357,8 @@ MOCK_CODE = "the code is a mock one"
 TOURIST = {
     "zh": "开发者工具未填写 AppID（touristappid）：请在 project.config.json 的 appid 中填写小程序的 AppID；"
     "只对接模拟器时，可在服务端设置 WX_TOURIST_APP",
-    "en": "The developer tools sent touristappid, which is no AppID: put the mini program's own into appid of "
-    "project.config.json; against the simulator, set WX_TOURIST_APP on the server",
+    "en": "The developer tools sent touristappid, which is not an AppID: set appid in project.config.json to the AppID "
+    "of the mini program; with the simulator, you can set WX_TOURIST_APP on the server instead",
 }
 
 
@@ -461,17 +461,17 @@ TOLD = {
         "form_sent": "请求体声明为表单，此处需要 JSON；请将 content-type 设为 application/json（wx.request 的默认值）",
         "form_declared_as_json": "请求体是表单，却声明为 application/json；请发送 JSON 对象",
         "empty_body": "请求体为空，应为 JSON 对象",
-        "json_inside_text": "请求体被转换了两次（JSON.stringify）；请直接发送 JSON 对象",
+        "json_inside_text": "请求体被 JSON.stringify 序列化了两次；请直接发送 JSON 对象",
         "body_encoding": "请求体不是 UTF-8 编码",
         "malformed_body": "请求体必须是 JSON 对象",
         "unsupported_media_type": "请使用 application/json",
     },
     "en": {
-        "form_sent": "The body is declared as a form; send JSON as application/json, which wx.request does by itself",
+        "form_sent": "The body is declared as a form; send JSON as application/json, the default of wx.request",
         "form_declared_as_json": "The body is a form declared as application/json; send a JSON object",
-        "empty_body": "There is no body; send a JSON object",
-        "json_inside_text": "The body went through JSON.stringify twice; send the JSON object itself",
-        "body_encoding": "The body is not in UTF-8",
+        "empty_body": "The request has no body; send a JSON object",
+        "json_inside_text": "The body was serialized twice (JSON.stringify); send the JSON object itself",
+        "body_encoding": "The body is not encoded as UTF-8",
         "malformed_body": "The body must be a JSON object",
         "unsupported_media_type": "Send the body as application/json",
     },
