@@ -1,103 +1,200 @@
 """From single measurements to medians, ratios and tables."""
 
 import statistics
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from bench.measure import Result
 
-_KEY = ("server", "database", "latency_ms", "in_flight", "users")
-_DIGITS = {"cpu_ms": 2, "per_second": 0, "p50": 0, "p99": 0}
-_COLUMNS = "server, database, users, WeChat ms, in flight, CPU ms/login, logins/s, p50 ms, p99 ms, errors, rounds"
+Row = dict[str, Any]
+_KEY = ("server", "database", "known", "kind", "users", "latency_ms", "in_flight")
+BASELINE = "plain"
+_DATABASES = {"sqlite": "SQLite", "mariadb": "MariaDB"}
 
 
-def medians(results: list[Result]) -> list[dict[str, Any]]:
+def medians(results: list[Result]) -> list[Row]:
     """Return one row per server and case: the median of its rounds, and every error."""
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for result in results:
         groups.setdefault(tuple(getattr(result, name) for name in _KEY), []).append(result)
-    return [_median(group) for group in groups.values()]
+    rows = [_median(group) for group in groups.values()]
+    for row in rows:
+        _compare(row, rows)
+    return rows
 
 
-def _median(group: list[Result]) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(group[0], name) for name in _KEY}
+def _median(group: list[Result]) -> Row:
+    row: Row = {name: getattr(group[0], name) for name in _KEY}
     for field in fields(Result):
         if field.type is float:
-            row[field.name] = statistics.median(getattr(result, field.name) for result in group)
+            row[field.name] = round(statistics.median(getattr(result, field.name) for result in group), 4)
+    row["p99_open"] = sum(result.p99_open for result in group) * 2 > len(group)
     row["errors"] = sum(result.errors for result in group)
-    row["logins"] = sum(result.logins for result in group)
+    row["answers"] = sum(result.answers for result in group)
     row["rounds"] = len(group)
     row["notes"] = sorted({result.note for result in group if result.note})
     return row
 
 
-def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the CPU of authsvc as it is shipped over that of each baseline, where both ran the same case."""
-    ours = [row for row in rows if row["server"] == "authsvc gevent"]
-    found = []
-    for row in ours:
-        for plain in rows:
-            same = all(row[name] == plain[name] for name in _KEY[1:])
-            if same and plain["server"].startswith("plain") and plain["logins"]:
-                ratio = round(row["cpu_ms"] / plain["cpu_ms"], 3)
-                found.append({**{name: row[name] for name in _KEY[1:]}, "baseline": plain["server"], "ratio": ratio})
-    return found
+def _compare(row: Row, rows: list[Row]) -> None:
+    """Put the ratios to the baseline into a row, where that has been through the same case."""
+    for other in rows:
+        if other["server"] == BASELINE and all(row[name] == other[name] for name in _KEY[1:]) and other["answers"]:
+            row["cpu_ratio"] = round(row["cpu_ms"] / other["cpu_ms"], 3)
+            row["speed_ratio"] = round(row["per_second"] / other["per_second"], 2)
 
 
-def markdown(report: dict[str, Any]) -> str:
+def markdown(report: Row) -> str:
     """Return everything as one page."""
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-    parts = [f"# bench/login\n\n{machine}\n", _quietness(report["rows"]), "## CPU against the plain Flask way\n"]
-    parts += [_ratios(report["ratios"]), "## Every case\n", table(report["rows"])]
-    parts += ["## Everything else, while logins are in flight\n", _others(report["beside_others"])]
+    rows = report["rows"]
+    parts = [f"# bench/compare\n\n{machine}\n"]
+    if rows:
+        parts.append(_quietness(rows, report["upstream"]))
+    if report["left_out"]:
+        parts.append(f"Left out, as there was no time or no room: {_left_out(report['left_out'])}\n")
+    logins = [row for row in rows if row["kind"] == "login" and not _is_of_sizes(row, report)]
+    parts += _logins(logins, report["titles"])
+    parts += _others([row for row in rows if row["kind"] != "login"], report["verifier_us"])
+    parts += _beside(report["beside"])
+    parts += _sizes([row for row in rows if _is_of_sizes(row, report)], report["sizes"])
     return "\n".join(parts)
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return rows as a Markdown table."""
-    return _head(_COLUMNS) + "".join(_line(row) for row in rows)
+def _left_out(names: list[str]) -> str:
+    shown = "; ".join(names[:8])
+    return f"{shown}; and {len(names) - 8} more (`left_out` in the JSON)." if len(names) > 8 else f"{shown}."
 
 
-def _head(columns: str) -> str:
-    names = columns.split(", ")
-    return f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n"
+def _is_of_sizes(row: Row, report: Row) -> bool:
+    return row["kind"] == "login" and row["known"] in {size["people"] for size in report["sizes"]}
 
 
-def _ratios(found: list[dict[str, Any]]) -> str:
-    names = ("users", "database", "latency_ms", "in_flight", "baseline", "ratio")
-    lines = [f"| {' | '.join(str(row[name]) for name in names)} |\n" for row in found]
-    return _head("users, database, WeChat ms, in flight, baseline, ratio") + "".join(lines)
-
-
-def _line(row: dict[str, Any]) -> str:
-    numbers = " | ".join(f"{row[name]:.{digits}f}" for name, digits in _DIGITS.items())
-    case = f"{row['users']} | {row['latency_ms']} | {row['in_flight']}"
-    return f"| {row['server']} | {row['database']} | {case} | {numbers} | {row['errors']} | {row['rounds']} |\n"
-
-
-def _quietness(rows: list[dict[str, Any]]) -> str:
+def _quietness(rows: list[Row], upstream: dict[str, float]) -> str:
     """How far to trust the figures: what the load took, and what had nothing to do with this run."""
     others = statistics.median(row["others_cpu"] for row in rows)
-    load, upstream = (max(row[name] for row in rows) for name in ("load_cpu", "upstream_cpu"))
+    load, asked = (max(row[name] for row in rows) for name in ("load_cpu", "upstream_cpu"))
     return (
-        f"In cores: the load took at most {load:.2f}, the upstream {upstream:.2f}. Everything else on this machine, a "
-        f"MariaDB included, took {others:.2f} in the median case: above 0.5, logins/s and latencies say more about "
-        "what else it did than about the servers.\n"
+        f"In cores: the load took at most {load:.2f}, the upstream {asked:.2f}. Everything else on this machine took "
+        f"{others:.2f} in the median case: above 0.3, times and answers/s say more about what else it did than about "
+        f"the servers. The upstream by itself answers {upstream['per_second']:,.0f} exchanges/s at "
+        f"{upstream['cpu_ms']:.3f} ms CPU.\n"
     )
 
 
-def _others(runs: list[dict[str, Any]]) -> str:
+def _logins(rows: list[Row], titles: dict[str, str]) -> list[str]:
+    """Return a table per case."""
+    if not rows:
+        return []
+    parts = [
+        "## Logins\n",
+        "Each with a unionid and another session_key than the last time; `returning` and `new` with a sealed profile, "
+        "of `people` one in five is new and one in four brings a profile. Ratios are to plain Flask. Where the load "
+        "ended before everybody in it had one answer, p99 is longer than what stands there (`>`), and the CPU holds "
+        "what went into logins that never ended (`≤`).\n",
+    ]
+    cases = dict.fromkeys(tuple(row[name] for name in _KEY[1:]) for row in rows)
+    for case in cases:
+        database, _, _, users, latency, in_flight = case
+        parts.append(f"### {users}, {_DATABASES[database]}, WeChat {latency} ms, {in_flight} in flight\n")
+        lines = [_login_line(row, titles) for row in rows if tuple(row[name] for name in _KEY[1:]) == case]
+        columns = "program, CPU ms/login, × plain, database ms, logins/s, × plain, p50 ms, p99 ms, errors, rounds"
+        parts.append(_table(columns, lines))
+    return parts
+
+
+def _login_line(row: Row, titles: dict[str, str]) -> list[str]:
+    database = f"{row['database_ms']:.2f}" if row["database"] == "mariadb" else "–"
+    beyond = "≤ " if row["p99_open"] else ""
+    return [
+        titles[row["server"]],
+        f"{beyond}{row['cpu_ms']:.2f}",
+        f"{beyond}{row['cpu_ratio']:.2f}" if "cpu_ratio" in row else "–",
+        database,
+        f"{row['per_second']:,.0f}",
+        f"{row['speed_ratio']:.2f}" if "speed_ratio" in row else "–",
+        f"{row['p50']:,.0f}",
+        f"{'> ' if row['p99_open'] else ''}{row['p99']:,.0f}",
+        str(row["errors"]),
+        str(row["rounds"]),
+    ]
+
+
+def _others(rows: list[Row], verifier_us: list[float]) -> list[str]:
+    if not rows:
+        return []
     lines = [
-        f"| {run['server']} | {run['database']} | {run['latency_ms']} | {run['in_flight']} | {run['per_second']:.0f} "
-        f"| {path} | {seen['p50']} | {seen['p99']} | {seen['asked']} | {run['errors_of_others']} |\n"
+        [
+            row["kind"],
+            _DATABASES[row["database"]],
+            str(row["in_flight"]),
+            f"{row['cpu_ms']:.2f}",
+            f"{row['database_ms']:.2f}" if row["database"] == "mariadb" else "–",
+            f"{row['per_second']:,.0f}",
+            f"{row['p50']:,.1f}",
+            f"{row['p99']:,.0f}",
+            str(row["errors"]),
+        ]
+        for row in rows
+    ]
+    columns = "request, database, in flight, CPU ms, database ms, answers/s, p50 ms, p99 ms, errors"
+    parts = ["## Everything but logins, at authsvc\n", _table(columns, lines)]
+    if verifier_us:
+        microseconds = statistics.median(verifier_us)
+        parts.append(f"A token verified in another service by `authsvc_verifier`: {microseconds:.0f} µs of its CPU.\n")
+    return parts
+
+
+def _beside(runs: list[Row]) -> list[str]:
+    if not runs:
+        return []
+    lines = [
+        [
+            run["server"],
+            _DATABASES[run["database"]],
+            f"{run['latency_ms']}",
+            f"{run['in_flight']:,}",
+            f"{run['per_second']:,.0f}",
+            path,
+            *(str(seen[name]) for name in ("p50", "p99", "asked")),
+            str(run["errors_of_others"]),
+        ]
         for run in runs
         for path, seen in run["others"].items()
     ]
-    return _head("server, database, WeChat ms, in flight, logins/s, path, p50 ms, p99 ms, asked, errors") + "".join(
-        lines
-    )
+    columns = "program, database, WeChat ms, logins in flight, logins/s, path, p50 ms, p99 ms, asked, errors"
+    return ["## Everything else, while logins are in flight\n", _table(columns, lines)]
 
 
-def as_json(results: list[Result]) -> list[dict[str, Any]]:
-    """Return the single measurements."""
-    return [asdict(result) for result in results]
+def _sizes(rows: list[Row], sizes: list[Row]) -> list[str]:
+    """Return what a login costs by the number of people, and the ratio to the smallest number."""
+    if not rows:
+        return []
+    stored = {(size["database"], size["people"]): size["bytes"] for size in sizes}
+    lines = []
+    for row in sorted(rows, key=lambda row: (row["database"], row["users"], row["known"])):
+        same = [other for other in rows if (other["database"], other["users"]) == (row["database"], row["users"])]
+        least = min(same, key=lambda other: int(other["known"]))
+        cost, least_cost = (one["cpu_ms"] + one["database_ms"] for one in (row, least))
+        lines.append(
+            [
+                _DATABASES[row["database"]],
+                row["users"],
+                f"{row['known']:,}",
+                f"{stored[row['database'], row['known']] / 1e9:.2f}",
+                f"{row['cpu_ms']:.2f}",
+                f"{row['database_ms']:.2f}",
+                f"{cost / least_cost:.2f}",
+                f"{row['per_second']:,.0f}",
+                f"{row['p99']:,.0f}",
+                str(row["errors"]),
+            ]
+        )
+    columns = "database, users, known, GB, CPU ms/login, database ms, × the fewest, logins/s, p99 ms, errors"
+    return ["## A login over the number of people, at authsvc, 16 in flight\n", _table(columns, lines)]
+
+
+def _table(columns: str, lines: list[list[str]]) -> str:
+    names = columns.split(", ")
+    head = f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n"
+    return head + "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -19,7 +19,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 
 app = Flask(__name__)
-app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace("mysql://", "mysql+pymysql://")
 app.config["JWT_SECRET_KEY"] = "a-secret-of-the-benchmark-that-protects-nothing"
 app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(days=7)
 app.config["WX_APPID"] = os.environ["WX_APPID"]
@@ -32,6 +32,7 @@ JWTManager(app)
 class User(db.Model):
     id = db.Column(db.Integer, primary_key=True)
     openid = db.Column(db.String(64), unique=True, nullable=False)
+    unionid = db.Column(db.String(64), index=True)
     session_key = db.Column(db.String(64))
     nickname = db.Column(db.String(64))
     avatar_url = db.Column(db.String(512))
@@ -100,6 +101,7 @@ def login():
         user = User(openid=answer["openid"])
         db.session.add(user)
     user.session_key = answer["session_key"]
+    user.unionid = answer.get("unionid")
     user.last_login_at = datetime.now()
     if body.get("encryptedData"):
         info = WXBizDataCrypt(app.config["WX_APPID"], answer["session_key"]).decrypt(body["encryptedData"], body["iv"])
