@@ -379,6 +379,21 @@ class TimedConnection:
         """Asked before a pooled connection is used again. urllib3 polls, which gevent makes dear; a peek is cheap."""
         return self.sock is not None and bool(self.sock.is_silent())
 
+    def ready(self, seconds: float) -> TimedSocket:
+        """Return a socket for the next request: the one that is open, or one connected within ``seconds``.
+
+        Raises NotConnected.
+        """
+        now = time.monotonic()
+        if self.sock is not None and (now - self._used_at > _IDLE_SECONDS or not self.is_connected):
+            self.close()
+        self._used_at = now
+        if self.sock is None:
+            self.timeout = seconds
+            self.connect()
+        found: TimedSocket = self.sock
+        return found
+
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request, on a new connection if this one has been idle for too long."""
         now = time.monotonic()

@@ -31,6 +31,7 @@ from authsvc.errors import (
 from authsvc.wechat.breaker import Breaker, Bulkhead
 from authsvc.wechat.deadline import DeadlineAdapter
 from authsvc.wechat.errcodes import error_for
+from authsvc.wechat.wire import BrokenOff, Unusable, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ class Transport:
         # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
         adapter = DeadlineAdapter(str(ca_file or DEFAULT_CA_BUNDLE_PATH), connections=max_in_flight)
         self._pool, self._prefix = adapter.pool_for(base_url, proxy)
+        # By way of a proxy, urllib3 knows how.
+        self._wire = None if proxy else Wire(self._pool, _HEADERS)
         self._bulkhead = Bulkhead(max_in_flight)
         self._breaker = Breaker()
 
@@ -147,32 +150,38 @@ class Transport:
 
     def _exchange(self, request: _Request) -> tuple[int, bytes]:
         """Return status and body, undecoded (one that was compressed unasked is refused) and not too long."""
-        path = request.path
-        timeout = Timeout(connect=min(_CONNECT_SECONDS, max(remaining(), 0.01)), read=CALL_SECONDS)
+        seconds = min(_CONNECT_SECONDS, max(remaining(), 0.01))
         try:
-            response = self._pool.urlopen(
-                request.method,
-                request.target,
-                body=request.body,
-                headers=_HEADERS if request.body is None else _JSON_HEADERS,
-                retries=_ONCE,
-                timeout=timeout,
-                preload_content=False,
-                assert_same_host=False,  # of a proxy, the address names another host
-            )
+            if self._wire is None:
+                return self._by_proxy(request, seconds)
+            most = request.most_bytes
+            return self._wire.exchange(request.method, request.target, request.body, seconds=seconds, most_bytes=most)
         except NotConnected as failure:  # no name, refused, a certificate that is not good: nothing was sent
             whose = "WX_PROXY" if failure.at_proxy else "WX_API_BASE"
-            raise WeChatUnreachable(f"{path}: {whose} cannot be reached: {failure}") from None
-        except (HTTPError, OSError, ValueError) as error:
-            raise WeChatNoAnswer(f"{path}: {type(error).__name__}") from None
+            raise WeChatUnreachable(f"{request.path}: {whose} cannot be reached: {failure}") from None
+        except Unusable as answer:
+            raise WeChatBadAnswer(f"{request.path}: {answer}") from None
+        except (BrokenOff, HTTPError, OSError, ValueError) as error:
+            raise WeChatNoAnswer(f"{request.path}: {type(error).__name__}") from None
+
+    def _by_proxy(self, request: _Request, seconds: float) -> tuple[int, bytes]:
+        response = self._pool.urlopen(
+            request.method,
+            request.target,
+            body=request.body,
+            headers=_HEADERS if request.body is None else _JSON_HEADERS,
+            retries=_ONCE,
+            timeout=Timeout(connect=seconds, read=CALL_SECONDS),
+            preload_content=False,
+            assert_same_host=False,  # of a proxy, the address names another host
+        )
         try:
             body: bytes = response.read(request.most_bytes + 1, decode_content=False)
-        except (HTTPError, OSError, ValueError) as error:
+            if len(body) > request.most_bytes:
+                raise Unusable(f"more than {request.most_bytes} bytes")
+        except BaseException:
             response.close()
-            raise WeChatNoAnswer(f"{path}: {type(error).__name__} while reading") from None
-        if len(body) > request.most_bytes:
-            response.close()
-            raise WeChatBadAnswer(f"{path}: more than {request.most_bytes} bytes")
+            raise
         response.release_conn()
         return response.status, body
 

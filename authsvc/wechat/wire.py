@@ -1,0 +1,147 @@
+"""One request and its answer over a connection that is kept: bytes out, and what httptools' parser makes of those in.
+
+Between the two lies nothing else. ``http.client`` parses headers as those of an e-mail, and urllib3 builds a response
+around a stream: of a login that was a fifth of its CPU, and nobody here reads a header (figures: docs/decisions.md).
+"""
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import httptools
+
+_READ_BYTES = 64 * 1024
+_MOST_HEAD_BYTES = 64 * 1024
+
+
+class Unusable(Exception):
+    """An answer came, but it is longer than its reader wants, or was cut off within its body. The text says which."""
+
+
+class BrokenOff(Exception):
+    """No answer came: the far end closed before its body, or does not speak HTTP. The text repeats nothing of it."""
+
+
+class Wire:
+    """Connections to one address, each used by one request at a time, the last used first.
+
+    ``pool`` makes them: a pool of urllib3's whose connections obey the deadline (``DeadlineAdapter``).
+    """
+
+    def __init__(self, pool: Any, headers: Mapping[str, str]) -> None:
+        """``headers`` go with every request."""
+        self._pool = pool
+        self._idle: list[Any] = []
+        weakref.finalize(self, _close, self._idle)
+        default_port = 443 if pool.scheme == "https" else 80
+        host = f"[{pool.host}]" if ":" in pool.host else pool.host
+        every = {"Host": host if pool.port in (None, default_port) else f"{host}:{pool.port}", **headers}
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in every.items())
+
+    def exchange(
+        self, method: str, target: str, body: bytes | None, *, seconds: float, most_bytes: int
+    ) -> tuple[int, bytes]:
+        """Send a request (a body is JSON) and return the status and body of its answer, undecoded.
+
+        A new connection is made within ``seconds``. Raises NotConnected (nothing was sent), Unusable, BrokenOff, or
+        OSError, which TimeoutError at the deadline is.
+        """
+        connection = self._idle.pop() if self._idle else self._pool._new_conn()
+        try:
+            sock = connection.ready(seconds)
+            sock.sendall(self._request(method, target, body))
+            answer = _Answer(most_bytes)
+            answer.read(sock)
+        except BaseException:
+            connection.close()
+            raise
+        if answer.is_last:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return answer.status, b"".join(answer.parts)
+
+    def _request(self, method: str, target: str, body: bytes | None) -> bytes:
+        head = f"{method} {target} HTTP/1.1\r\n{self._head}"
+        if body is None:
+            return f"{head}\r\n".encode("ascii")
+        length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return f"{head}{length}".encode("ascii") + body
+
+
+def _close(connections: list[Any]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+class _Answer:
+    """What the parser calls; its methods' names are httptools'."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.status = 0
+        self.parts: list[bytes] = []
+        self.is_last = False
+        self._most_bytes = most_bytes
+        self._length = 0
+        self._has_length = False
+        self._is_head_over = False
+        self._is_complete = False
+        self._is_followed = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def read(self, sock: Any) -> None:
+        """Read until the answer is complete. Raises Unusable, BrokenOff, OSError."""
+        head_bytes = 0
+        while not self._is_complete:
+            received = sock.recv(_READ_BYTES)
+            if not received:
+                return self._end()
+            head_bytes += 0 if self._is_head_over else len(received)
+            try:
+                self._parser.feed_data(received)
+            except httptools.HttpParserError as error:
+                if self._is_followed:
+                    return None
+                if self._length > self._most_bytes:
+                    raise Unusable(f"more than {self._most_bytes} bytes") from None
+                raise BrokenOff(type(error).__name__) from None
+            if head_bytes > _MOST_HEAD_BYTES and not self._is_head_over:
+                raise BrokenOff("headers without end")
+        return None
+
+    def _end(self) -> None:
+        """The far end has closed: the end of an answer that says no length, and too early for any other."""
+        if self._has_length and self.parts:
+            raise Unusable("cut off within its body")
+        if self._has_length or not self._is_head_over:
+            raise BrokenOff("closed")
+        self.is_last = True
+
+    def on_message_begin(self) -> None:
+        # Nobody asked for what comes behind a complete answer: it is not read, and the connection is not used again.
+        if self._is_complete:
+            self._is_followed = self.is_last = True
+
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._has_length = True
+
+    def on_headers_complete(self) -> None:
+        if self._is_followed:
+            raise BrokenOff("a second answer")
+        self.status = self._parser.get_status_code()
+        # Of 1xx, which only announce another answer, nothing counts.
+        self._is_head_over = self.status >= 200
+        if not self._is_head_over:
+            self._has_length = False
+
+    def on_body(self, part: bytes) -> None:
+        self._length += len(part)
+        if self._length > self._most_bytes:
+            raise Unusable(f"more than {self._most_bytes} bytes")
+        self.parts.append(part)
+
+    def on_message_complete(self) -> None:
+        if self._is_head_over:
+            self._is_complete = True
+            self.is_last = not self._parser.should_keep_alive()
