@@ -1,7 +1,7 @@
 """Settings: read once from the environment and ``.env``, checked as a whole, frozen.
 
-``Settings.from_env()`` lists every problem at once, by name and never with a value, and nothing starts until all
-are mended. Any setting may come from a file named by ``NAME_FILE``.
+``Settings.from_env()`` lists all problems at once, by name and never with a value, and nothing starts until all of them
+are fixed. Any setting may come from a file named by ``NAME_FILE``.
 """
 
 import base64
@@ -42,16 +42,16 @@ class Settings:
     database_url: str = field(repr=False)
     database_pool_size: int = 16
     jwt_private_key: str | None = field(default=None, repr=False)
-    # Where it was read from: looked at again while the service runs.
+    # The file that it was read from, which is checked for changes while the service runs.
     jwt_private_key_file: Path | None = None
     jwks_max_age: int = 300
     jwt_extra_claims: tuple[ExtraClaim, ...] = ()
     access_token_lifetime: int = 900
     wx_api_base: str = WECHAT_API
-    # The appid that developer tools without one work on.
+    # The appid that stands for developer tools without an AppID.
     wx_tourist_app: str | None = None
     wx_proxy: str | None = field(default=None, repr=False)
-    # In place of the public authorities.
+    # Replaces the public certificate authorities.
     wx_ca_file: Path | None = None
     wx_max_in_flight: int = 12
     trusted_proxies: int = 0
@@ -72,7 +72,7 @@ class Settings:
     workers: int = 1
     registration: Registration = "open"
     invites: InvitePolicy = field(default_factory=InvitePolicy)
-    # What codes are like; their scene comes with each.
+    # The look of codes; each code has its own scene.
     wxa_code: WxaCode = field(default_factory=lambda: WxaCode(scene="-"))
     picture_limits: PictureLimits = field(default_factory=PictureLimits)
     bucket: BucketPlace | None = None
@@ -80,15 +80,15 @@ class Settings:
     scan_sign_in_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
     log_format: str = "json"
-    # (setting, the other name it was read from): said in the log once there is one.
+    # (setting, the alias it was read from), for the log.
     aliases_used: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read and check every setting; raise BadSettings naming all problems together.
 
-        Without ``environ``, the process environment is read, over the ``.env`` file of the working directory:
-        the same under gunicorn, ``flask run`` and the command line.
+        Without ``environ``, reads the process environment, which overrides the ``.env`` file of the working directory.
+        This is the same under gunicorn, ``flask run`` and the command line.
         """
         source = Source(variables() if environ is None else environ)
         settings = _read(source)
@@ -166,7 +166,7 @@ def _phone_budgets(source: Source) -> PhoneBudgets:
     total = source.number("PHONE_DAILY_TOTAL", 10_000, 0, 10**9)
     unattributed = source.number("PHONE_DAILY_UNATTRIBUTED", -(-total // 2), 0, 10**9)
     if total and not 0 < unattributed < total and source.text("PHONE_DAILY_UNATTRIBUTED") is not None:
-        source.complain("PHONE_DAILY_UNATTRIBUTED must be a part of PHONE_DAILY_TOTAL: from 1 to one less")
+        source.complain("PHONE_DAILY_UNATTRIBUTED must be at least 1 and less than PHONE_DAILY_TOTAL")
     return PhoneBudgets(
         per_user=source.number("PHONE_DAILY_PER_USER", 5, 0, 10**6),
         per_address=source.number("PHONE_DAILY_PER_ADDRESS", 300, 0, 10**9),
@@ -177,7 +177,7 @@ def _phone_budgets(source: Source) -> PhoneBudgets:
 
 
 def _contracts(source: Source) -> tuple[ContractName, ...]:
-    """The contracts that are served, the native one always among them; all of them when none is named."""
+    """Return the contracts to serve: always the native one, and all of them if none is named."""
     known: tuple[ContractName, ...] = get_args(ContractName)
     named = {name.strip() for name in (source.text("CONTRACTS") or ",".join(known)).split(",")} - {""}
     if named - set(known):
@@ -189,9 +189,9 @@ def _invites(source: Source) -> InvitePolicy:
     prefix = source.text("INVITE_CODE_PREFIX") or ""
     length = source.number("INVITE_CODE_LENGTH", 12, 8, 20)
     if not _INVITE_PREFIX.match(prefix):
-        source.complain("INVITE_CODE_PREFIX must be letters, digits, hyphens and underscores")
+        source.complain("INVITE_CODE_PREFIX may only contain letters, digits, hyphens and underscores")
     if len(prefix) + length > _INVITE_CHARS:
-        source.complain("INVITE_CODE_PREFIX and INVITE_CODE_LENGTH make more than 20 characters")
+        source.complain("INVITE_CODE_PREFIX and INVITE_CODE_LENGTH together exceed 20 characters")
     return InvitePolicy(
         prefix=prefix,
         length=length,
@@ -202,7 +202,7 @@ def _invites(source: Source) -> InvitePolicy:
 
 
 def _secret_keys(source: Source) -> tuple[bytes, ...]:
-    """Comma-separated base64url keys of 32 bytes; the first one seals, all of them open."""
+    """Return comma-separated base64url keys of 32 bytes; the first one encrypts, all of them decrypt."""
     value = source.text("SECRET_KEYS")
     if value is None:
         source.complain("SECRET_KEYS is not set (run: flask authsvc init)")
@@ -211,7 +211,7 @@ def _secret_keys(source: Source) -> tuple[bytes, ...]:
     for text in value.split(","):
         key = _decode_key(text.strip())
         if key is None or len(set(key)) < 8:
-            source.complain("SECRET_KEYS holds a key that is not 32 random bytes as base64url")
+            source.complain("SECRET_KEYS contains a key that is not 32 random bytes in base64url")
             return ()
         keys.append(key)
     return tuple(keys)
@@ -228,5 +228,5 @@ def _decode_key(text: str) -> bytes | None:
 def _extra_claims(source: Source) -> tuple[ExtraClaim, ...]:
     names = tuple(name.strip() for name in (source.text("JWT_EXTRA_CLAIMS") or "").split(",") if name.strip())
     if unknown := set(names) - {"openid", "nickname"}:
-        source.complain(f"JWT_EXTRA_CLAIMS knows openid and nickname, not {len(unknown)} other name(s)")
+        source.complain(f"JWT_EXTRA_CLAIMS may only contain openid and nickname; it has {len(unknown)} other name(s)")
     return cast(tuple[ExtraClaim, ...], names)

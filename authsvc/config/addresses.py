@@ -1,4 +1,4 @@
-"""The settings that are addresses: ours, WeChat's, the database's, Redis'. No credential goes in plain text unasked."""
+"""The settings that are addresses: authsvc, WeChat, the database, Redis. Credentials need TLS by default."""
 
 import ipaddress
 import re
@@ -11,12 +11,12 @@ from authsvc.networks import is_this_machine
 
 WECHAT_API = "https://api.weixin.qq.com"
 
-# Without the port that the scheme has anyway.
+# Without the default port of the scheme.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?\Z")
 _WHITE = re.compile(r"[\s\\]")
 _SWITCH = ("0", "1")
-# As SQLAlchemy reads it, so that both see the same host: a password may hold what ends one elsewhere (/, #, ?).
+# Parsed as SQLAlchemy does, so that both see the same host: a password may contain /, # or ?.
 _DATABASE = re.compile(
     r"(?P<driver>mysql\+(?:pymysql|mysqldb))://"
     r"(?:[^:/]*(?::[^@]*)?@)?"
@@ -24,7 +24,7 @@ _DATABASE = re.compile(
     r"(?:/[^?]*)?(?:\?(?P<query>.*))?\Z",
     re.DOTALL,
 )
-# What may follow the database: names of PyMySQL's and mysqlclient's.
+# Parameters that may follow the database: those of PyMySQL and mysqlclient.
 _FILES = {"ssl_ca", "ssl_cert", "ssl_key"}
 _SWITCHES = {"ssl_check_hostname", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"}
 _DATABASE_PARAMETERS = {
@@ -38,23 +38,23 @@ _REDIS_PARAMETERS = {
 }
 _YES = {"1", "true", "yes", "on"}
 _UNVERIFIED_DATABASE = (
-    "DATABASE_URL names another machine, but nobody who vouches for it: add ?ssl_ca=/path/to/ca.pem (for "
-    "mysql+mysqldb:// with ssl_mode=VERIFY_IDENTITY), or set DATABASE_PLAIN_TEXT=1 if the network may read along"
+    "DATABASE_URL names another machine without a certificate authority: add ?ssl_ca=/path/to/ca.pem (for "
+    "mysql+mysqldb:// with ssl_mode=VERIFY_IDENTITY), or set DATABASE_PLAIN_TEXT=1 to permit unencrypted connections"
 )
 _UNVERIFIED_REDIS = (
-    "REDIS_URL sends a password to another machine without TLS to a verified server: use rediss:// (with "
-    "?ssl_ca_certs=/path/to/ca.pem for an authority of yours), or set REDIS_PLAIN_TEXT=1 if the network may read along"
+    "REDIS_URL sends a password to another machine without verified TLS: use rediss:// (with "
+    "?ssl_ca_certs=/path/to/ca.pem for your own authority), or set REDIS_PLAIN_TEXT=1 to permit unencrypted connections"
 )
 
 
 def passwords(url: str) -> set[str]:
-    """Return the password in an address, as it is written there and as it is meant; urlsplit refuses some of them."""
+    """Return the password in an address, as written and percent-decoded; urlsplit refuses some of these addresses."""
     found = re.match(r"[^:]*://[^:/@]*:([^@]+)@", url)
     return {found[1], unquote(found[1])} if found else set()
 
 
 def public_base_url(source: Source) -> str | None:
-    """Return the origin under which clients reach us, without a slash at the end: the ``iss`` of every token."""
+    """Return the origin under which clients reach authsvc, without a trailing slash: the ``iss`` of every token."""
     value = source.text("PUBLIC_BASE_URL")
     if value is None:
         source.complain("PUBLIC_BASE_URL is not set (the address that other services see; the token's iss)")
@@ -62,17 +62,17 @@ def public_base_url(source: Source) -> str | None:
     parts = _split(value)
     if not _is_origin(value, parts):
         source.complain(
-            "PUBLIC_BASE_URL must be an origin such as https://login.example.com: no path, query, fragment or user"
+            "PUBLIC_BASE_URL must be an origin such as https://login.example.com, without path, query, fragment or user"
         )
     elif parts.scheme == "http" and not _is_near(parts.hostname):
         source.complain(
-            "PUBLIC_BASE_URL must be https; http is for this machine and for addresses of a private network"
+            "PUBLIC_BASE_URL must be https; http is allowed only for this machine and private network addresses"
         )
     return value.rstrip("/")
 
 
 def api_base(source: Source) -> str:
-    """Return the address of WeChat's API, without a slash at the end."""
+    """Return the address of WeChat's API, without a trailing slash."""
     value = source.text("WX_API_BASE", WECHAT_API) or WECHAT_API
     parts = _split(value)
     encrypted = parts.scheme == "https" and parts.hostname
@@ -80,7 +80,7 @@ def api_base(source: Source) -> str:
     if not (encrypted or local):
         source.complain("WX_API_BASE must be https, or http on this machine")
     elif parts.query or parts.fragment or parts.username is not None or _WHITE.search(value):
-        source.complain("WX_API_BASE must be an address without user, query, fragment and blanks")
+        source.complain("WX_API_BASE must be an address without user, query, fragment or blanks")
     return value.rstrip("/")
 
 
@@ -91,23 +91,23 @@ def proxy(source: Source) -> str | None:
         return None
     parts = _split(value)
     if parts.scheme.startswith("socks"):
-        source.complain("WX_PROXY must be an HTTP proxy, http:// or https://: SOCKS is not supported")
+        source.complain("WX_PROXY must be an HTTP proxy (http:// or https://); SOCKS is not supported")
     elif parts.scheme not in ("http", "https") or not _is_host(parts) or parts.path.strip("/"):
         source.complain(
-            "WX_PROXY must be http://host:port or https://host:port, with user:password@ before it if need be"
+            "WX_PROXY must be http://host:port or https://host:port, with user:password@ before the host if needed"
         )
     return value.rstrip("/")
 
 
 def endpoint(source: Source, name: str) -> str | None:
-    """Return the address of a service that has nothing behind its host."""
+    """Return the address of a service, which has no path after its host."""
     value = source.text(name)
     if value is None:
         return None
     parts = _split(value)
     if not _is_origin(value, parts):
         source.complain(
-            f"{name} is not an http(s) address of a host alone, such as https://cos.ap-guangzhou.myqcloud.com"
+            f"{name} must be an http(s) address with only a host, such as https://cos.ap-guangzhou.myqcloud.com"
         )
     return value.rstrip("/")
 
@@ -116,19 +116,19 @@ def origins(source: Source, name: str, base_url: str | None) -> tuple[str, ...]:
     """Return web origins as browsers write them, whose pages may get tokens from ``base_url``."""
     found = tuple(filter(None, map(str.strip, (source.text(name) or "").split(","))))
     if not all(map(_is_web_origin, found)):
-        source.complain(f"{name} holds something else than origins (https://host, without a slash at the end)")
+        source.complain(f"{name} must contain only origins (https://host, without a trailing slash)")
     elif base_url and base_url.startswith("http:") and any(origin.startswith("https:") for origin in found):
-        source.complain(f"{name} names https pages, and they take no tokens from an http PUBLIC_BASE_URL")
+        source.complain(f"{name} contains https pages, which cannot get tokens from an http PUBLIC_BASE_URL")
     return found
 
 
 def database(source: Source, instance: Path) -> str:
-    """Return SQLAlchemy's address of the database. To another machine it asks for TLS to a verified server.
+    """Return SQLAlchemy's address of the database. Another machine needs TLS with a verified server.
 
-    Plain text has to be wanted in so many words (DATABASE_PLAIN_TEXT).
+    Only DATABASE_PLAIN_TEXT permits plain text.
     """
     value = source.text("DATABASE_URL") or f"sqlite:///{instance / 'authsvc.db'}"
-    # Platforms hand out mysql://; our driver is PyMySQL.
+    # Platforms provide mysql://; authsvc's driver is PyMySQL.
     value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
     plain = choice(source, "DATABASE_PLAIN_TEXT", "0", _SWITCH) == "1"
     if value.startswith("sqlite:"):
@@ -143,25 +143,25 @@ def database(source: Source, instance: Path) -> str:
 
 
 def _sqlite(source: Source, value: str, instance: Path) -> str:
-    """Return the address of a file by its whole path; one that is not whole begins in INSTANCE_PATH."""
+    """Return the address of a file by its absolute path; a relative path begins in INSTANCE_PATH."""
     _, scheme, path = value.rpartition("sqlite:///") if value.startswith("sqlite:///") else ("", "", value)
     if value in ("sqlite://", "sqlite:///") or ":memory:" in value or "mode=memory" in value:
         source.complain(
-            "DATABASE_URL: SQLite in memory is another database in each process, and gone with it; name a file"
+            "DATABASE_URL: an in-memory SQLite database is different in each process and is lost with it; name a file"
         )
     elif not scheme:
         source.complain("DATABASE_URL needs three slashes and a path: sqlite:///authsvc.db, sqlite:////var/lib/…")
     elif path.startswith(("file:", "~")) or "?" in path:
-        source.complain("DATABASE_URL: after sqlite:/// comes a path, without file:, ~ or parameters")
+        source.complain("DATABASE_URL: after sqlite:/// there must be a path, without file:, ~ or parameters")
     elif path.endswith("/"):
-        source.complain("DATABASE_URL names a folder; a file is wanted")
+        source.complain("DATABASE_URL names a folder; it must name a file")
     return f"sqlite:///{instance / path}"
 
 
 def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str, str]:
     query = _query(source, "DATABASE_URL", parts["query"] or "", _DATABASE_PARAMETERS)
     if not _is_port(parts["port"]):
-        source.complain("DATABASE_URL has a port that is none (1 to 65535)")
+        source.complain("DATABASE_URL has an invalid port (valid: 1 to 65535)")
     for name in sorted(_FILES & query.keys()):
         if not (holds_certificates(Path(query[name])) if name == "ssl_ca" else Path(query[name]).is_file()):
             source.complain(f"DATABASE_URL: {name} does not name a readable PEM file")
@@ -176,9 +176,9 @@ def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str,
 
 
 def _tls_of_pymysql(query: dict[str, str]) -> dict[str, str]:
-    """Say it in the one way that SQLAlchemy and PyMySQL both understand; with an authority, host names are checked.
+    """Write the TLS parameters in the form that SQLAlchemy and PyMySQL both understand, with host names checked.
 
-    A ``ssl_verify_identity`` beside ``ssl_ca`` makes PyMySQL forget the authority and the name (seen in 1.2.4), and
+    With ``ssl_verify_identity`` beside ``ssl_ca``, PyMySQL ignores the authority and the name (seen in 1.2.4), and
     ``ssl_disabled=false`` turns TLS off.
     """
     said = {name: query[name].lower() in _YES for name in _SWITCHES & query.keys()}
@@ -199,9 +199,9 @@ def _is_verified_mysql(driver: str, query: dict[str, str]) -> bool:
 
 
 def redis(source: Source) -> str | None:
-    """Return the address of Redis. With a password, to another machine, it is TLS to a verified server.
+    """Return the address of Redis. A password to another machine needs TLS with a verified server.
 
-    Plain text has to be wanted in so many words (REDIS_PLAIN_TEXT).
+    Only REDIS_PLAIN_TEXT permits plain text.
     """
     value = source.text("REDIS_URL")
     plain = choice(source, "REDIS_PLAIN_TEXT", "0", _SWITCH) == "1"
@@ -228,24 +228,24 @@ def _is_verified_redis(scheme: str, query: dict[str, str]) -> bool:
 
 
 def _query(source: Source, name: str, text: str, known: set[str]) -> dict[str, str]:
-    """Return the parameters of an address; notes a problem for those that its driver would only refuse later."""
+    """Return the parameters of an address; notes a problem for those that the driver would only refuse later."""
     pairs = parse_qsl(text, keep_blank_values=True)
     query = dict(pairs)
     if query.keys() - known:
         source.complain(f"{name} has parameters other than {', '.join(sorted(known))}")
     if len(query) < len(pairs):
-        source.complain(f"{name} has a parameter twice")
+        source.complain(f"{name} has the same parameter twice")
     return query
 
 
 def _is_origin(url: str, parts: SplitResult) -> bool:
-    """True for http or https, a host and perhaps a port, and nothing else: not even an empty query."""
+    """True for http or https with a host and an optional port, and nothing else, not even an empty query."""
     bare = url.rstrip("/") == f"{parts.scheme}://{parts.netloc}" and parts.username is None
     return bare and parts.scheme in ("http", "https") and _is_host(parts)
 
 
 def _is_web_origin(origin: str) -> bool:
-    """True for an origin as a browser writes it: https, or http on this machine."""
+    """True for an origin as browsers write it: https, or http on this machine."""
     parts = _split(origin)
     is_safe = parts.scheme == "https" or is_this_machine(parts.hostname)
     return bool(_ORIGIN.match(origin)) and _is_origin(origin, parts) and is_safe
@@ -264,7 +264,7 @@ def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _is_near(host: str | None) -> bool:
-    """True for this machine and for addresses that no stranger reaches: a laptop's, to a phone beside it."""
+    """True for this machine and for private addresses, such as a laptop that a phone on the same network uses."""
     address = _numeric(host or "")
     return is_this_machine(host) or (address is not None and address.is_private)
 
@@ -274,7 +274,7 @@ def _is_port(text: str | None) -> bool:
 
 
 def _split(url: str) -> SplitResult:
-    """Return the parts of an address; none for one that is not even an address, or whose port is none."""
+    """Return the parts of an address; empty parts if it is not an address or its port is invalid."""
     try:
         parts = urlsplit(url)
         if parts.port == 0:

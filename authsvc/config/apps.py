@@ -1,4 +1,4 @@
-"""The settings of mini programs: one by ``WX_…``, several in the TOML file that ``WX_APPS_FILE`` names."""
+"""The settings of mini programs: one in ``WX_…``, several in the TOML file that ``WX_APPS_FILE`` names."""
 
 import base64
 import re
@@ -14,7 +14,7 @@ _AUDIENCE = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _PLACEHOLDER = re.compile(r"(your|change|replace|example|secret|test|demo|xxx|todo|<|\*|0+\Z)", re.IGNORECASE)
 _PUSH_TOKEN = re.compile(r"[A-Za-z0-9]{3,32}\Z")
 _AES_KEY = re.compile(r"[A-Za-z0-9+/]{43}\Z")
-# What an app has, and the setting that holds it where there is one app only.
+# The fields of an app, and their settings if there is only one app.
 _FIELDS = {
     "appid": "WX_APPID",
     "secret": "WX_SECRET",
@@ -34,17 +34,17 @@ def read(source: Source) -> tuple[MiniProgram, ...]:
     if path is not None:
         apps += _from_file(source, path)
     if len({app.appid for app in apps}) < len(apps):
-        source.complain("WX_APPS_FILE names an appid twice")
+        source.complain("WX_APPS_FILE contains an appid twice")
     if len({app.audience for app in apps}) < len(apps):
-        source.complain("WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged")
+        source.complain("WX_APPS_FILE gives two apps the same audience, so each would accept the other's tokens")
     return tuple(apps)
 
 
 def tourist(source: Source, apps: tuple[MiniProgram, ...]) -> str | None:
-    """Return the appid that developer tools without one work on."""
+    """Return the appid that stands for developer tools without an AppID."""
     appid = source.text("WX_TOURIST_APP")
     if appid is not None and appid not in {app.appid for app in apps}:
-        source.complain("WX_TOURIST_APP is not the AppID of one of the mini programs set here")
+        source.complain("WX_TOURIST_APP is not the AppID of a configured mini program")
     return appid
 
 
@@ -58,7 +58,7 @@ def _from_file(source: Source, path: str) -> list[MiniProgram]:
         source.complain("WX_APPS_FILE does not name a readable TOML file")
         return []
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        source.complain("WX_APPS_FILE holds no [[app]] table")
+        source.complain("WX_APPS_FILE has no [[app]] table")
         return []
     apps: list[MiniProgram] = []
     for number, entry in enumerate(entries, start=1):
@@ -83,7 +83,7 @@ def _text(source: Source, place: str, entry: Mapping[str, object], field: str) -
 
 
 def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | None]) -> list[MiniProgram]:
-    """Return the app that these values make; none, and its problems noted, when they make none."""
+    """Return the app with these values; if they are not valid, note the problems and return none."""
     problems = []
     appid, secret, audience = values["appid"], values["secret"], values["audience"]
     if not appid:
@@ -105,7 +105,7 @@ def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | No
 
 
 def _push(names: Mapping[str, str], token: str | None, keys: str | None, problems: list[str]) -> PushSecrets | None:
-    """Read the token and the EncodingAESKeys, the one of now first."""
+    """Read the token and the EncodingAESKeys, the current one first."""
     texts = [key.strip() for key in (keys or "").split(",") if key.strip()]
     if token is None:
         if texts:
@@ -114,7 +114,7 @@ def _push(names: Mapping[str, str], token: str | None, keys: str | None, problem
     if not _PUSH_TOKEN.match(token):
         problems.append(f"{names['push_token']} must be 3 to 32 letters and digits")
     if not all(_AES_KEY.match(text) for text in texts):
-        problems.append(f"{names['push_aes_keys']} holds a key that is not 43 letters and digits")
+        problems.append(f"{names['push_aes_keys']} contains a key that is not 43 letters and digits")
         return None
-    # The last character may carry bits that belong to no byte: WeChat's own examples do.
+    # The last character may carry bits beyond the last byte, as in WeChat's own examples.
     return PushSecrets(token, tuple(base64.b64decode(f"{text}=") for text in texts))

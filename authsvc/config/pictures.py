@@ -1,4 +1,4 @@
-"""The settings of mini-program codes and of the place where pictures are kept."""
+"""The settings of mini-program codes and of the place where pictures are stored."""
 
 import importlib.util
 import re
@@ -12,11 +12,11 @@ from authsvc.values.pictures import Addressing, BucketPlace, EnvVersion, Picture
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-]+)*)/?\Z")
 _SWITCH = ("0", "1")
 _ANY = "-"
-_PAGE_RULE = "must be a page as app.json has it: no slash first, no query"
+_PAGE_RULE = "must be a page as in app.json, without a leading slash or a query"
 
 
 def wxa_code(source: Source) -> WxaCode:
-    """Return what mini-program codes are like, but for their scene."""
+    """Return the look of mini-program codes, without a scene."""
     code = WxaCode(
         scene=_ANY,
         page=source.text("QRCODE_PAGE", "pages/login/login") or "",
@@ -36,7 +36,7 @@ def wxa_code(source: Source) -> WxaCode:
 
 
 def page(source: Source, name: str) -> str | None:
-    """Return a page of the mini program; None when none is named."""
+    """Return a page of the mini program, or None if the setting is absent."""
     value = source.text(name)
     if value is not None and "page" in WxaCode(_ANY, value).faults():
         source.complain(f"{name} {_PAGE_RULE}")
@@ -44,7 +44,7 @@ def page(source: Source, name: str) -> str | None:
 
 
 def limits(source: Source) -> PictureLimits:
-    """Return how many pictures of codes are kept, and for how long."""
+    """Return how many pictures of codes are stored, and for how long."""
     return PictureLimits(
         per_user=source.number("QRCODE_PER_USER", 20, 0, 10**6),
         per_service=source.number("QRCODE_PER_SERVICE", 20_000, 0, 10**9),
@@ -55,7 +55,7 @@ def limits(source: Source) -> PictureLimits:
 
 
 def bucket(source: Source) -> BucketPlace | None:
-    """Return the bucket of PICTURE_STORE; None when pictures lie in folders."""
+    """Return the bucket of PICTURE_STORE, or None if pictures are stored in folders."""
     address = source.text("PICTURE_STORE")
     match = _BUCKET.match(address or "")
     name, prefix = match.groups() if match else ("", "")
@@ -76,5 +76,5 @@ def bucket(source: Source) -> BucketPlace | None:
     if importlib.util.find_spec("boto3") is None:
         source.complain("PICTURE_STORE needs boto3 (pip install 'authsvc[s3]')")
     if (place.access_key_id is None) != (place.secret_access_key is None):
-        source.complain("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+        source.complain("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together")
     return place

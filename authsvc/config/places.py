@@ -1,4 +1,4 @@
-"""The settings that name files and folders: there, and ours to read or write, before anything starts."""
+"""The settings that name files and folders, which must exist and be readable or writable before anything starts."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ from cryptography import x509
 
 from authsvc.config.source import Source
 
-# What lies in the instance folder and is written while the service runs, but for the database (db/sqlitefile.py).
+# Entries of the instance folder that the service writes, except for the database (db/sqlitefile.py).
 _FOLDERS = ("access_token", "avatars", "qrcodes", "metrics")
 _FILES = ("ratelimits",)
 
 
 def instance(source: Source) -> Path:
-    """Return the folder of runtime state. It need not exist yet; it must be ours to write."""
+    """Return the folder of runtime state. It need not exist yet, but must be writable."""
     folder = Path(source.text("INSTANCE_PATH", "instance") or "instance").absolute()
     there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
     if not there.is_dir():
@@ -23,7 +23,7 @@ def instance(source: Source) -> Path:
     else:
         for name in (*_FOLDERS, *_FILES):
             if fault := _fault(folder / name, is_folder=name in _FOLDERS):
-                source.complain(f"INSTANCE_PATH: {name} in it {fault}")
+                source.complain(f"INSTANCE_PATH: {name} in this folder {fault}")
     return folder
 
 
@@ -37,7 +37,7 @@ def _fault(place: Path, *, is_folder: bool) -> str | None:
 
 
 def authorities(source: Source, name: str) -> Path | None:
-    """Return the PEM file of certificate authorities that a setting names; None when it names none."""
+    """Return the PEM file of certificate authorities that a setting names, or None if it is absent."""
     text = source.text(name)
     if text is None:
         return None
@@ -48,7 +48,7 @@ def authorities(source: Source, name: str) -> Path | None:
 
 
 def holds_certificates(path: Path) -> bool:
-    """True for a PEM file with at least one certificate, all of them whole."""
+    """True for a PEM file with at least one certificate, and no damaged one."""
     try:
         return bool(x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError):

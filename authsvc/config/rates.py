@@ -8,8 +8,8 @@ from authsvc.clock import DAY, HOUR
 from authsvc.config.source import Source
 from authsvc.values.limits import Asker, LimitedKind, Rate
 
-# How often one address (IPv6: its /64), mini program, user or service may ask. Addresses of carriers hold many people.
-# What reaches WeChat with a code is "login", whoever sends it; "request" is every route that names nothing else.
+# How often one address (IPv6: its /64), mini program, user or service may send requests. Many people share the address
+# of a mobile carrier. "login" is every request that sends a code to WeChat; "request" is every other route.
 _DEFAULTS: dict[LimitedKind, str] = {
     "login": "address 600/minute, user 30/minute",
     "refresh": "address 1200/minute, user 600/minute",
@@ -35,11 +35,11 @@ def limits(source: Source) -> dict[LimitedKind, Mapping[Asker, Rate]]:
 
 
 def _rates(source: Source, name: str, default: str) -> dict[Asker, Rate]:
-    """Read a list such as ``address 600/minute, user 20/minute``; ``off`` is none."""
+    """Read a list such as ``address 600/minute, user 20/minute``; ``off`` means no limits."""
     text = source.text(name, default) or ""
     if text.strip() == "off":
         return {}
     matches = [_RATE.match(part.strip()) for part in text.split(",")]
     if None in matches:
-        source.complain(f"{name} is neither off nor a list such as: address 600/minute, user 20/minute")
+        source.complain(f"{name} must be off or a list such as: address 600/minute, user 20/minute")
     return {cast(Asker, found[1]): Rate(int(found[2]), _SECONDS[found[3]]) for found in matches if found}

@@ -1,4 +1,4 @@
-"""Where settings are read from: one mapping, with other names that are in use and with files that hold secrets."""
+"""Where settings are read from: one mapping, with aliases and files that contain secrets."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from dotenv.parser import parse_stream
 from authsvc.config import texts
 from authsvc.values.operator import Refused
 
-# Names that people already have in their environments. The first one found wins.
+# Names that people already use in their environments. The first one found wins.
 ALIASES: dict[str, tuple[str, ...]] = {
     "WX_APPID": ("WX_APP_ID", "WECHAT_APPID", "WECHAT_APP_ID", "WECHAT_MINI_APPID"),
     "WX_SECRET": (
@@ -25,19 +25,19 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }
 _ENV_FILE = Path(".env")
-# Their values are paths, whatever they are called.
+# Settings whose values are paths.
 _PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
 _LINES = {"JWT_PRIVATE_KEY"}
 
 
 class BadSettings(Refused):
-    """The service must not start. The text holds one line per problem, with names and without values."""
+    """The service must not start. The text has one line per problem, with names and without values."""
 
 
 def variables() -> dict[str, str]:
-    """Return what ``.env`` in the working directory says, and over it the environment of the process.
+    """Return the variables of ``.env`` in the working directory, overridden by the process environment.
 
-    Raises BadSettings for a ``.env`` that cannot be read, or a line of it that says nothing.
+    Raises BadSettings for a ``.env`` that cannot be read, or that has a line without NAME=value.
     """
     return {name: texts.trimmed(value) for name, value in {**_stored(), **os.environ}.items()}
 
@@ -50,12 +50,12 @@ def _stored() -> dict[str, str]:
     except (OSError, ValueError):
         raise BadSettings(".env is not a readable text file (UTF-8)") from None
     if wrong := [str(line.original.line) for line in parse_stream(io.StringIO(text)) if line.error]:
-        raise BadSettings(f".env says nothing that can be read as NAME=value in line {', '.join(wrong)}")
+        raise BadSettings(f".env cannot be read as NAME=value in line {', '.join(wrong)}")
     return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
 class Source:
-    """One mapping with aliases and ``NAME_FILE`` resolved; problems of every kind gathered as sentences."""
+    """One mapping with aliases and ``NAME_FILE`` resolved; collects all problems as sentences."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         trimmed = {name: texts.trimmed(value) for name, value in environ.items()}
@@ -65,7 +65,7 @@ class Source:
         self._unreadable: set[str] = set()
 
     def complain(self, problem: str) -> None:
-        """Note a problem once, and none that only follows from a value which cannot be read."""
+        """Note a problem once, unless it only results from a value that cannot be read."""
         if problem not in self.problems and problem.partition(" ")[0] not in self._unreadable:
             self.problems.append(problem)
 
@@ -86,7 +86,7 @@ class Source:
         return value
 
     def content(self, path: str, place: str) -> str | None:
-        """Return the text of a file that ``place`` names; notes a problem for one that cannot be read or is empty."""
+        """Return the text of the file that ``place`` names; notes a problem if it cannot be read or is empty."""
         self.check(place, path, is_path=True)
         try:
             text = texts.read(Path(path))
@@ -99,27 +99,27 @@ class Source:
         return text
 
     def check(self, name: str, value: str, *, lines: bool = False, is_path: bool = False) -> None:
-        """Note what no value may hold."""
+        """Note a problem for characters that no value may contain."""
         if fault := texts.fault(value, lines=lines, is_path=is_path):
             self.complain(f"{name} {fault}")
             self._unreadable.add(name)
 
     def file(self, name: str) -> Path | None:
-        """The file that the value comes from, if it comes from one."""
+        """Return the file that the value comes from, if there is one."""
         path = self._values_given.get(f"{name}_FILE")
         return Path(path).absolute() if path else None
 
     def text(self, name: str, default: str | None = None) -> str | None:
-        """A text; the default when it is absent."""
+        """Return a text, or the default if it is absent."""
         value = self._get_value(name, default)
         return value if value is None else str(value)
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within [low, high]; the default when it is absent or wrong (then a problem is noted)."""
+        """Return a whole number within [low, high], or the default if it is absent or wrong (and note a problem)."""
         given = self._get_value(name, default)
         if isinstance(given, int):
             return given
-        # Digits alone: int() would take 1_000, +5 and the digits of other scripts.
+        # Only digits: int() would accept 1_000, +5 and the digits of other scripts.
         if not (given.isascii() and given.isdigit() and len(given) < 20 and low <= int(given) <= high):
             self.complain(f"{name} must be a whole number from {low} to {high}")
             return default
@@ -127,7 +127,7 @@ class Source:
 
 
 def choice(source: Source, name: str, default: str, allowed: tuple[str, ...]) -> str:
-    """Return one of a few words; notes a problem for any other."""
+    """Return one of the allowed words; notes a problem for any other."""
     value = source.text(name, default) or default
     if value not in allowed:
         source.complain(f"{name} must be one of {', '.join(allowed)}")

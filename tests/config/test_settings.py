@@ -354,10 +354,10 @@ def test_several_mini_programs_come_from_a_toml_file(tmp_path: Path) -> None:
     [
         ("app = [", "WX_APPS_FILE does not name a readable TOML file"),
         ("", "WX_APPS_FILE names an empty file"),
-        ("# nothing", "WX_APPS_FILE holds no [[app]] table"),
-        ("app = 5", "WX_APPS_FILE holds no [[app]] table"),
-        ("app = [5]", "WX_APPS_FILE holds no [[app]] table"),
-        (f'[app]\nappid = "{APPID}"', "WX_APPS_FILE holds no [[app]] table"),
+        ("# nothing", "WX_APPS_FILE has no [[app]] table"),
+        ("app = 5", "WX_APPS_FILE has no [[app]] table"),
+        ("app = [5]", "WX_APPS_FILE has no [[app]] table"),
+        (f'[app]\nappid = "{APPID}"', "WX_APPS_FILE has no [[app]] table"),
         (f'[[app]]\nsecret = "{SECRET}"', "WX_APPS_FILE: [[app]] number 1: appid is not set"),
         (f'[[app]]\nappid = "{APPID}"', "WX_APPS_FILE: [[app]] number 1: secret is not set"),
         (f'[[app]]\nappid = "{APPID}"\nsecret = 5', "WX_APPS_FILE: [[app]] number 1: secret is not set"),
@@ -367,13 +367,13 @@ def test_several_mini_programs_come_from_a_toml_file(tmp_path: Path) -> None:
         ),
         (
             f'[[app]]\nappid = "{APPID}"\nsecret = "{SECRET}"\n' * 2,
-            "WX_APPS_FILE names an appid twice\n"
-            "WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged",
+            "WX_APPS_FILE contains an appid twice\n"
+            "WX_APPS_FILE gives two apps the same audience, so each would accept the other's tokens",
         ),
         (
             f'[[app]]\nappid = "{APPID}"\nsecret = "{SECRET}"\n'
             f'[[app]]\nappid = "{OTHER_APPID}"\nsecret = "{SECRET}"\naudience = "{APPID}"',
-            "WX_APPS_FILE gives one audience to two apps: their tokens could be exchanged",
+            "WX_APPS_FILE gives two apps the same audience, so each would accept the other's tokens",
         ),
     ],
 )

@@ -59,7 +59,7 @@ def test_within_a_value_it_is_refused_by_name(left: str, tmp_path: Path) -> None
     for name, value in {**GOOD, "WX_PROXY": "http://proxy.example.test:3128"}.items():
         broken = f"{value[:9]}{left}{value[9:]}"
         (said,) = problems({**GOOD, name: broken})
-        assert said.startswith(f"{name} holds an invisible character within (U+") and value not in said
+        assert said.startswith(f"{name} contains an invisible character (U+") and value not in said
         (tmp_path / name).write_text(broken, encoding="utf-8", newline="")
         given = {kept: text for kept, text in GOOD.items() if kept != name}
         (from_file,) = problems({**given, f"{name}_FILE": str(tmp_path / name)})
@@ -80,7 +80,7 @@ def test_within_a_value_it_is_refused_by_name(left: str, tmp_path: Path) -> None
 )
 def test_full_width_characters_are_refused_by_name(name: str, value: str) -> None:
     (said,) = problems({**GOOD, name: value})
-    assert said.startswith(f"{name} holds a full-width character (U+") and SECRET not in said
+    assert said.startswith(f"{name} contains a full-width character (U+") and SECRET not in said
 
 
 def test_paths_are_whatever_the_disk_has(tmp_path: Path) -> None:
@@ -91,17 +91,17 @@ def test_paths_are_whatever_the_disk_has(tmp_path: Path) -> None:
     read = Settings.from_env({**given, "INSTANCE_PATH": str(folder), "WX_SECRET_FILE": str(folder / "密钥")})
     assert (read.instance_path, read.apps[0].secret) == (folder, SECRET)
     (said,) = problems({**GOOD, "INSTANCE_PATH": f"{folder}/a\u200bb"})
-    assert said.startswith("INSTANCE_PATH holds an invisible character")
+    assert said.startswith("INSTANCE_PATH contains an invisible character")
 
 
 def test_quotation_marks_that_docker_leaves_are_refused_by_name() -> None:
     for quoted in (f'"{SECRET}"', f"'{SECRET}'"):
-        assert problems({**GOOD, "WX_SECRET": quoted}) == ["WX_SECRET is in quotation marks: leave them out"]
+        assert problems({**GOOD, "WX_SECRET": quoted}) == ["WX_SECRET is in quotation marks: remove them"]
 
 
 def test_bytes_that_are_no_text_are_refused_by_name() -> None:
     broken = b"https://login\xff.example.test".decode("utf-8", "surrogateescape")
-    assert problems({**GOOD, "PUBLIC_BASE_URL": broken}) == ["PUBLIC_BASE_URL holds bytes that are not text in UTF-8"]
+    assert problems({**GOOD, "PUBLIC_BASE_URL": broken}) == ["PUBLIC_BASE_URL contains bytes that are not UTF-8 text"]
 
 
 UNREADABLE = {
@@ -138,14 +138,14 @@ def test_a_toml_file_is_cleaned_in_the_same_way(tmp_path: Path) -> None:
     (read,) = Settings.from_env(environ).apps
     assert (read.appid, read.secret, read.audience) == (APPID, SECRET, "shop")
     said = problems(apps_file(tmp_path, f'[[app]]\nappid = "{APPID}"\nsecret = "{SECRET[:9]}\u200b{SECRET[9:]}"'))
-    assert said == ["WX_APPS_FILE: [[app]] number 1: secret holds an invisible character within (U+200B)"]
+    assert said == ["WX_APPS_FILE: [[app]] number 1: secret contains an invisible character (U+200B)"]
 
 
 def test_a_private_key_has_lines_and_nothing_invisible(tmp_path: Path) -> None:
     pem = "-----BEGIN PRIVATE KEY-----\r\nMIGH\r\n-----END PRIVATE KEY-----\r\n"
     assert settings(JWT_PRIVATE_KEY=pem).jwt_private_key == pem.strip()
     (said,) = problems({**GOOD, "JWT_PRIVATE_KEY": pem.replace("MIGH", "MI\u200bGH")})
-    assert said.startswith("JWT_PRIVATE_KEY holds an invisible character")
+    assert said.startswith("JWT_PRIVATE_KEY contains an invisible character")
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
