@@ -1,6 +1,4 @@
-"""`python -m authsvc.wxsim`: start the simulator."""
-
-from __future__ import annotations
+"""``python -m authsvc.wxsim``: start the simulator."""
 
 import os
 from pathlib import Path
@@ -17,7 +15,7 @@ from authsvc.wxsim.guard import (
 )
 from authsvc.wxsim.page import require_loopback
 from authsvc.wxsim.server import listen, serve
-from authsvc.wxsim.state import App, Settings
+from authsvc.wxsim.world import App, Settings
 
 try:
     from authsvc.wxsim.app import create_simulator

@@ -1,7 +1,5 @@
 """Builds the simulator: the composition root of this program."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -13,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from authsvc.wxsim import browsers, control, page, phone, push, upstream
 from authsvc.wxsim.guard import RefusedAppId
 from authsvc.wxsim.simulator import Simulator, install
-from authsvc.wxsim.state import App, Settings, UnknownApp, WorldConflict
+from authsvc.wxsim.world import App, Settings, UnknownApp, WorldConflict
 
 # A test may post a body for the raw fault; nothing larger than a few pages of base64 makes sense here.
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -32,12 +30,12 @@ def create_simulator(
     authsvc: str | None = None,
     hosts: Collection[str] = (),
 ) -> Flask:
-    """Build the simulator's Flask app. A reset restores these `apps` and `settings`.
+    """Build the simulator's Flask app. A reset restores these ``apps`` and ``settings``.
 
-    `authsvc` is the address on this machine that the page's phones sign in at; `hosts` are names, beside those of this
-    machine, that the simulator answers to.
+    ``authsvc`` is the address on this machine that the page's phones sign in at; ``hosts`` are names, beside those of
+    this machine, that the simulator answers to.
 
-    Raises `RefusedAppId` for an AppID that could be real.
+    Raises RefusedAppId for an AppID that could be real.
     """
     app = Flask(__name__, static_folder=None)
     app.config[page.AUTHSVC] = authsvc
@@ -55,7 +53,7 @@ def create_simulator(
 
 
 def _register_tool_errors(app: Flask) -> None:
-    """Give `/phone` and `/control` one error shape; the WeChat side never raises these."""
+    """Give ``/phone`` and ``/control`` one error shape; the WeChat side never raises these."""
 
     def render(status: int, text: str) -> tuple[dict[str, str], int]:
         return {"error": text}, status

@@ -1,12 +1,10 @@
 """Which requests of browsers are let in: those of the simulator's own page, under a name of this machine.
 
 A page of anybody's may make a browser send requests to a port of this machine. Two things tell them from ours: the name
-that they were sent to (`Host`; a name of somebody else's that points here is DNS rebinding), and what browsers say of
-where they come from (`Origin`, `Sec-Fetch-Site`; pages cannot forge either). Programs send neither of the latter.
-What proxies add (`X-Forwarded-…`) is anybody's to write, and not looked at.
+that they were sent to (``Host``; a name of somebody else's that points here is DNS rebinding), and what browsers say of
+where they come from (``Origin``, ``Sec-Fetch-Site``; pages cannot forge either). Programs send neither of the latter.
+What proxies add (``X-Forwarded-…``) is anybody's to write, and not looked at.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Collection
@@ -20,7 +18,7 @@ _OWN = ("same-origin", "none")
 
 
 def guard(app: Flask, hosts: Collection[str]) -> None:
-    """Refuse, with 403, what is not for this machine or one of these `hosts`, and what another site's page sends.
+    """Refuse, with 403, what is not for this machine or one of these ``hosts``, and what another site's page sends.
 
     An address to listen on may be among the hosts; 0.0.0.0 and :: are nobody's name.
     """
@@ -35,16 +33,20 @@ def guard(app: Flask, hosts: Collection[str]) -> None:
             abort(403, "only the simulator's own page and programs may do this, no page of another site")
 
 
+def is_this_machine(name: str | None) -> bool:
+    """Tell whether a host is this machine: ``localhost``, or an address of the loopback network."""
+    try:
+        return ip_address(name or "").is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
 def _is_ours(host: str, allowed: Collection[str]) -> bool:
     match = _HOST.match(host)
     if match is None:
         return False
     name = match["name"].strip("[]").lower()
-    try:
-        is_loopback = ip_address(name).is_loopback
-    except ValueError:
-        is_loopback = name == "localhost"
-    return is_loopback or name in allowed
+    return is_this_machine(name) or name in allowed
 
 
 def _is_from_elsewhere(host: str) -> bool:

@@ -1,13 +1,11 @@
 """GET /cgi-bin/token and POST /cgi-bin/stable_token: what carries AppSecret and gives an access_token."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from authsvc.wxsim.asked import Asked, require_app, require_object
-from authsvc.wxsim.errors import WeChatRefusal
-from authsvc.wxsim.state import App, World
+from authsvc.wxsim.errcodes import WeChatRefusal
+from authsvc.wxsim.world import App, World
 
 
 def token(world: World, asked: Asked) -> dict[str, Any]:
@@ -24,7 +22,7 @@ def stable_token(world: World, asked: Asked) -> dict[str, Any]:
 
 
 def _caller(world: World, asked: Asked, fields: Mapping[str, Any]) -> App:
-    """Return the app that asks. Raises `WeChatRefusal`: 41002, 41004, 40013, 40125, 40002, 40164 in this order."""
+    """Return the app that asks. Raises WeChatRefusal: 41002, 41004, 40013, 40125, 40002, 40164 in this order."""
     for name, errcode in (("appid", 41002), ("secret", 41004)):
         if not fields.get(name):
             raise WeChatRefusal(errcode)

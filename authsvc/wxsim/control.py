@@ -1,17 +1,16 @@
-"""`/control/…`: how a test arranges the simulated world and looks at what reached it."""
+"""``/control/…``: how a test arranges the simulated world and looks at what reached it."""
 
-from __future__ import annotations
-
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, abort, request
 from marshmallow import Schema, fields, validate
 
+from authsvc.wxsim.accesstokens import KINDS
 from authsvc.wxsim.faults import EVERY_PATH, Fault
 from authsvc.wxsim.requestbody import key_field, load, name_field, seconds_field
 from authsvc.wxsim.simulator import simulator
-from authsvc.wxsim.state import Account, App, User, World, WorldConflict
-from authsvc.wxsim.tokens import KINDS
+from authsvc.wxsim.world import Account, App, User, World, WorldConflict
 
 blueprint = Blueprint("control", __name__, url_prefix="/control")
 
@@ -108,9 +107,9 @@ def get_user(name: str) -> Answer:
 
 @blueprint.put("/users/<name>")
 def put_user(name: str) -> Answer:
-    """Fix what is given. openid, session_key and unionid belong to an app: `appid`, or the only one there is.
+    """Fix what is given. openid, session_key and unionid belong to an app: ``appid``, or the only one there is.
 
-    A fixed session_key stays until a login with `rotate: true`.
+    A fixed session_key stays until a login with ``rotate: true``.
     """
     asked = load(_USER)
     world = simulator().world
@@ -125,7 +124,7 @@ def put_user(name: str) -> Answer:
 
 @blueprint.get("/accounts")
 def find_user() -> Answer:
-    """Show the user who has this `openid` in this `appid`. 404 when nobody has."""
+    """Show the user who has this ``openid`` in this ``appid``. 404 when nobody has."""
     world = simulator().world
     account = world.find_account(request.args.get("appid", ""), request.args.get("openid", ""))
     if account is None:
@@ -141,7 +140,7 @@ def list_faults() -> Answer:
 
 @blueprint.post("/faults")
 def add_faults() -> tuple[Answer, int]:
-    """Queue a `fault` for the next `times` matching calls (null: all), or a `script`, one fault per call."""
+    """Queue a ``fault`` for the next ``times`` matching calls (null: all), or a ``script``, one fault per call."""
     asked = load(_FAULTS)
     if ("fault" in asked) == ("script" in asked):
         abort(400, "give either fault or script")
@@ -163,7 +162,7 @@ def clear_faults() -> Answer:
 def read_journal() -> Answer:
     """List the calls that reached WeChat, oldest first.
 
-    `path`, `code` and `outcome` filter, `limit` keeps the last ones; `count` is the number of all that match.
+    ``path``, ``code`` and ``outcome`` filter, ``limit`` keeps the last ones; ``count`` is the number of all that match.
     """
     calls = simulator().journal.find(*(request.args.get(name) for name in ("path", "code", "outcome")))
     limit = request.args.get("limit", type=int)
@@ -181,7 +180,7 @@ def clear_journal() -> Answer:
 @blueprint.get("/codes")
 def list_codes() -> Answer:
     """List the codes drawn lately, the newest first: whose they are, and what opens when somebody scans them."""
-    return {"codes": [vars(code) for code in simulator().world.drawn_codes.latest()]}
+    return {"codes": [asdict(code) for code in simulator().world.drawn_codes.latest()]}
 
 
 @blueprint.get("/tokens")
@@ -193,7 +192,7 @@ def list_tokens() -> Answer:
 
 @blueprint.post("/tokens/kill")
 def kill_tokens() -> Answer:
-    """Let the tokens of one kind answer 40001, as a forced refresh elsewhere does. `appid` if there are several."""
+    """Let the tokens of one kind answer 40001, as a forced refresh elsewhere does. ``appid`` if there are several."""
     asked = load(_TOKENS)
     world = simulator().world
     world.tokens.kill(appid := asked.get("appid") or _only_appid(world), asked["kind"])
@@ -202,7 +201,7 @@ def kill_tokens() -> Answer:
 
 @blueprint.post("/tokens/expire")
 def expire_tokens() -> Answer:
-    """Let the tokens of one kind answer 42001. `appid` if there are several."""
+    """Let the tokens of one kind answer 42001. ``appid`` if there are several."""
     asked = load(_TOKENS)
     world = simulator().world
     world.tokens.expire(appid := asked.get("appid") or _only_appid(world), asked["kind"])
@@ -218,7 +217,7 @@ def read_clock() -> Answer:
 
 @blueprint.post("/clock")
 def move_clock() -> Answer:
-    """Set the offset in seconds, or `advance` it (negative: back)."""
+    """Set the offset in seconds, or ``advance`` it (negative: back)."""
     asked = load(_CLOCK)
     clock = simulator().world.clock
     clock.offset = asked.get("offset", clock.offset) + asked.get("advance", 0.0)

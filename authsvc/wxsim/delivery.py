@@ -1,10 +1,8 @@
 """Getting an answer to the client: as HTTP has it, or as a broken network has it.
 
 Broken deliveries take the connection away from the server: they write to the socket themselves and end with a
-FIN or a RST. The server hands its socket over in the WSGI environment (`SOCKET_KEY`, see `server.py`).
+FIN or a RST. The server hands its socket over in the WSGI environment (``SOCKET_KEY``, see ``server.py``).
 """
-
-from __future__ import annotations
 
 import base64
 import errno
@@ -21,14 +19,13 @@ from typing import Any
 
 from flask import Response, request
 
-from authsvc.wxsim.errors import TEXTS
+from authsvc.wxsim.errcodes import TEXTS
 from authsvc.wxsim.journal import Call
 from authsvc.wxsim.sealing import compact_json
 
 SOCKET_KEY = "wxsim.socket"
 MEGABYTE = 1024 * 1024
-# JSON may end in any amount of whitespace, so a client without a size cap reads a padded answer as a good
-# one.
+# JSON may end in any amount of whitespace, so a client without a size cap reads a padded answer as a good one.
 _BLANK = b" " * MEGABYTE
 _GZIP = 16 + zlib.MAX_WBITS
 # Time for the bytes before a RST to reach a reader: a RST throws away what the sender still holds.
@@ -36,9 +33,9 @@ _SETTLE_SECONDS = 0.05
 _CLOSE_POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """An upstream answer before delivery; `errcode` is what the body says, for the journal."""
+    """An upstream answer before delivery; ``errcode`` is what the body says, for the journal."""
 
     body: bytes
     content_type: str
@@ -59,7 +56,7 @@ def plain(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def errcode(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send an error body: `errmsg` verbatim, or WeChat's text for the code with the endpoint's tail."""
+    """Send an error body: ``errmsg`` verbatim, or WeChat's text for the code with the endpoint's tail."""
     code, text = options["errcode"], options["errmsg"]
     if text is None:
         text = TEXTS.get(code, "unknown error") + answer.error_tail
@@ -70,7 +67,7 @@ def errcode(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 def raw(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
     """Send any status, body and headers.
 
-    `body` is sent as UTF-8, `body_base64` as the bytes it stands for.
+    ``body`` is sent as UTF-8, ``body_base64`` as the bytes it stands for.
     """
     body = base64.b64decode(options["body_base64"]) if "body_base64" in options else options.get("body", "").encode()
     made = Answer(body, options["content_type"], None, "", options["status"], options["headers"])
@@ -84,7 +81,7 @@ def redirect(answer: Answer, options: Mapping[str, Any], call: Call) -> Response
 
 
 def hang(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send nothing, until the client closes or `seconds` are over; then close without an answer."""
+    """Send nothing, until the client closes or ``seconds`` are over; then close without an answer."""
 
     def talk(connection: socket.socket) -> str:
         return "client_closed" if _client_closes(connection, options["seconds"]) else "hung_up"
@@ -93,7 +90,7 @@ def hang(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def drip(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the whole answer, one byte every `interval` seconds, from the first header or from the body on."""
+    """Send the whole answer, one byte every ``interval`` seconds, from the first header or from the body on."""
     _note(answer, call)
 
     def talk(connection: socket.socket) -> str:
@@ -111,7 +108,7 @@ def drip(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def cut(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Announce the full Content-Length, send `at` bytes of the body, and close."""
+    """Announce the full Content-Length, send ``at`` bytes of the body, and close."""
 
     def talk(connection: socket.socket) -> str:
         connection.sendall(_head(answer) + answer.body[: options["at"]])
@@ -121,13 +118,13 @@ def cut(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def altered(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the first `keep` bytes (None: all) of the body with `append` behind them, as if that were the answer."""
+    """Send the first ``keep`` bytes (None: all) of the body with ``append`` behind them, as if that were the answer."""
     body = answer.body[: options["keep"]] + options.get("append", "").encode()
     return plain(replace(answer, body=body), options, call)
 
 
 def reset(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send `after_bytes` of the answer, headers counted, and tear the connection down with a RST."""
+    """Send ``after_bytes`` of the answer, headers counted, and tear the connection down with a RST."""
 
     def talk(connection: socket.socket) -> str:
         if first := (_head(answer) + answer.body)[: options["after_bytes"]]:
@@ -141,13 +138,13 @@ def reset(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def gzip_bomb(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the answer and `megabytes` of whitespace, packed by gzip to a thousandth."""
+    """Send the answer and ``megabytes`` of whitespace, packed by gzip to a thousandth."""
     _note(answer, call)
     packer = zlib.compressobj(level=9, wbits=_GZIP)
     packed = [packer.compress(answer.body)]
     for _ in range(options["megabytes"]):
         packed.append(packer.compress(_BLANK))
-        time.sleep(0)  # lets the other calls go on
+        time.sleep(0.0001)  # lets other calls go on; after 0, gevent would not look whether any has come
     packed.append(packer.flush())
     call.finish("answered")
     headers = {**answer.headers, "Content-Encoding": "gzip"}
@@ -155,7 +152,7 @@ def gzip_bomb(answer: Answer, options: Mapping[str, Any], call: Call) -> Respons
 
 
 def big(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the answer and `megabytes` of whitespace."""
+    """Send the answer and ``megabytes`` of whitespace."""
     _note(answer, call)
 
     def pieces() -> Iterator[bytes]:
@@ -197,7 +194,7 @@ def _head(answer: Answer) -> bytes:
 
 
 def _take_over(call: Call, talk: Callable[[socket.socket], str]) -> Response:
-    """Let `talk` use the client's connection, and close it afterwards. `talk` returns the outcome."""
+    """Let ``talk`` use the client's connection, and close it afterwards. ``talk`` returns the outcome."""
     connection: socket.socket = request.environ[SOCKET_KEY]
 
     def conversation() -> Iterator[bytes]:
@@ -207,8 +204,7 @@ def _take_over(call: Call, talk: Callable[[socket.socket], str]) -> Response:
             outcome = "client_closed"
         _hang_up(connection)
         call.finish(outcome)
-        # The server takes this for a client that went away: no answer, no log line, no second use of the
-        # socket.
+        # The server takes this for a client that went away: no answer, no log line, no second use of the socket.
         raise ConnectionResetError(errno.ECONNRESET, "closed on purpose")
         yield b""  # makes this a generator: it runs when the server asks for the body
 
@@ -216,7 +212,7 @@ def _take_over(call: Call, talk: Callable[[socket.socket], str]) -> Response:
 
 
 def _client_closes(connection: socket.socket, seconds: float | None) -> bool:
-    """Wait for the client to close; False when `seconds` pass first (None: wait for ever)."""
+    """Wait for the client to close; False when ``seconds`` pass first (None: wait for ever)."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while deadline is None or time.monotonic() < deadline:
         connection.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
@@ -232,9 +228,8 @@ def _client_closes(connection: socket.socket, seconds: float | None) -> bool:
 def _hang_up(connection: socket.socket) -> None:
     """Close the connection now, whoever else holds the socket object.
 
-    The server closes its sockets in its own gentle way. Putting an unconnected socket in the place of the
-    file descriptor ends the connection at once (FIN, or RST with a linger of zero) and leaves the server's
-    object valid.
+    The server closes its sockets in its own gentle way. Putting an unconnected socket in the place of the file
+    descriptor ends the connection at once (FIN, or RST with a linger of zero) and leaves the server's object valid.
     """
     with socket.socket() as blank:
         os.dup2(blank.fileno(), connection.fileno())

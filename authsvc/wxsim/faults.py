@@ -1,9 +1,7 @@
 """Faults: what may go wrong with an answer of WeChat, and the queue that hands them out in order.
 
-A new kind is one function in `delivery.py` and one line in `KINDS`.
+A new kind is one function in ``delivery.py`` and one line in ``KINDS``.
 """
-
-from __future__ import annotations
 
 import base64
 import itertools
@@ -24,7 +22,7 @@ MAX_MEGABYTES = 2048
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of fault: how it is delivered, its options, and whether the code is burnt by default."""
 
@@ -112,9 +110,9 @@ KINDS: dict[str, Kind] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with one answer. `delay` is seconds before anything is sent."""
+    """One thing that goes wrong with one answer. ``delay`` is seconds before anything is sent."""
 
     kind: str
     options: Mapping[str, Any]
@@ -122,8 +120,8 @@ class Fault:
     delay: float
 
     @classmethod
-    def parse(cls, raw: Any) -> Fault:
-        """Read `{"kind": …, its options, "consume"?, "delay"?}`. Raises marshmallow's `ValidationError`."""
+    def parse(cls, raw: Any) -> "Fault":
+        """Read ``{"kind": …, its options, "consume"?, "delay"?}``. Raises marshmallow's ValidationError."""
         if not isinstance(raw, Mapping) or raw.get("kind") not in KINDS:
             raise ValidationError({"kind": [f"One of: {', '.join(KINDS)}."]})
         name = raw["kind"]
@@ -139,7 +137,7 @@ class Fault:
         return cls(options.pop("kind"), options, options.pop("consume"), delay)
 
     def deliver(self, answer: Answer, call: Call) -> Response:
-        """Send `answer` as this fault has it, and note in `call` how that ended."""
+        """Send ``answer`` as this fault has it, and note in ``call`` how that ended."""
         return KINDS[self.kind].deliver(answer, self.options, call)
 
 
@@ -148,7 +146,7 @@ NO_FAULT = Fault("ok", {}, consume=True, delay=0.0)
 
 @dataclass
 class QueuedFault:
-    """A fault waiting for calls to `path` (or `*`), with `code` if given; `remaining` None is for ever."""
+    """A fault waiting for calls to ``path`` (or ``*``), with ``code`` if given; ``remaining`` None is for ever."""
 
     id: int
     path: str
@@ -186,7 +184,7 @@ class FaultQueue:
         self._numbers = itertools.count(1)
 
     def add(self, path: str, code: str | None, times: int | None, fault: Fault) -> QueuedFault:
-        """Queue a fault for the next `times` matching calls (None: all)."""
+        """Queue a fault for the next ``times`` matching calls (None: all)."""
         with self._lock:
             self._queue.append(queued := QueuedFault(next(self._numbers), path, code, times, fault))
             return queued

@@ -1,7 +1,5 @@
 """What keeps the simulator away from production: which AppIDs it serves, and where it will not start."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,14 +30,14 @@ class ProductionNearby(RuntimeError):
 
 
 def is_simulated(appid: str) -> bool:
-    """Whether `appid` is one that no customer can have."""
+    """Whether ``appid`` is one that no customer can have."""
     if appid in DOCUMENTED_APPIDS:
         return True
     return bool(_APPID.fullmatch(appid)) and appid.startswith(SIMULATED_PREFIX)
 
 
 def require_simulated(appid: str) -> None:
-    """Raise `RefusedAppId` unless `appid` is simulated or documented."""
+    """Raise RefusedAppId unless ``appid`` is simulated or documented."""
     if not is_simulated(appid):
         raise RefusedAppId(
             f"{appid!r} is not a simulated AppID: use {SIMULATED_PREFIX} and 8 more lowercase hex digits, "
@@ -48,16 +46,15 @@ def require_simulated(appid: str) -> None:
 
 
 def read_environment(env: Mapping[str, str], env_file: Path) -> dict[str, str]:
-    """Join `.env` and the environment as authsvc does: the environment wins."""
+    """Join ``.env`` and the environment as authsvc does: the environment wins."""
     from_file = dotenv_values(env_file) if env_file.is_file() else {}
     return {**{name: value for name, value in from_file.items() if value is not None}, **env}
 
 
 def require_no_production(env: Mapping[str, str], folder: Path) -> None:
-    """Raise `ProductionNearby` when `env` (see `read_environment`) is set up for the real WeChat.
+    """Raise ProductionNearby when ``env`` (see ``read_environment``) is set up for the real WeChat.
 
-    `folder` is where a relative `WX_APPS_FILE` is looked for. The message names the variables, never a
-    secret.
+    ``folder`` is where a relative ``WX_APPS_FILE`` is looked for. The message names the variables, never a secret.
     """
     if not _talks_to_wechat(env):
         return

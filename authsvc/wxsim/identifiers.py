@@ -4,8 +4,6 @@ openid and unionid are derived from names, so that a database filled against one
 and codes are random.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import secrets
@@ -17,7 +15,7 @@ _TO_ALPHANUMERIC = bytes(_ALPHANUMERIC[value % len(_ALPHANUMERIC)] for value in 
 
 
 def openid_for(appid: str, user: str) -> str:
-    """Return the user's openid in one app: 28 characters, `o` first, `[A-Za-z0-9_-]`."""
+    """Return the user's openid in one app: 28 characters, ``o`` first, ``[A-Za-z0-9_-]``."""
     return _derived_id("openid", appid, user)
 
 
@@ -27,12 +25,12 @@ def unionid_for(group: str, user: str) -> str:
 
 
 def new_session_key() -> str:
-    """Return a session_key: standard base64 of 16 bytes, 24 characters ending in `==`."""
+    """Return a session_key: standard base64 of 16 bytes, 24 characters ending in ``==``."""
     return base64.b64encode(secrets.token_bytes(16)).decode()
 
 
 def new_login_code() -> str:
-    """Return a `wx.login` code: 32 alphanumerics, a zero first as in captures."""
+    """Return a ``wx.login`` code: 32 alphanumerics, a zero first as in captures."""
     return "0" + secrets.token_bytes(31).translate(_TO_ALPHANUMERIC).decode()
 
 
@@ -42,7 +40,7 @@ def new_phone_code() -> str:
 
 
 def new_access_token() -> str:
-    """Return an access_token: digits, `_`, then `[A-Za-z0-9_-]`; 136 characters as in a sample of 2023."""
+    """Return an access_token: digits, ``_``, then ``[A-Za-z0-9_-]``; 136 characters as in a sample of 2023."""
     return f"{70 + secrets.randbelow(30)}_{secrets.token_urlsafe(100)[:133]}"
 
 
@@ -52,13 +50,13 @@ def new_rid(now: float) -> str:
 
 
 def new_hint() -> str:
-    """Return the opaque text of `hint: […]`: 16 characters with a dash in the middle."""
+    """Return the opaque text of ``hint: […]``: 16 characters with a dash in the middle."""
     letters = secrets.token_bytes(15).translate(_TO_ALPHANUMERIC).decode()
     return f"{letters[:8]}-{letters[8:]}"
 
 
 def number_from(*names: str) -> int:
-    """Return a number that depends on `names` only: the seed of a made-up profile or phone."""
+    """Return a number that depends on ``names`` only: the seed of a made-up profile or phone."""
     return int.from_bytes(hashlib.sha256("\x00".join(names).encode()).digest()[:8])
 
 

@@ -1,7 +1,5 @@
 """The journal: each call that reached the simulated WeChat, noted on arrival, so a hanging one shows too."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 import time
@@ -17,7 +15,7 @@ SECRET_NAMES = frozenset({"secret", "appsecret", "access_token"})
 
 @dataclass
 class Call:
-    """One call. `outcome` is pending, answered, client_closed, hung_up (we closed early) or reset."""
+    """One call. ``outcome`` is pending, answered, client_closed, hung_up (we closed early) or reset."""
 
     id: int
     method: str
@@ -43,7 +41,7 @@ class Call:
         self.duration = round(time.monotonic() - self._started, 4)
 
     def render(self) -> dict[str, Any]:
-        """Return the entry as JSON values; times are Unix seconds, `duration` is seconds or null."""
+        """Return the entry as JSON values; times are Unix seconds, ``duration`` is seconds or null."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
 
@@ -57,7 +55,7 @@ class Journal:
         self._numbers = itertools.count(1)
 
     def arrive(self, **facts: Any) -> Call:
-        """Note a call that has just arrived; `query` and `body` must be masked already."""
+        """Note a call that has just arrived; ``query`` and ``body`` must be masked already."""
         with self._lock:
             self._calls.append(call := Call(id=next(self._numbers), **facts))
             return call
@@ -76,5 +74,5 @@ class Journal:
 
 
 def masked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `fields` with secrets and tokens replaced by asterisks."""
+    """Return ``fields`` with secrets and tokens replaced by asterisks."""
     return {name: "***" if name in SECRET_NAMES else value for name, value in fields.items()}

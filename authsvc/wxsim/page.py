@@ -1,17 +1,15 @@
-"""`/`: two simulated phones in a browser, on the mini program's own login manager, and every call as it happens.
+"""``/``: two simulated phones in a browser, on the mini program's own login manager, and every call as it happens.
 
-What the phones ask of authsvc goes through here (`/ui/authsvc/…`): authsvc needs no CORS for it.
+What the phones ask of authsvc goes through here (``/ui/authsvc/…``): authsvc needs no CORS for it.
 """
 
-from __future__ import annotations
-
 from http.client import HTTPConnection, HTTPException
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from flask import Blueprint, Response, abort, current_app, render_template, request
 
+from authsvc.wxsim.browsers import is_this_machine
 from authsvc.wxsim.profiles import profile_for
 from authsvc.wxsim.simulator import simulator
 
@@ -32,15 +30,15 @@ _USER_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E
 
 
 def require_loopback(address: str) -> None:
-    """Raise `ValueError` unless `address` is `http://` and this machine: nobody's calls are forwarded elsewhere."""
+    """Raise ValueError unless ``address`` is ``http://`` and this machine: nobody's calls are forwarded elsewhere."""
     parts = urlsplit(address)
-    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.port is None:
+    if parts.scheme != "http" or not is_this_machine(parts.hostname) or parts.port is None:
         raise ValueError(f"{address!r} is no address on this machine, such as http://127.0.0.1:8000")
 
 
 @blueprint.get("/")
 def page() -> Response:
-    """Show the page, in Chinese unless the browser prefers English or `?lang=en` says so."""
+    """Show the page, in Chinese unless the browser prefers English or ``?lang=en`` says so."""
     wanted = request.args.get("lang") or request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh")
     is_english = wanted == "en"
     response = Response(
@@ -74,10 +72,10 @@ def kit() -> Response:
 def forward(path: str) -> Response:
     """Pass a call of a phone on to authsvc, for callers on this machine alone; 502 when it does not answer.
 
-    The status of authsvc's answer is in `Authsvc-Status`: that it refused is no error of this page's, and browsers
+    The status of authsvc's answer is in ``Authsvc-Status``: that it refused is no error of this page's, and browsers
     write those on the console.
     """
-    if not ip_address(request.remote_addr or "").is_loopback:
+    if not is_this_machine(request.remote_addr):
         abort(403, "only for browsers on this machine")
     address = current_app.config[AUTHSVC]
     if address is None:

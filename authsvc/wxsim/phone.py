@@ -1,10 +1,7 @@
-"""`/phone/…`: what the WeChat client does on a simulated user's phone.
+"""``/phone/…``: what the WeChat client does on a simulated user's phone.
 
-`user` is any short text; the person is made on first mention. Answers have the names of the client API's
-results.
+``user`` is any short text; the person is made on first mention. Answers have the names of the client API's results.
 """
-
-from __future__ import annotations
 
 import base64
 import io
@@ -18,7 +15,7 @@ from authsvc.wxsim.profiles import PLACEHOLDER
 from authsvc.wxsim.requestbody import key_field, load, name_field
 from authsvc.wxsim.sealing import compact_json, new_iv, seal, sign_raw_data
 from authsvc.wxsim.simulator import simulator
-from authsvc.wxsim.state import Account, World, WorldConflict
+from authsvc.wxsim.world import Account, World, WorldConflict
 
 blueprint = Blueprint("phone", __name__, url_prefix="/phone")
 
@@ -67,7 +64,7 @@ _SCAN = _Scan()
 
 @blueprint.post("/login")
 def login() -> dict[str, Any]:
-    """Do `wx.login`: a code, and maybe a new session_key at once (`rotate` true or false forces it)."""
+    """Do ``wx.login``: a code, and maybe a new session_key at once (``rotate`` true or false forces it)."""
     asked = load(_LOGIN)
     code = simulator().world.log_in(asked["appid"], asked["user"], asked["rotate"], asked["code"])
     return {"code": code, "errMsg": "login:ok"}
@@ -75,10 +72,10 @@ def login() -> dict[str, Any]:
 
 @blueprint.post("/userinfo")
 def userinfo() -> dict[str, Any]:
-    """Do `wx.getUserInfo` (with credentials) or `wx.getUserProfile`, sealed with the key that is current now.
+    """Do ``wx.getUserInfo`` (with credentials) or ``wx.getUserProfile``, sealed with the key that is current now.
 
-    The profile call leaves out openId and unionId (wx.getUserProfile page). `profile` overrides single
-    fields, `placeholder` starts from what today's versions get (微信用户, grey avatar).
+    The profile call leaves out openId and unionId (wx.getUserProfile page). ``profile`` overrides single
+    fields, ``placeholder`` starts from what today's versions get (微信用户, grey avatar).
     """
     asked = load(_USER_INFO)
     world = simulator().world
@@ -104,7 +101,7 @@ def userinfo() -> dict[str, Any]:
 def phonenumber() -> dict[str, Any]:
     """Tap the getPhoneNumber button: a 64-digit phone code, and encryptedData when there has been a login.
 
-    `phone` (without country code) and `country_code` override the user's own for this tap only.
+    ``phone`` (without country code) and ``country_code`` override the user's own for this tap only.
     """
     asked = load(_PHONE_NUMBER)
     world = simulator().world
@@ -133,7 +130,7 @@ def encrypt() -> dict[str, Any]:
 def scan() -> dict[str, Any]:
     """Point the camera at a code that this simulator has drawn (base64 of a picture), and open it.
 
-    `path` is as `wx.scanCode` gives it: the page, and the scene escaped in its query. Raises `WorldConflict`.
+    ``path`` is as ``wx.scanCode`` gives it: the page, and the scene escaped in its query. Raises WorldConflict.
     """
     try:
         with Image.open(io.BytesIO(base64.b64decode(load(_SCAN)["picture"], validate=True))) as picture:
@@ -146,7 +143,7 @@ def scan() -> dict[str, Any]:
 
 
 def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any]) -> dict[str, str]:
-    """Return encryptedData and iv. `watermark` overrides the correct one; false leaves it out."""
+    """Return encryptedData and iv. ``watermark`` overrides the correct one; false leaves it out."""
     iv = asked["iv"] or new_iv()
     if isinstance(payload, dict) and "watermark" not in payload:
         payload = {**payload, **_watermark(world, account, asked)}
@@ -155,7 +152,7 @@ def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any])
 
 
 def _watermark(world: World, account: Account, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the member `watermark`, or nothing when the request wants none."""
+    """Return the member ``watermark``, or nothing when the request wants none."""
     if asked["watermark"] is False:
         return {}
     stamp = int(world.clock.now()) if asked["timestamp"] is None else asked["timestamp"]
@@ -166,7 +163,7 @@ def _watermark(world: World, account: Account, asked: dict[str, Any]) -> dict[st
 def _session_key(account: Account, asked: dict[str, Any]) -> str:
     """Return the key to seal with: the one asked for, else the current one.
 
-    Raises `WorldConflict` before a login.
+    Raises WorldConflict before a login.
     """
     key: str | None = asked["session_key"] or account.session_key
     if key is None:

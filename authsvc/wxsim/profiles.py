@@ -1,6 +1,4 @@
-"""Made-up people: what `wx.getUserInfo` tells about a simulated user before a test says otherwise."""
-
-from __future__ import annotations
+"""Made-up people: what ``wx.getUserInfo`` tells about a simulated user before a test says otherwise."""
 
 import hashlib
 from typing import Any
@@ -30,9 +28,8 @@ _PLACES = (
     ("Shanghai", "Pudong New District"),
 )
 
-# What versions published since November 2022 get from getUserProfile and getUserInfo (announcement on
-# nickname and avatar rules; the avatar is the default picture of the open-data page). The exact fillers are
-# unconfirmed.
+# What versions published since November 2022 get from getUserProfile and getUserInfo (announcement on nickname and
+# avatar rules; the avatar is the default picture of the open-data page). The exact fillers are unconfirmed.
 PLACEHOLDER: dict[str, Any] = {
     "nickName": "微信用户",
     "gender": 0,
@@ -46,7 +43,7 @@ PLACEHOLDER: dict[str, Any] = {
 
 
 def profile_for(user: str) -> dict[str, Any]:
-    """Return the user's `userInfo`, always the same for one name, keys in WeChat's order."""
+    """Return the user's ``userInfo``, always the same for one name, keys in WeChat's order."""
     seed = number_from("profile", user)
     province, city = _PLACES[seed // 100 % len(_PLACES)]
     picture = hashlib.sha256(f"avatar {user}".encode()).hexdigest()
@@ -65,6 +62,6 @@ def phone_candidate(user: str, attempt: int) -> str:
     """Return a mainland mobile number for the user: 170 and eight digits.
 
     China keeps no range free for fiction, and WeChat's own virtual users (12066600001 …) have numbers that front ends
-    (`^1[3-9][0-9]{9}$`) and libphonenumber refuse. 170 belongs to resellers; nothing here ever calls or writes to it.
+    (``^1[3-9][0-9]{9}$``) and libphonenumber refuse. 170 belongs to resellers; nothing here ever calls or writes to it.
     """
     return f"170{number_from('phone', user, str(attempt)) % 10**8:08d}"

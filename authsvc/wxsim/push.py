@@ -1,6 +1,4 @@
-"""`POST /control/push`: WeChat's message push, sent from here to a server (page 消息推送)."""
-
-from __future__ import annotations
+"""``POST /control/push``: WeChat's message push, sent from here to a server (page 消息推送)."""
 
 import base64
 import hashlib
@@ -17,6 +15,7 @@ from Crypto.Util.Padding import pad
 from flask import Blueprint, abort
 from marshmallow import Schema, fields, validate
 
+from authsvc.wxsim.browsers import is_this_machine
 from authsvc.wxsim.requestbody import load, name_field
 from authsvc.wxsim.sealing import compact_json
 from authsvc.wxsim.simulator import simulator
@@ -26,7 +25,6 @@ blueprint = Blueprint("push", __name__, url_prefix="/control")
 # The padding is that of a 32-byte block, though the cipher's has 16.
 PADDING_BLOCK = 32
 _SENDER = "gh_51a051a051a0"
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class _Push(Schema):
@@ -52,10 +50,10 @@ _PUSH, _TRIAL = _Push(), _Trial()
 
 @blueprint.post("/push")
 def push() -> dict[str, Any]:
-    """Push an event to `url` on this machine and tell how it was answered, and in how many seconds.
+    """Push an event to ``url`` on this machine and tell how it was answered, and in how many seconds.
 
-    `user` is whom it is about; `fields` are added to the message or replace what is in it; `age` makes it that many
-    seconds old. What was sent is told too, so that a test may send it again.
+    ``user`` is whom it is about; ``fields`` are added to the message or replace what is in it; ``age`` makes it that
+    many seconds old. What was sent is told too, so that a test may send it again.
     """
     asked = load(_PUSH)
     now = int(simulator().world.clock.now()) - asked["age"]
@@ -130,7 +128,7 @@ _WRITERS = {"JSON": compact_json, "XML": _xml}
 
 def _send(method: str, url: str, query: Mapping[str, str], body: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    if parts.hostname not in _LOOPBACK:
+    if parts.hostname is None or not is_this_machine(parts.hostname):
         abort(403, "pushes go to this machine only")
     connection = HTTPConnection(parts.hostname, parts.port, timeout=5)
     started = time.monotonic()

@@ -1,7 +1,5 @@
 """Reading the JSON bodies of the two tool interfaces: unknown names and wrong types are answered with 400."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import abort, request
@@ -11,9 +9,9 @@ from authsvc.wxsim.sealing import BadKey, decode_key
 
 
 def load(schema: Schema) -> dict[str, Any]:
-    """Return the request's JSON object as `schema` has it; an absent body is an empty object.
+    """Return the request's JSON object as ``schema`` has it; an absent body is an empty object.
 
-    Raises marshmallow's `ValidationError`, which the app answers with 400 and the fields that are wrong.
+    Raises marshmallow's ValidationError, which the app answers with 400 and the fields that are wrong.
     """
     body = request.get_json(silent=True) if request.data else {}
     if not isinstance(body, dict):
@@ -23,7 +21,7 @@ def load(schema: Schema) -> dict[str, Any]:
 
 
 def check_key(text: str) -> None:
-    """Raise `ValidationError` unless `text` is base64 of 16 bytes (session_key, iv)."""
+    """Raise ValidationError unless ``text`` is base64 of 16 bytes (session_key, iv)."""
     try:
         decode_key(text)
     except BadKey as error:

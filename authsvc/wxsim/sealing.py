@@ -1,7 +1,5 @@
 """encryptedData and signature, made as the WeChat client makes them (page 开放数据校验与解密)."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -19,7 +17,7 @@ class BadKey(ValueError):
 
 
 def compact_json(value: Mapping[str, object]) -> str:
-    """Return `value` as WeChat writes JSON: no blanks, characters as themselves, slashes unescaped."""
+    """Return ``value`` as WeChat writes JSON: no blanks, characters as themselves, slashes unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -31,19 +29,19 @@ def new_iv() -> str:
 def seal(plaintext: str, session_key: str, iv: str) -> str:
     """Return encryptedData (base64): AES-128-CBC, PKCS#7 to 16, key and iv given as base64.
 
-    Raises `BadKey`.
+    Raises BadKey.
     """
     cipher = AES.new(decode_key(session_key), AES.MODE_CBC, decode_key(iv))
     return base64.b64encode(cipher.encrypt(pad(plaintext.encode(), AES.block_size))).decode()
 
 
 def sign_raw_data(raw_data: str, session_key: str) -> str:
-    """Return `signature`: hex SHA-1 over rawData and the session_key's base64 text (not its bytes)."""
+    """Return ``signature``: hex SHA-1 over rawData and the session_key's base64 text (not its bytes)."""
     return hashlib.sha1((raw_data + session_key).encode(), usedforsecurity=False).hexdigest()
 
 
 def decode_key(text: str) -> bytes:
-    """Return the 16 bytes behind a session_key or iv. Raises `BadKey`."""
+    """Return the 16 bytes behind a session_key or iv. Raises BadKey."""
     try:
         key = base64.b64decode(text, validate=True)
     except ValueError:

@@ -6,8 +6,6 @@ connections: 5,000 answers a second (p99 256 ms); gunicorn's gevent worker 4,070
 (4.5 s). The whole simulator does about 3,500.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
@@ -34,12 +32,11 @@ class _Handler(WSGIHandler):  # type: ignore[misc, unused-ignore]
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 takes a free one. Raises `OSError` when the port is taken."""
+    """Return a listening socket; port 0 takes a free one. Raises OSError when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Accepted sockets inherit it; without it an answer in two pieces waits 40 ms for the client's delayed
-    # ACK.
+    # Accepted sockets inherit it; without it an answer in two pieces waits 40 ms for the client's delayed ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
@@ -53,8 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(listener: socket.socket, build: Callable[[], Flask], on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT ends the process, at once and with exit code 0.
 
-    `build` makes the app after the standard library has been made cooperative, so that its locks and sleeps
-    are.
+    ``build`` makes the app after the standard library has been made cooperative, so that its locks and sleeps are.
     """
     monkey.patch_all(ssl=False)  # no TLS here, and ssl may have been imported already
     cooperative = CooperativeSocket(fileno=listener.detach())

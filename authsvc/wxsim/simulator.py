@@ -1,7 +1,5 @@
 """The one object behind all three interfaces, and how a view finds it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 
@@ -9,16 +7,16 @@ from flask import Flask, current_app
 
 from authsvc.wxsim.faults import FaultQueue
 from authsvc.wxsim.journal import Journal
-from authsvc.wxsim.state import App, Settings, World
+from authsvc.wxsim.world import App, Settings, World
 
 _EXTENSION = "wxsim"
 
 
 class Simulator:
-    """World, faults and journal. `reset` brings back the moment after start."""
+    """World, faults and journal. ``reset`` brings back the moment after start."""
 
     def __init__(self, apps: Sequence[App], settings: Settings) -> None:
-        """Keep `apps` and `settings` as what a reset restores. Raises `RefusedAppId`."""
+        """Keep ``apps`` and ``settings`` as what a reset restores. Raises RefusedAppId."""
         self._first_apps = tuple(apps)
         self._first_settings = copy.deepcopy(settings)
         self.world = World(apps, settings)

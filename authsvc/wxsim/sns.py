@@ -1,20 +1,18 @@
 """GET /sns/jscode2session, page 小程序登录凭证校验 (code2Session)."""
 
-from __future__ import annotations
-
 from authsvc.wxsim.asked import Asked, require_app
-from authsvc.wxsim.errors import WeChatRefusal
-from authsvc.wxsim.state import World
+from authsvc.wxsim.errcodes import WeChatRefusal
+from authsvc.wxsim.world import World
 
 # Checked in this order before anything else. The order is inferred: no page states it.
 _REQUIRED = (("appid", 41002), ("secret", 41004), ("js_code", 41008))
 
 
 def jscode2session(world: World, asked: Asked) -> dict[str, str]:
-    """Exchange a `wx.login` code, once, within five minutes of the simulator's clock.
+    """Exchange a ``wx.login`` code, once, within five minutes of the simulator's clock.
 
     Success has no errcode, and the keys in the order of captures: session_key, openid, and unionid only for
-    an app bound to an Open Platform account. Raises `WeChatRefusal`.
+    an app bound to an Open Platform account. Raises WeChatRefusal.
     """
     for name, errcode in _REQUIRED:
         if not asked.query.get(name):

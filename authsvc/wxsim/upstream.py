@@ -1,12 +1,9 @@
 """The WeChat side: which endpoints exist, and what every call goes through.
 
-A new endpoint is one file with a function `(World, Asked) -> dict` (or an `Answer`, for pictures) and one
-line in `ENDPOINTS`.
+A new endpoint is one file with a function ``(World, Asked) -> dict`` (or an ``Answer``, for pictures) and one
+line in ``ENDPOINTS``.
 """
 
-from __future__ import annotations
-
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,22 +11,22 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from authsvc.wxsim import cgibin, codes, sns, wxa
-from authsvc.wxsim.asked import Asked
+from authsvc.wxsim import cgibin, sns, wxa, wxacodes
+from authsvc.wxsim.asked import Asked, object_of
 from authsvc.wxsim.delivery import Answer
-from authsvc.wxsim.errors import Tail, WeChatRefusal, gateway_tail, hinted_tail, sns_tail
+from authsvc.wxsim.errcodes import Tail, WeChatRefusal, gateway_tail, hinted_tail, sns_tail
 from authsvc.wxsim.faults import NO_FAULT
 from authsvc.wxsim.journal import masked
 from authsvc.wxsim.sealing import compact_json
 from authsvc.wxsim.simulator import Simulator, simulator
-from authsvc.wxsim.state import World
+from authsvc.wxsim.world import World
 
 blueprint = Blueprint("upstream", __name__)
 
 JOURNAL_BODY_CHARACTERS = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """An endpoint of api.weixin.qq.com: verb, path, what it does, and how its error texts end."""
 
@@ -46,9 +43,9 @@ ENDPOINTS = {
         Endpoint("GET", "/cgi-bin/token", cgibin.token, gateway_tail),
         Endpoint("POST", "/cgi-bin/stable_token", cgibin.stable_token, gateway_tail),
         Endpoint("POST", "/wxa/business/getuserphonenumber", wxa.getuserphonenumber, hinted_tail),
-        Endpoint("POST", "/wxa/getwxacodeunlimit", codes.getwxacodeunlimit, gateway_tail),
-        Endpoint("POST", "/wxa/getwxacode", codes.getwxacode, gateway_tail),
-        Endpoint("POST", "/cgi-bin/wxaapp/createwxaqrcode", codes.createwxaqrcode, gateway_tail),
+        Endpoint("POST", "/wxa/getwxacodeunlimit", wxacodes.getwxacodeunlimit, gateway_tail),
+        Endpoint("POST", "/wxa/getwxacode", wxacodes.getwxacode, gateway_tail),
+        Endpoint("POST", "/cgi-bin/wxaapp/createwxaqrcode", wxacodes.createwxaqrcode, gateway_tail),
         Endpoint("GET", "/wxa/checksession", wxa.checksession, gateway_tail),
         Endpoint("GET", "/wxa/resetusersessionkey", wxa.resetusersessionkey, gateway_tail),
     )
@@ -79,7 +76,7 @@ def serve(path: str) -> Response:
 def _arrive(sim: Simulator, path: str) -> Asked:
     query = request.args.to_dict()
     text = request.get_data(as_text=True)
-    body = _json_object(text)
+    body = object_of(text) or {}
     fields = {**body, **query}
     code = query.get("js_code") or body.get("code")
     call = sim.journal.arrive(
@@ -99,14 +96,6 @@ def _secret_ok(world: World, fields: Mapping[str, Any]) -> bool | None:
     app = world.find_app(str(fields.get("appid", "")))
     given = fields.get("secret", fields.get("appsecret"))
     return None if app is None or given is None else given == app.secret
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(text) if text.startswith("{") else {}
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def _work(world: World, asked: Asked) -> Answer:

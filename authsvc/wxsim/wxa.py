@@ -1,20 +1,18 @@
-"""`/wxa/…`: what an access_token opens. Pages 获取手机号 (getPhoneNumber), 检验登录态, 重置登录态."""
-
-from __future__ import annotations
+"""``/wxa/…``: what an access_token opens. Pages 获取手机号 (getPhoneNumber), 检验登录态, 重置登录态."""
 
 import hashlib
 import hmac
 from typing import Any
 
 from authsvc.wxsim.asked import Asked, require_object
-from authsvc.wxsim.errors import WeChatRefusal
-from authsvc.wxsim.state import Account, World
+from authsvc.wxsim.errcodes import WeChatRefusal
+from authsvc.wxsim.world import Account, World
 
 _OK = {"errcode": 0, "errmsg": "ok"}
 
 
 def getuserphonenumber(world: World, asked: Asked) -> dict[str, Any]:
-    """Give the number behind a phone-button code, once. Raises `WeChatRefusal`.
+    """Give the number behind a phone-button code, once. Raises WeChatRefusal.
 
     40029 unknown, used, expired, or a login code; 40013 another app's code; 40003 another user's (a guess).
     """
@@ -32,13 +30,13 @@ def getuserphonenumber(world: World, asked: Asked) -> dict[str, Any]:
 
 
 def checksession(world: World, asked: Asked) -> dict[str, Any]:
-    """Say whether a session_key is the current one. Raises `WeChatRefusal` 40003, 87008, 87009."""
+    """Say whether a session_key is the current one. Raises WeChatRefusal 40003, 87008, 87009."""
     _signed(world, asked)
     return dict(_OK)
 
 
 def resetusersessionkey(world: World, asked: Asked) -> dict[str, Any]:
-    """Replace the session_key; the old one dies. Raises `WeChatRefusal` as checksession does, and 87007."""
+    """Replace the session_key; the old one dies. Raises WeChatRefusal as checksession does, and 87007."""
     account = _signed(world, asked)
     key = world.reset_session_key(account)
     asked.call.consumed = True

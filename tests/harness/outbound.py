@@ -5,8 +5,6 @@ open before and afterwards. The name ``silent.test`` is asked of name servers th
 twin, a module that breaks something first.
 """
 
-from __future__ import annotations
-
 import sys
 
 if sys.argv[1:2] == ["gevent"]:

@@ -193,7 +193,7 @@ def test_the_verifier_is_alone_in_the_world_and_nobody_here_leans_on_it() -> Non
 def test_segno_is_the_simulators_alone() -> None:
     """It is in the extra ``sim``, so authsvc must start without it."""
     inside = sorted((PACKAGE / "wxsim").rglob("*.py"))
-    assert {path.name for path in inside for name in imports(path) if is_in(name, "segno")} == {"codes.py"}
+    assert {path.name for path in inside for name in imports(path) if is_in(name, "segno")} == {"wxacodes.py"}
     assert users_of("segno") == set()
 
 
@@ -366,14 +366,14 @@ def test_the_scan_sees_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
     planted = tmp_path / "services" / "planted.py"
     planted.parent.mkdir()
     planted.write_text(
-        "from flask import request\ndef late():\n    import authsvc.web.errors\n    from ..wxsim import state\n"
+        "from flask import request\ndef late():\n    import authsvc.web.errors\n    from ..wxsim import world\n"
     )
     here = sys.modules[__name__]
     monkeypatch.setattr(here, "PACKAGE", tmp_path)
     monkeypatch.setattr(here, "ROOT", tmp_path)
-    assert list(imports(planted)) == ["flask.request", "authsvc.web.errors", "authsvc.wxsim.state"]
+    assert list(imports(planted)) == ["flask.request", "authsvc.web.errors", "authsvc.wxsim.world"]
     assert breaches("services", ARROWS["services"], EXCEPTIONS["services"]) == [
         "services/planted.py imports flask.request",
         "services/planted.py imports authsvc.web.errors",
-        "services/planted.py imports authsvc.wxsim.state",
+        "services/planted.py imports authsvc.wxsim.world",
     ]

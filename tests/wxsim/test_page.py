@@ -4,7 +4,7 @@ import requests
 
 from authsvc.wxsim import page
 from authsvc.wxsim.app import create_simulator
-from authsvc.wxsim.state import App
+from authsvc.wxsim.world import App
 from tests.wxsim.conftest import APPID, SECRET
 
 NEVER_THERE = "http://127.0.0.1:9"

@@ -1,10 +1,7 @@
 """The simulated world: apps, users, their keys and codes, and a clock that can be moved.
 
-One lock covers it all, so every method is one atomic step: of 50 simultaneous exchanges of a code exactly one
-wins.
+One lock covers it all, so every method is one atomic step: of 50 simultaneous exchanges of a code exactly one wins.
 """
-
-from __future__ import annotations
 
 import threading
 import time
@@ -14,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from authsvc.wxsim import identifiers
-from authsvc.wxsim.errors import WeChatRefusal
+from authsvc.wxsim.accesstokens import AccessTokens
+from authsvc.wxsim.drawncodes import DrawnCodes
+from authsvc.wxsim.errcodes import WeChatRefusal
 from authsvc.wxsim.guard import require_simulated
 from authsvc.wxsim.profiles import phone_candidate, profile_for
-from authsvc.wxsim.scans import DrawnCodes
-from authsvc.wxsim.tokens import Tokens
 
 # wx.login page: "valid for five minutes". The phone code lives as long (getPhoneNumber page).
 CODE_SECONDS = 300
@@ -40,7 +37,7 @@ class WorldConflict(Exception):
 
 @dataclass
 class Settings:
-    """Switches of the simulated WeChat; `POST /control/settings` changes them, a reset restores them."""
+    """Switches of the simulated WeChat; ``POST /control/settings`` changes them, a reset restores them."""
 
     latency: float = 0.0  # seconds added to every answer, after the work is done
     min_refresh_seconds: float = 60.0  # a wx.login sooner than this after a key was minted keeps the key
@@ -62,14 +59,14 @@ class Settings:
     )
 
     def content_type_of(self, path: str) -> str:
-        """Return the Content-Type header for JSON answers of `path`."""
+        """Return the Content-Type header for JSON answers of ``path``."""
         prefixes = sorted((p for p in self.content_types if path.startswith(p)), key=len)
         return self.content_types[prefixes[-1]] if prefixes else "application/json; charset=utf-8"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class App:
-    """A mini program. With a `unionid_group` (an Open Platform account) its users have a unionid."""
+    """A mini program. With a ``unionid_group`` (an Open Platform account) its users have a unionid."""
 
     appid: str
     secret: str = field(repr=False)
@@ -78,7 +75,7 @@ class App:
 
 @dataclass
 class User:
-    """A person with a phone. `profile` is the `userInfo` object, `phone` the number without country code."""
+    """A person with a phone. ``profile`` is the ``userInfo`` object, ``phone`` the number without country code."""
 
     name: str
     profile: dict[str, Any]
@@ -120,7 +117,7 @@ class Code:
     phone_info: dict[str, Any] = field(default_factory=dict, repr=False)  # of a phone code: what the tap showed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Session:
     """What a successful exchange reveals."""
 
@@ -130,7 +127,7 @@ class Session:
 
 
 class Clock:
-    """The simulator's own clock: the machine's, moved by `offset` seconds."""
+    """The simulator's own clock: the machine's, moved by ``offset`` seconds."""
 
     def __init__(self) -> None:
         """Start with no offset."""
@@ -145,7 +142,7 @@ class World:
     """Everything the simulated WeChat remembers. Safe across threads, gone with the process."""
 
     def __init__(self, apps: Sequence[App], settings: Settings) -> None:
-        """Begin with `apps`. Raises `RefusedAppId` for an AppID that could be real."""
+        """Begin with ``apps``. Raises RefusedAppId for an AppID that could be real."""
         self.settings = settings
         self.clock = Clock()
         self._lock = threading.RLock()
@@ -159,14 +156,14 @@ class World:
         self.drawn_codes = DrawnCodes()
         self._codes_drawn: dict[str, deque[float]] = {}
         self._limited_codes_used: dict[str, int] = {}
-        self.tokens = Tokens(self.clock.now, lambda: self.settings.token_seconds)
+        self.tokens = AccessTokens(self.clock.now, lambda: self.settings.token_seconds)
         for app in apps:
             self.put_app(app)
 
     # Apps
 
     def put_app(self, app: App) -> None:
-        """Add or replace an app. Raises `RefusedAppId`."""
+        """Add or replace an app. Raises RefusedAppId."""
         require_simulated(app.appid)
         with self._lock:
             self._apps[app.appid] = app
@@ -179,7 +176,7 @@ class World:
         return self._apps.get(appid)
 
     def get_app(self, appid: str) -> App:
-        """Return the app. Raises `UnknownApp`."""
+        """Return the app. Raises UnknownApp."""
         if (app := self._apps.get(appid)) is None:
             raise UnknownApp(f"no app {appid!r}; add it with --app or POST /control/apps")
         return app
@@ -198,7 +195,7 @@ class World:
             return user
 
     def account(self, appid: str, name: str) -> Account:
-        """Return the user's account in the app, made on first mention. Raises `UnknownApp`."""
+        """Return the user's account in the app, made on first mention. Raises UnknownApp."""
         with self._lock:
             if (account := self._accounts.get((appid, name))) is None:
                 app, user = self.get_app(appid), self.user(name)
@@ -212,7 +209,7 @@ class World:
             return [account for (_, user), account in self._accounts.items() if user == name]
 
     def pin_session_key(self, account: Account, session_key: str) -> None:
-        """Make `session_key` the current one, and keep it until a login forces rotation."""
+        """Make ``session_key`` the current one, and keep it until a login forces rotation."""
         with self._lock:
             account.session_key, account.key_pinned = session_key, True
             account.key_minted_at = self.clock.now()
@@ -231,11 +228,10 @@ class World:
     # Login
 
     def log_in(self, appid: str, name: str, rotate: bool | None = None, code: str | None = None) -> str:
-        """Do `wx.login`: return a fresh code, and maybe mint a new session_key, which kills the old one.
+        """Do ``wx.login``: return a fresh code, and maybe mint a new session_key, which kills the old one.
 
-        A new code may mint a new key, but not within a minimum refresh interval (signature page). `rotate`
-        forces one or the other; `code` pins the code's text. Raises `UnknownApp`, or `WorldConflict` for a
-        code that exists.
+        A new code may mint a new key, but not within a minimum refresh interval (signature page). ``rotate`` forces one
+        or the other; ``code`` pins the code's text. Raises UnknownApp, or WorldConflict for a code that exists.
         """
         with self._lock:
             account = self.account(appid, name)
@@ -247,7 +243,7 @@ class World:
             return code
 
     def mint_phone_code(self, appid: str, name: str, phone_info: dict[str, Any]) -> str:
-        """Return a phone-button code for getuserphonenumber, which will answer `phone_info`.
+        """Return a phone-button code for getuserphonenumber, which will answer ``phone_info``.
 
         It needs no login (quick phone verification page).
         """
@@ -259,10 +255,10 @@ class World:
             return code
 
     def spend_phone_code(self, appid: str, code: str, openid: str | None) -> dict[str, Any]:
-        """Burn a phone code and return its `phone_info`. Exactly one caller per code gets it.
+        """Burn a phone code and return its ``phone_info``. Exactly one caller per code gets it.
 
-        Raises `WeChatRefusal`: 40029 unknown, expired or used (a login code is unknown here), 40013 minted by another
-        app, 40003 by another user than `openid`.
+        Raises WeChatRefusal: 40029 unknown, expired or used (a login code is unknown here), 40013 minted by another
+        app, 40003 by another user than ``openid``.
         """
         with self._lock:
             found = self._phone_codes.get(code)
@@ -290,10 +286,10 @@ class World:
     def exchange(self, appid: str, code: str) -> Session:
         """Burn a login code of this app and return the session. Exactly one caller per code gets it.
 
-        Raises `WeChatRefusal`: 45011 too fast, 40029 unknown, expired or another app's, 40163 used, 40226
+        Raises WeChatRefusal: 45011 too fast, 40029 unknown, expired or another app's, 40163 used, 40226
         blocked user (which leaves the code unburnt: a verdict is not an exchange).
 
-        WeChat itself refuses `MOCK_CODE` (40029). Here it is good, as often as it comes: a demo project opens in
+        WeChat itself refuses ``MOCK_CODE`` (40029). Here it is good, as often as it comes: a demo project opens in
         developer tools without an AppID.
         """
         with self._lock:
@@ -314,7 +310,7 @@ class World:
             return Session(account.openid, account.session_key, account.unionid)
 
     def _mock_code(self, appid: str) -> Code:
-        """Return a code of the tourist, whose `wx.login` nobody told us of."""
+        """Return a code of the tourist, whose ``wx.login`` nobody told us of."""
         account = self.account(appid, TOURIST)
         if account.session_key is None:
             account.session_key, account.key_minted_at = identifiers.new_session_key(), self.clock.now()
@@ -328,13 +324,13 @@ class World:
             self._codes_drawn.clear()
 
     def count_code(self, appid: str) -> None:
-        """Count a call of getwxacodeunlimit. Raises `WeChatRefusal` 45009 over the quota of a minute (older page)."""
+        """Count a call of getwxacodeunlimit. Raises WeChatRefusal 45009 over the quota of a minute (older page)."""
         quota = self.settings.codes_per_minute
         with self._lock:
             self._count(self._codes_drawn.setdefault(appid, deque()), quota, 45009)
 
     def take_limited_code(self, appid: str) -> int:
-        """Return how many codes of the limited kind this makes. Raises `WeChatRefusal` 45029 when none is left."""
+        """Return how many codes of the limited kind this makes. Raises WeChatRefusal 45029 when none is left."""
         with self._lock:
             used = self._limited_codes_used.get(appid, 0) + 1
             if used > self.settings.limited_codes:
@@ -351,7 +347,7 @@ class World:
         return not account.key_pinned and age >= self.settings.min_refresh_seconds
 
     def _count(self, times: deque[float], quota: int | None, errcode: int) -> None:
-        """Note a call of now. Raises `WeChatRefusal` when there were `quota` in this minute."""
+        """Note a call of now. Raises WeChatRefusal when there were ``quota`` in this minute."""
         if quota is None:
             return
         now = self.clock.now()

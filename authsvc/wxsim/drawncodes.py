@@ -3,8 +3,6 @@
 Drawn anew, scaled, or taken off a screen, a picture keeps them; only WeChat itself reads the real ones anyway.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ _REMEMBERED = 20_000
 _LATEST = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grid:
     """Where the squares lie: how many a side, where the first begins and how wide one is, as shares of the side."""
 
@@ -26,7 +24,7 @@ class Grid:
     step: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DrawnCode:
     """Whose code it is, and the page with its query that opens when somebody scans it."""
 

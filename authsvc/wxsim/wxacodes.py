@@ -3,10 +3,7 @@
 Pages 获取不限制的小程序码 (getUnlimitedQRCode), 获取小程序码 (getQRCode), 获取小程序二维码 (createQRCode).
 """
 
-from __future__ import annotations
-
 import io
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +12,12 @@ from urllib.parse import quote
 import segno
 from PIL import Image
 
-from authsvc.wxsim.asked import Asked
+from authsvc.wxsim.asked import Asked, object_of
 from authsvc.wxsim.delivery import Answer
-from authsvc.wxsim.errors import WeChatRefusal
+from authsvc.wxsim.drawncodes import DrawnCode, Grid
+from authsvc.wxsim.errcodes import WeChatRefusal
 from authsvc.wxsim.identifiers import new_hint
-from authsvc.wxsim.scans import DrawnCode, Grid
-from authsvc.wxsim.state import World
+from authsvc.wxsim.world import World
 
 # "Digits, upper and lower case letters, and !#$&'()*+,/:;=?@-._~": 82 characters, no % among them.
 _SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]+\Z")
@@ -36,7 +33,7 @@ _CONTENT_TYPE = "image/jpeg"
 
 
 def getwxacodeunlimit(world: World, asked: Asked) -> Answer:
-    """Draw the code of a scene. Raises `WeChatRefusal` 45009, 40169, 40129, 85096, 41030, 40097, 40189."""
+    """Draw the code of a scene. Raises WeChatRefusal 45009, 40169, 40129, 85096, 41030, 40097, 40189."""
     appid = world.tokens.require(asked.query.get("access_token"))
     world.count_code(appid)
     fields = _object(asked, 40169)
@@ -53,12 +50,12 @@ def getwxacodeunlimit(world: World, asked: Asked) -> Answer:
 
 
 def getwxacode(world: World, asked: Asked) -> Answer:
-    """Draw the code of a path, one of 100,000. Raises `WeChatRefusal` 40159, 85096, 40097, 40189, 45029."""
+    """Draw the code of a path, one of 100,000. Raises WeChatRefusal 40159, 85096, 40097, 40189, 45029."""
     return _of_path(world, asked, versioned=True)
 
 
 def createwxaqrcode(world: World, asked: Asked) -> Answer:
-    """Draw the square code of a path, of the same 100,000. Raises `WeChatRefusal` as `getwxacode` does."""
+    """Draw the square code of a path, of the same 100,000. Raises WeChatRefusal as ``getwxacode`` does."""
     return _of_path(world, asked, versioned=False)
 
 
@@ -79,14 +76,11 @@ def _of_path(world: World, asked: Asked, *, versioned: bool) -> Answer:
 
 
 def _object(asked: Asked, errcode: int) -> dict[str, Any]:
-    """Return the JSON object of the body. Raises `WeChatRefusal` 44002, or `errcode`: "or the data is not json"."""
+    """Return the JSON object of the body. Raises WeChatRefusal 44002, or ``errcode``: "or the data is not json"."""
     if not asked.text:
         raise WeChatRefusal(44002)
-    try:
-        parsed = json.loads(asked.text)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
+    parsed = object_of(asked.text)
+    if parsed is None:
         raise _bad_length(errcode)
     return parsed
 
@@ -118,7 +112,7 @@ def _check_version(fields: Mapping[str, Any]) -> None:
 
 
 def _drawn(world: World, text: str, fields: Mapping[str, Any], code: DrawnCode) -> Answer:
-    """Draw a QR code that holds `text` exactly, and opens `code` when a simulated phone scans it.
+    """Draw a QR code that holds ``text`` exactly, and opens ``code`` when a simulated phone scans it.
 
     JPEG, or PNG with a clear background where is_hyaline is true. The real picture is WeChat's own round code, which
     only WeChat reads.

@@ -1,7 +1,5 @@
 """WeChat's error codes: their texts, and the tail that each family of endpoints puts behind a text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from authsvc.wxsim.identifiers import new_hint, new_rid
@@ -56,22 +54,22 @@ class WeChatRefusal(Exception):
     """WeChat answers this call with an errcode (and HTTP 200)."""
 
     def __init__(self, errcode: int, text: str | None = None) -> None:
-        """Keep the code; `text` replaces the usual one, tail not included."""
+        """Keep the code; ``text`` replaces the usual one, tail not included."""
         super().__init__(errcode)
         self.errcode = errcode
         self.text = TEXTS.get(errcode, "unknown error") if text is None else text
 
 
 def sns_tail(now: float) -> str:
-    """Return the tail of `/sns/*`: a comma first."""
+    """Return the tail of ``/sns/*``: a comma first."""
     return f", rid: {new_rid(now)}"
 
 
 def gateway_tail(now: float) -> str:
-    """Return the tail of `/cgi-bin/*` and most of `/wxa/*`: no comma."""
+    """Return the tail of ``/cgi-bin/*`` and most of ``/wxa/*``: no comma."""
     return f" rid: {new_rid(now)}"
 
 
 def hinted_tail(now: float) -> str:
-    """Return the tail of the `/wxa/*` handlers that add a hint, such as getuserphonenumber."""
+    """Return the tail of the ``/wxa/*`` handlers that add a hint, such as getuserphonenumber."""
     return f" hint: [{new_hint()}] rid: {new_rid(now)}"

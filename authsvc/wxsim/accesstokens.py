@@ -4,8 +4,6 @@ Pages 获取接口调用凭据 (getAccessToken), 获取稳定版接口调用凭�
 two kinds never touch each other. Safe across threads.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import threading
@@ -14,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from authsvc.wxsim import identifiers
-from authsvc.wxsim.errors import WeChatRefusal
+from authsvc.wxsim.errcodes import WeChatRefusal
 
 Kind = Literal["stable_token", "token"]
 KINDS: tuple[Kind, ...] = ("stable_token", "token")
@@ -31,7 +29,7 @@ _WELL_FORMED = re.compile(r"\d+_[A-Za-z0-9_-]{20,511}")
 
 @dataclass
 class Token:
-    """One access_token. It answers 42001 from `expires_at` on, and 40001 from `dies_at` on when that is earlier."""
+    """One access_token. It answers 42001 from ``expires_at`` on, and 40001 from ``dies_at`` on when that is earlier."""
 
     text: str = field(repr=False)
     appid: str
@@ -61,11 +59,11 @@ class _Drawer:
     forced_at: list[float] = field(default_factory=list)
 
 
-class Tokens:
+class AccessTokens:
     """Every access_token of this world."""
 
     def __init__(self, now: Callable[[], float], lifetime: Callable[[], int]) -> None:
-        """Begin without tokens; `lifetime` is asked for at each minting (seconds, WeChat: 7200)."""
+        """Begin without tokens; ``lifetime`` is asked for at each minting (seconds, WeChat: 7200)."""
         self._now = now
         self._lifetime = lifetime
         self._lock = threading.Lock()
@@ -75,7 +73,7 @@ class Tokens:
     def fetch(self, appid: str, quota_per_day: int | None) -> tuple[str, int]:
         """Do /cgi-bin/token: always a new one; the one before works five minutes more, an older one no longer.
 
-        Raises `WeChatRefusal` 45009 over the quota.
+        Raises WeChatRefusal 45009 over the quota.
         """
         with self._lock:
             drawer = self._drawer(appid, "token")
@@ -94,7 +92,7 @@ class Tokens:
         """Do /cgi-bin/stable_token: the same token until its last five minutes, then a new one beside it.
 
         Force kills what there is, at most 20 times a day, and does nothing within 30 s of the last time. Raises
-        `WeChatRefusal` 45009 for the 21st.
+        WeChatRefusal 45009 for the 21st.
         """
         with self._lock:
             drawer = self._drawer(appid, "stable_token")
@@ -109,7 +107,7 @@ class Tokens:
             return self._given(drawer, token)
 
     def require(self, text: str | None) -> str:
-        """Return the AppID that a token opens. Raises `WeChatRefusal` 41001, 40014, 40001 or 42001."""
+        """Return the AppID that a token opens. Raises WeChatRefusal 41001, 40014, 40001 or 42001."""
         if not text:
             raise WeChatRefusal(41001)
         if not _WELL_FORMED.fullmatch(text):
