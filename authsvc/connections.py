@@ -380,15 +380,9 @@ class TimedConnection:
         return self.sock is not None and bool(self.sock.is_silent())
 
     def ready(self, seconds: float) -> TimedSocket:
-        """Return a socket for the next request: the one that is open, or one connected within ``seconds``.
-
-        Raises NotConnected.
-        """
-        now = time.monotonic()
-        if self.sock is not None and (now - self._used_at > _IDLE_SECONDS or not self.is_connected):
+        """Return a socket for the next request: the open one, or one connected within ``seconds`` (NotConnected)."""
+        if not self._is_fresh() or not self.is_connected:
             self.close()
-        self._used_at = now
-        if self.sock is None:
             self.timeout = seconds
             self.connect()
         found: TimedSocket = self.sock
@@ -396,8 +390,10 @@ class TimedConnection:
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request, on a new connection if this one has been idle for too long."""
-        now = time.monotonic()
-        if self.sock is not None and now - self._used_at > _IDLE_SECONDS:
+        if self.sock is not None and not self._is_fresh():
             self.close()
-        self._used_at = now
         super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _is_fresh(self) -> bool:
+        before, self._used_at = self._used_at, time.monotonic()
+        return self._used_at - before <= _IDLE_SECONDS
