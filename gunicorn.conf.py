@@ -6,11 +6,13 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from gunicorn.http.message import Message
+from gunicorn.http.wsgi import Response
 
 from authsvc import cpus, logs
 from authsvc.config import BadSettings, Settings
@@ -59,9 +61,59 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 header_map = "drop"
+# A file that is sent by the kernel would overtake its head (``_OneSend``); nothing here is sent that way.
+sendfile = False
 control_socket_disable = True
 # More than any body that is read (2 MB and a little).
 _MOST_REST = 4 * 1024 * 1024
+
+
+class _Caught:
+    """What would have been sent."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def sendall(self, content: bytes) -> None:
+        self.content += content
+
+
+class _OneSend:
+    """Sends the head of an answer and the first of its body at once: gunicorn makes two packets of them."""
+
+    send_headers = Response.send_headers
+    emit_body = Response._emit_body
+    close = Response.close
+
+    @staticmethod
+    def hold_headers(response: Any) -> None:
+        if not response.headers_sent:
+            response.held = _OneSend.caught(response, _OneSend.send_headers)
+
+    @staticmethod
+    def send_body(response: Any, data: bytes) -> None:
+        body = _OneSend.caught(response, _OneSend.emit_body, data)
+        response.sock.sendall(vars(response).pop("held", b"") + body)
+
+    @staticmethod
+    def end(response: Any) -> None:
+        rest = _OneSend.caught(response, _OneSend.close)
+        if content := vars(response).pop("held", b"") + rest:
+            response.sock.sendall(content)
+
+    @staticmethod
+    def caught(response: Any, send: Callable[..., None], *arguments: bytes) -> bytes:
+        sock, response.sock = response.sock, _Caught()
+        try:
+            send(response, *arguments)
+            return bytes(response.sock.content)
+        finally:
+            response.sock = sock
+
+
+Response.send_headers = _OneSend.hold_headers
+Response._emit_body = _OneSend.send_body
+Response.close = _OneSend.end
 
 
 class _SmallHead:
