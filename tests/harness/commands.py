@@ -25,7 +25,7 @@ def run_all(environment: dict[str, str], folder: Path, commands: list[list[str]]
         input=json.dumps(commands),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
