@@ -1,1 +1,1 @@
-"""Where pictures are kept: a folder, or a bucket for several machines."""
+"""Where pictures are stored: a folder, or a bucket for several machines."""

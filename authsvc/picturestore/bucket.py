@@ -13,21 +13,21 @@ from authsvc.values.pictures import BucketPlace
 
 T = TypeVar("T")
 
-# All of a call, its second try included; of that, one connection: its name, its addresses and TLS together.
+# For a whole call with its second try; then for one connection: its name, addresses and TLS together.
 _CALL_SECONDS = 6.0
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
-# What the services call an object that is not there; a HEAD has no body to say it in.
+# The services' error codes for a missing object; a HEAD has no body with an error code.
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 class PictureBucket:
-    """Keeps pictures as private objects under a prefix; they are read through us alone."""
+    """Stores pictures as private objects under a prefix; clients read them only through authsvc."""
 
     def __init__(self, place: BucketPlace, folder: str) -> None:
-        """``folder`` is what follows the prefix of the place. Raises ImportError without boto3."""
-        # Not at the head of the file: an extra that most do without, and 200 ms of imports.
+        """``folder`` follows the prefix of the place. Raises ImportError without boto3."""
+        # Not at the top of the file: it is an optional extra, and its import takes 200 ms.
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
         failures = importlib.import_module("botocore.exceptions")
         self._failures: tuple[type[Exception], ...] = (failures.ClientError, failures.BotoCoreError, OSError)
@@ -62,7 +62,7 @@ class PictureBucket:
         return self._ask(lambda: bytes(self._client.get_object(**self._object(name))["Body"].read()))
 
     def holds(self, name: str) -> bool:
-        """True when there is an object of this name."""
+        """True if there is an object with this name."""
         return self._ask(lambda: bool(self._client.head_object(**self._object(name)))) is True
 
     def delete(self, name: str) -> None:
@@ -70,16 +70,16 @@ class PictureBucket:
         self._ask(lambda: self._client.delete_object(**self._object(name)))
 
     def sweep(self) -> int:
-        """An upload that broke off left nothing."""
+        """An interrupted upload leaves nothing behind."""
         return 0
 
     def _object(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}"}
 
     def _ask(self, work: Callable[[], T]) -> T | None:
-        """Do ``work`` within six seconds; None when there is no such object.
+        """Do ``work`` within six seconds; None if there is no such object.
 
-        The texts of boto3 name keys: only kind and code go on.
+        boto3's texts contain keys, so only the kind and the code are passed on.
         """
         try:
             with deadline(_CALL_SECONDS):
@@ -94,7 +94,7 @@ class PictureBucket:
 
 
 def _keep_to_the_deadline(client: Any) -> None:
-    """Give a client of boto3 connections that obey the deadline. It has no setting for its whole call."""
+    """Give a boto3 client connections that obey the deadline. boto3 has no setting for a whole call."""
     ours = importlib.import_module("botocore.awsrequest")
 
     class Plain(TimedConnection, ours.AWSHTTPConnection):  # type: ignore[name-defined, misc]
@@ -104,7 +104,8 @@ def _keep_to_the_deadline(client: Any) -> None:
 
     class Encrypted(TimedConnection, ours.AWSHTTPSConnection):  # type: ignore[name-defined, misc]
         def connect(self) -> None:
-            # The connections of a pool share a context, which need not read the authorities for each of them: 20 ms.
+            # The connections of a pool share a context, so the authorities are not read for each of them, which takes
+            # 20 ms.
             known = (id(self.ssl_context), str(self.ca_certs))
             if known in read:
                 self.ca_certs: str | None = None
@@ -117,5 +118,5 @@ def _keep_to_the_deadline(client: Any) -> None:
     class EncryptedPool(ours.AWSHTTPSConnectionPool):  # type: ignore[name-defined, misc]
         ConnectionCls = Encrypted
 
-    # The one table that its pools, those of a proxy too, are made from.
+    # All of its pools, including those for a proxy, are created from this table.
     client._endpoint.http_session._pool_classes_by_scheme.update({"http": PlainPool, "https": EncryptedPool})

@@ -14,19 +14,19 @@ from authsvc.errors import PicturesUnavailable
 
 # A writer needs milliseconds.
 _DRAFT_SECONDS = 3600
-# Nothing there, a link, a socket.
+# The file is missing, a link, or a socket.
 _NO_PICTURE = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{16}\.draft\Z")
 
 
 class PictureFolder:
-    """Keeps pictures under ``folder``, each a plain file with mode 0600. What else has a picture's name is none."""
+    """Stores pictures under ``folder``, each as a plain file with mode 0600. Anything else is not a picture."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, name: str, content: bytes) -> None:
-        """Write, force to disk, rename. A link or pipe of this name is replaced, a folder put aside."""
+        """Write, force to disk, rename. A link or pipe with this name is replaced, a folder moved aside."""
         with self._open() as folder:
             privatefolder.write(folder, name, content)
 
@@ -46,7 +46,7 @@ class PictureFolder:
                 return file.read()
 
     def holds(self, name: str) -> bool:
-        """True for a plain file of this name."""
+        """True if there is a plain file with this name."""
         with self._open() as folder:
             try:
                 return _is_picture(os.stat(name, dir_fd=folder, follow_symlinks=False))
@@ -78,7 +78,7 @@ class PictureFolder:
 
 
 def _is_picture(facts: os.stat_result) -> bool:
-    """A plain file with no other name: a second one would be that of somebody else's file."""
+    """True for a plain file with only one name: a second name could belong to somebody else's file."""
     return stat.S_ISREG(facts.st_mode) and facts.st_nlink <= 1
 
 
@@ -87,6 +87,6 @@ def _remove_if_old(folder: int, name: str) -> bool:
         if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < _DRAFT_SECONDS:
             return False
         os.unlink(name, dir_fd=folder)
-    except FileNotFoundError:  # its writer has just finished, or another sweep was here
+    except FileNotFoundError:  # its writer has just finished, or another sweep removed it
         return False
     return True

@@ -1,4 +1,4 @@
-"""What a place for pictures promises. Two keep it: a folder and a bucket."""
+"""The guarantees of a place for pictures. Two implement it: a folder and a bucket."""
 
 import re
 from typing import Protocol
@@ -9,21 +9,21 @@ _NAME = re.compile(rf"{PICTURE_NAME}\Z")
 
 
 def is_name(text: str) -> bool:
-    """True for the name of a picture as we make them. Nothing else may reach a store."""
+    """True for a picture name in authsvc's form. No other name may reach a store."""
     return _NAME.match(text) is not None
 
 
 class PictureStore(Protocol):
-    """Keeps pictures by name. Safe across threads. Every method raises PicturesUnavailable when the place fails."""
+    """Stores pictures by name. Safe across threads. Every method raises PicturesUnavailable if the place fails."""
 
     def put(self, name: str, content: bytes) -> None:
-        """Store a picture; whoever reads meanwhile finds what was there before or all of the new one."""
+        """Store a picture; a concurrent reader finds the old state or the complete new picture."""
 
     def read(self, name: str) -> bytes | None:
         """Return a picture, or None."""
 
     def holds(self, name: str) -> bool:
-        """True when ``read`` would find something."""
+        """True if ``read`` would find a picture."""
 
     def delete(self, name: str) -> None:
         """Delete a picture if there is one."""

@@ -1,1 +1,1 @@
-"""Keys and tokens: making, publishing, issuing, checking."""
+"""Creates and publishes keys; issues and checks tokens."""

@@ -1,4 +1,4 @@
-"""The key file: made once, and changed as a whole, so that whoever reads it meets the old keys or the new ones.
+"""The key file: created once and replaced as a whole, so that a reader sees either the old keys or the new ones.
 
 It is ``{"keys": [{"state": …, "since": seconds, "jwk": {…private members…}}]}``, mode 0600 from its first byte.
 """
@@ -23,32 +23,32 @@ Change = Callable[[tuple[Key, ...]], list[Key]]
 
 
 def new_key(now: int) -> Key:
-    """Make a key that will sign one day."""
+    """Create a key that will sign later."""
     return Key("published", now, ECKey.generate_key(CURVE, private=True))
 
 
 def create_key_file(path: Path) -> bool:
-    """Write a file with one new signing key; False when there is a file already."""
+    """Write a file with one new signing key; False if the file exists."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _draft(path.parent, [Key("signing", 0, ECKey.generate_key(CURVE, private=True))]) as draft:
         try:
-            os.link(draft, path)  # unlike a rename, a link never replaces keys that somebody else just made
+            os.link(draft, path)  # unlike a rename, a link never replaces keys that another process has just created
         except FileExistsError:
             return False
     return True
 
 
 def change_key_file(path: Path, change: Change) -> KeySet:
-    """Replace the keys by what ``change`` makes of them; of several callers one after the other.
+    """Replace the keys by the result of ``change``; several callers run one after the other.
 
-    Raises BadKeys before anything is written when the file, or what would become of it, is not a key file.
+    Raises BadKeys before anything is written if the file, or the result, is not a valid key file.
     """
     with _alone_in(path.parent):
         keys = change(KeySet.load(path).keys)
         changed = KeySet.of(str(path), keys)
         owner = path.stat()
         with _draft(path.parent, keys) as draft:
-            if os.geteuid() == 0:  # the service runs as somebody else, who must be able to read it
+            if os.geteuid() == 0:  # the service runs as another user, who must be able to read it
                 os.chown(draft, owner.st_uid, owner.st_gid)
             Path(draft).rename(path)
     return changed
@@ -56,7 +56,7 @@ def change_key_file(path: Path, change: Change) -> KeySet:
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; what happened meanwhile is on the disk afterwards."""
+    """Hold the folder's lock; all changes are on the disk when it is released."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -68,9 +68,9 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _draft(folder: Path, keys: list[Key]) -> Iterator[str]:
-    """Write the keys beside their place, and remove what is still there afterwards."""
+    """Write the keys to a draft beside the file, and remove the draft if it is left over."""
     stored = {"keys": [{"state": key.state, "since": key.since, "jwk": _private_jwk(key)} for key in keys]}
-    descriptor, draft = tempfile.mkstemp(dir=folder)  # mkstemp makes mode 0600
+    descriptor, draft = tempfile.mkstemp(dir=folder)  # mkstemp creates it with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(stored, file)

@@ -1,4 +1,4 @@
-"""The keys in use, by whatever worker: their file is looked at again, so that a change needs no restart."""
+"""The keys in use. Every worker checks their file for changes, so that a change needs no restart."""
 
 import logging
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from authsvc.signing.keyset import BadKeys, KeySet
 
 logger = logging.getLogger(__name__)
 
-# A look costs one stat of a local file: 2 µs.
+# A check costs one stat of a local file: 2 µs.
 LOOK_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where the keys are: a key file, or PEM text of the settings, which may itself be a file."""
+    """Where the keys are: a key file, or PEM text of the settings, which may come from a file."""
 
     path: Path | None
     pem: str | None = field(default=None, repr=False)
@@ -30,7 +30,7 @@ class KeySource:
         return KeySet.from_pem(self._pem_now())
 
     def mark(self) -> tuple[int, ...]:
-        """Return what changes when the file does."""
+        """Return a value that changes when the file changes."""
         try:
             status = self.path.stat() if self.path else None
         except OSError:
@@ -50,7 +50,7 @@ def key_source(instance_path: Path, pem: str | None, pem_file: Path | None) -> K
 
 
 class KeyRing:
-    """The current keys. Keys that cannot be read do not replace those that are held."""
+    """The current keys. Keys that cannot be read do not replace them."""
 
     def __init__(self, source: KeySource, clock: SystemClock) -> None:
         """Read the keys. Raises BadKeys."""
@@ -62,7 +62,7 @@ class KeyRing:
 
     @property
     def key_file(self) -> Path | None:
-        """The file that can be changed; None where the keys are settings."""
+        """The file that can be changed, or None if the keys come from settings."""
         return self._source.path if self._source.pem is None else None
 
     def current(self) -> KeySet:
@@ -72,7 +72,10 @@ class KeyRing:
         return self._keys
 
     def public_key(self, kid: str) -> EllipticCurvePublicKey | None:
-        """Return the key of this name. One that is not known is looked for at once: another worker may know it."""
+        """Return the key with this name.
+
+        An unknown name triggers an immediate check, because another worker may know it.
+        """
         if kid not in self._keys.public_keys:
             self.look()
         return self.current().public_keys.get(kid)
@@ -87,6 +90,6 @@ class KeyRing:
         try:
             self._keys = self._source.load()
         except BadKeys as problem:
-            logger.error("keys changed and cannot be used, the former ones stay: %s", problem)
+            logger.error("the changed keys cannot be used, the former ones stay in use: %s", problem)
         else:
             logger.info("keys changed: %s signs, %d published", self._keys.signing_kid, len(self._keys.keys))

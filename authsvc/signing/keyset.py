@@ -1,8 +1,8 @@
 """The signing keys: P-256 (ES256), named by their RFC 7638 thumbprint.
 
-Exactly one key signs, and every key is published: one waits to sign (``published``), one signs, and others have
-signed (``former``) and verify what is left of their tokens. Key objects are made once: parsing PEM for every token
-costs more than signing it.
+Every key is published, and exactly one signs. Others wait to sign (``published``), or have signed before (``former``)
+and verify their remaining tokens. Key objects are created once, because parsing PEM for every token costs more than
+signing it.
 """
 
 import json
@@ -24,12 +24,12 @@ _PEM_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*P
 
 
 class BadKeys(Refused):
-    """The keys cannot be used: the service must not start. The text names the file, never its content."""
+    """The keys cannot be used, and the service must not start. The text names the file, never its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key, what it is for now, and since when (seconds since 1970 UTC; 0 where nobody noted it)."""
+    """One key, its state, and since when (seconds since 1970 UTC; 0 if unknown)."""
 
     state: KeyState
     since: int
@@ -47,7 +47,7 @@ class Key:
 
     @property
     def public_jwk(self) -> dict[str, Any]:
-        """The public half. Member by member: whatever else somebody wrote beside a key in the file stays there."""
+        """The public half, member by member, so that additional members in the file are not published."""
         jwk = self.key.as_dict(private=False)
         members = {name: jwk[name] for name in ("kty", "crv", "x", "y")}
         return {**members, "kid": self.kid, "use": "sig", "alg": ALGORITHM}
@@ -55,7 +55,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """Key objects ready for use: one that signs, and all that verify, by ``kid``."""
+    """Key objects ready for use: one signs, and all of them verify, by ``kid``."""
 
     signing_kid: str
     signing_key: EllipticCurvePrivateKey = field(repr=False)
@@ -65,7 +65,7 @@ class KeySet:
 
     @classmethod
     def load(cls, path: Path) -> "KeySet":
-        """Read the key file; raises BadKeys when it is missing, readable by others, or not what it should be."""
+        """Read the key file; raises BadKeys if it is missing, readable by others, or not valid."""
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
             stored = json.loads(path.read_text(encoding="ascii"))
@@ -82,25 +82,27 @@ class KeySet:
 
     @classmethod
     def from_pem(cls, pem: str) -> "KeySet":
-        """Make a set of the private keys in ``pem`` (setting JWT_PRIVATE_KEY): the first signs, all are published."""
+        """Create a set from the private keys in ``pem`` (JWT_PRIVATE_KEY): the first signs, all are published."""
         try:
             first, *others = (ECKey.import_key(text) for text in _PEM_KEY.findall(pem))
         except (ValueError, TypeError, JoseError):
-            raise BadKeys(f"JWT_PRIVATE_KEY is not the PEM of {CURVE} private keys") from None
+            raise BadKeys(f"JWT_PRIVATE_KEY does not contain {CURVE} private keys in PEM") from None
         return cls.of("JWT_PRIVATE_KEY", [Key("signing", 0, first), *(Key("published", 0, key) for key in others)])
 
     @classmethod
     def of(cls, source: str, keys: list[Key]) -> "KeySet":
-        """Return the set of these keys; raises BadKeys, naming ``source``, when they do not make one."""
+        """Return the set of these keys; raises BadKeys, naming ``source``, if they are not a valid set."""
         if not all(key.state in get_args(KeyState) and type(key.since) is int for key in keys):
-            raise BadKeys(f"{source} gives a key a state other than {', '.join(get_args(KeyState))}, or no time")
+            raise BadKeys(
+                f"{source} has a key without a time, or with a state other than {', '.join(get_args(KeyState))}"
+            )
         if not all(key.key.curve_name == CURVE and key.key.is_private for key in keys):
-            raise BadKeys(f"{source} holds a key that is not a {CURVE} private key")
+            raise BadKeys(f"{source} contains a key that is not a {CURVE} private key")
         if len({key.kid for key in keys}) < len(keys):
-            raise BadKeys(f"{source} holds a key twice")
+            raise BadKeys(f"{source} contains a key twice")
         signing = [key for key in keys if key.state == "signing"]
         if len(signing) != 1:
-            raise BadKeys(f"{source} must hold exactly one signing key")
+            raise BadKeys(f"{source} must contain exactly one signing key")
         return cls(
             signing_kid=signing[0].kid,
             signing_key=cast(EllipticCurvePrivateKey, signing[0].key.private_key),

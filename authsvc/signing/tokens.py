@@ -1,8 +1,8 @@
 """Access tokens: JWTs signed with ES256, typed ``at+jwt`` (RFC 9068 §2.1), checked strictly.
 
-Issuing calls PyJWT itself: flask-jwt-extended would add ``fresh`` and ``type`` to the claims that design and verifiers
-agreed on, and needs an application context. Checking goes through flask-jwt-extended's ``decode_token`` and adds
-what neither library insists on: canonical base64url, the type, a known ``kid``, and the exact set of claims.
+PyJWT issues the tokens: flask-jwt-extended would add ``fresh`` and ``type`` to the claims that verifiers expect, and
+needs an application context. flask-jwt-extended's ``decode_token`` checks them, with additional checks that neither
+library makes: canonical base64url, the type, a known ``kid``, and the exact set of claims.
 """
 
 import re
@@ -21,7 +21,7 @@ from authsvc.values.sessions import AccessToken, VerifiedClaims
 from authsvc.values.tokens import ACCESS_TOKEN_TYPE, ALGORITHM, SESSION_ID
 from authsvc.values.wechat import MiniProgram
 
-# Machines of one deployment may disagree by this much; nobody else relies on it.
+# The clocks of one deployment's machines may differ by this much; nobody else relies on it.
 CLOCK_LEEWAY_SECONDS = 5
 _MAX_TOKEN_CHARS = 8192
 _SESSION_ID = re.compile(rf"{SESSION_ID}\Z")
@@ -29,7 +29,7 @@ _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 
 
 class TokenIssuer:
-    """Signs access tokens, and what else others are to believe of us."""
+    """Signs access tokens and other statements of authsvc."""
 
     def __init__(self, keys: KeyRing, issuer: str, clock: SystemClock) -> None:
         self._keys = keys
@@ -61,14 +61,14 @@ class TokenIssuer:
         return AccessToken(self.sign(claims, ACCESS_TOKEN_TYPE), lifetime)
 
     def sign(self, claims: dict[str, Any], kind: str) -> str:
-        """Return these claims and our name as a JWT of this ``typ``, by the key that signs now."""
+        """Return these claims with the issuer as a JWT of this ``typ``, signed with the current key."""
         keys = self._keys.current()
         headers = {"typ": kind, "kid": keys.signing_kid}
         return jwt.encode({**claims, "iss": self._issuer}, keys.signing_key, ALGORITHM, headers=headers)
 
 
 class TokenChecker:
-    """Checks access tokens of our own. Works inside an application context of the app it was installed on."""
+    """Checks authsvc's own access tokens. Works in an application context of the app it was installed on."""
 
     def __init__(self, keys: KeyRing, issuer: str, apps: tuple[MiniProgram, ...]) -> None:
         self._keys = keys
@@ -88,9 +88,9 @@ class TokenChecker:
         manager.decode_key_loader(self._find_key)
 
     def check(self, text: str, *, allow_expired: bool = False) -> VerifiedClaims:
-        """Return the claims of a token that is ours, unaltered and in time; raises Unauthenticated for any other.
+        """Return the claims of a token that is authentic, unaltered and not expired; otherwise raises Unauthenticated.
 
-        ``allow_expired`` is for a front end that renews its only token after it has run out.
+        ``allow_expired`` is for a front end that renews its only token after it has expired.
         """
         if not is_compact(text, _MAX_TOKEN_CHARS):
             raise Unauthenticated("not a compact JWT")
@@ -101,7 +101,7 @@ class TokenChecker:
         return self._claims(claims)
 
     def _find_key(self, header: dict[str, Any], _claims: dict[str, Any]) -> Any:
-        """Only our own keys, by ``kid``: keys or addresses of keys inside a token are never looked at."""
+        """Find authsvc's own key by ``kid``. Keys or key addresses inside a token are ignored."""
         if header.get("typ") != ACCESS_TOKEN_TYPE or "crit" in header or "b64" in header:
             raise jwt.InvalidTokenError("header")
         kid = header.get("kid")
@@ -114,7 +114,7 @@ class TokenChecker:
         sub, sid, appid, jti = (_text(claims, name) for name in ("sub", "sid", "appid", "jti"))
         if type(claims.get("exp")) is not int or type(claims.get("iat")) is not int:
             raise Unauthenticated("token refused: times")
-        # One audience per app: a token made for one must not pass as made for another.
+        # One audience per app: a token for one app must not pass as a token for another.
         if claims.get("aud") != self._audiences.get(appid) or not _USER_ID.match(sub):
             raise Unauthenticated("token refused: audience or subject")
         if not _SESSION_ID.match(sid):

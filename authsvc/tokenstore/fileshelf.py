@@ -1,7 +1,7 @@
 """The shelf of one machine: a folder with a file per mini program, mode 0600, and a lock beside each.
 
-Local disks only: on NFS neither the lock nor the rename is what it is here. Files are opened relative to the folder,
-without following links and without waiting, so whatever somebody plants there is noticed and never written to.
+Local disks only: on NFS neither the lock nor the rename is reliable. Files are opened relative to the folder, without
+following links and without waiting, so anything planted there is noticed and never written to.
 """
 
 import errno
@@ -32,20 +32,23 @@ from authsvc.values.wechat import APPID
 
 logger = logging.getLogger(__name__)
 
-# filelock asks again and again instead of blocking in the kernel, which would stop every greenlet of a worker.
+# filelock polls instead of blocking in the kernel, which would stop every greenlet of a worker.
 _POLL_SECONDS = 0.02
-# A link, a folder, a socket, or the file of another user is in the lock's place. Anything else may pass by itself.
+# A link, a folder, a socket, or another user's file is in the lock's place. Any other error may be temporary.
 _NOT_LOCKABLE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM}
 _DRAFT = re.compile(rf"\.({APPID})(?:\.failure)?\.json\.[0-9a-f]{{16}}\.draft\Z")
 
 
 class FileShelf:
-    """Keeps records in ``folder`` (``instance/access_token``). A kill at any moment leaves the old or the new one."""
+    """Stores records in ``folder`` (``instance/access_token``).
+
+    A kill at any moment leaves the old or the new record.
+    """
 
     name = "file"
 
     def __init__(self, folder: Path, clock: SystemClock) -> None:
-        """Remove what killed writers have left behind. Never fails, and makes nothing: that waits for the first use,
+        """Remove what killed writers have left behind. Never fails, and creates nothing before the first use,
 
         since a command run as root (``flask db upgrade``) must not own the folder.
         """
@@ -55,7 +58,7 @@ class FileShelf:
         self._sweep_all()
 
     def read(self, appid: str, *, hurry: bool) -> Record | None:
-        """Return the record; what is not a plain private file of ours with a record in it counts as none."""
+        """Return the record; anything but a plain private file of our own with a record in it counts as none."""
         name = f"{appid}.json"
         try:
             content = self._content(name)
@@ -71,7 +74,7 @@ class FileShelf:
         self._write(appid, f"{appid}.json", record_text(appid, record, self._clock.now()))
 
     def read_failure(self, appid: str) -> Failure | None:
-        """Return the last failed fetch while it is to be remembered."""
+        """Return the last failed fetch, until its time is over."""
         name = f"{appid}.failure.json"
         try:
             content = self._content(name)
@@ -81,16 +84,16 @@ class FileShelf:
             return None
 
     def write_failure(self, appid: str, failure: Failure, seconds: float) -> None:
-        """Remember a failed fetch for so long."""
+        """Remember a failed fetch for ``seconds``."""
         self._write(appid, f"{appid}.failure.json", failure_text(appid, failure, self._clock.now(), seconds))
 
     def forget_failure(self, appid: str) -> None:
-        """A fetch has succeeded."""
+        """Forget the last failed fetch."""
         with self._open_folder() as folder, suppress(FileNotFoundError):
             os.unlink(f"{appid}.failure.json", dir_fd=folder)
 
     def lock(self, appid: str, seconds: float) -> Callable[[], None] | None:
-        """Lock ``<appid>.lock``; the kernel lets go of it when its holder dies."""
+        """Lock ``<appid>.lock``; the kernel releases it if its holder dies."""
         with self._open_folder():
             name = f"{appid}.lock"
             try:
@@ -107,12 +110,15 @@ class FileShelf:
         )
         try:
             lock.acquire(timeout=max(0.0, seconds))
-        except Timeout:  # an OSError too, but one that says: somebody holds it
+        except Timeout:  # an OSError too, but it means that another process has the lock
             return None
         return lock.release
 
     def _content(self, name: str) -> bytes | None:
-        """Return what is in a file; None without one. Raises Unfit for what is not a plain private file of ours."""
+        """Return the content of a file, or None if there is none.
+
+        Raises Unfit unless it is our own plain private file.
+        """
         with self._open_folder() as folder:
             try:
                 descriptor = os.open(name, privatefolder.READ, dir_fd=folder)
@@ -134,14 +140,17 @@ class FileShelf:
             privatefolder.write(folder, name, text.encode())
 
     def _put_aside(self, name: str) -> None:
-        """Rename what stands in the place of a lock file and cannot be locked: a link, a folder, a stranger's file."""
+        """Rename what is in the place of a lock file but cannot be locked: a link, a folder, another user's file."""
         self._warn_once(name, "cannot be locked")
         with self._open_folder() as folder:
             privatefolder.put_aside(folder, name)
 
     @contextmanager
     def _open_folder(self) -> Iterator[int]:
-        """Open the folder, which is ours and private (made so if need be). OSErrors inside become ShelfUnavailable."""
+        """Open the folder, which must be our own and private (and is made so).
+
+        OSErrors inside become ShelfUnavailable.
+        """
         try:
             with privatefolder.opened(self._folder) as folder:
                 yield folder
@@ -162,7 +171,7 @@ class FileShelf:
     def _sweep_under_lock(self, appid: str) -> None:
         release = self.lock(appid, 0)
         if release is None:
-            return  # somebody is writing; their next write sweeps
+            return  # another process is writing; its next write sweeps
         try:
             with self._open_folder() as folder:
                 self._sweep(folder, appid)
@@ -170,7 +179,7 @@ class FileShelf:
             release()
 
     def _sweep(self, folder: int, appid: str) -> None:
-        """Remove drafts of this app. Under its lock, each of them is one that a killed writer left."""
+        """Remove drafts of this app. Under its lock, every draft was left by a killed writer."""
         for name in _names(folder):
             found = _DRAFT.match(name)
             if found and found[1] == appid:
@@ -188,14 +197,14 @@ def _names(folder: int) -> list[str]:
 
 
 def _require_plain(facts: os.stat_result) -> None:
-    """Raise Unfit unless this is a plain file that only we can read, with one name and a sensible size."""
+    """Raise Unfit unless this is a plain file that only we can read, with one name and a plausible size."""
     if not stat.S_ISREG(facts.st_mode):
         raise Unfit("not a plain file")
     if facts.st_uid != os.geteuid():
         raise Unfit("it belongs to another user")
     if stat.S_IMODE(facts.st_mode) & 0o077:
         raise Unfit("others may read or write it")
-    if facts.st_nlink > 1:  # none at all: it was replaced a moment ago, and is whole
+    if facts.st_nlink > 1:  # 0 means that it was just replaced, and is complete
         raise Unfit("it has a second name")
     if facts.st_size > MAX_RECORD_BYTES:
         raise Unfit("it is too large")

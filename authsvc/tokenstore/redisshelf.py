@@ -1,7 +1,7 @@
 """The shelf of several machines: three keys per mini program in Redis.
 
-Keys hold the AppID and nothing secret; the record itself is readable to whoever may read this Redis. Lives are counted
-by Redis alone, so the machines' clocks need not agree.
+The names of the keys contain the AppID and nothing secret. Anybody who can read this Redis can read the record. Only
+Redis counts expiry times, so the machines' clocks need not agree.
 """
 
 import logging
@@ -33,18 +33,18 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# A holder renews its lease three times per term; when it dies, the next one waits for the rest of the term.
+# A holder renews its lease three times per term. If it dies, the next holder waits for the rest of the term.
 LEASE_SECONDS = 3.0
 _POLL_SECONDS = 0.03
-# A caller with a token in hand waits this long for Redis, one without a token this long; a Redis that answers in
-# drips is given up after three times as long altogether.
+# How long a caller with a token waits for Redis, and how long a caller without one. A Redis that answers byte by byte
+# is given up after three times as long in total.
 _HURRY_SECONDS = 0.1
 _PATIENT_SECONDS = 1.0
 _ALTOGETHER = 3
-# After a failure Redis is left alone for so long, and the store goes on from memory.
+# After a failure, Redis is not called for this long, and the store continues from memory.
 _AWAY_SECONDS = 2.0
 
-# A lock may be ours already: the answer to our first try was lost, and the connection's retry asks again.
+# The lock may already be ours, if the answer to the first try was lost and the connection retries.
 _TAKE = """
 if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('get', KEYS[1]) == ARGV[1] then
     return 1
@@ -53,7 +53,7 @@ return 0
 """
 _EXTEND = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-# A holder that was frozen past its lease must not write over what its successor wrote.
+# A holder that was frozen past its lease must not overwrite what its successor wrote.
 _WRITE = """
 if redis.call('get', KEYS[1]) == ARGV[1] then
     redis.call('set', KEYS[2], ARGV[2], 'PX', ARGV[3])
@@ -64,12 +64,12 @@ return 0
 
 
 class RedisShelf:
-    """Keeps records in the Redis at ``url`` (``redis://``, ``rediss://`` or ``unix://``)."""
+    """Stores records in the Redis at ``url`` (``redis://``, ``rediss://`` or ``unix://``)."""
 
     name = "redis"
 
     def __init__(self, url: str, clock: SystemClock, prefix: str = "authsvc") -> None:
-        """Connect when first used: a Redis that is away keeps nothing from starting."""
+        """Connects on first use, so an unavailable Redis does not prevent a start."""
         self._hurried = _client(url, _HURRY_SECONDS)
         self._patient = _client(url, _PATIENT_SECONDS)
         self._clock = clock
@@ -79,7 +79,7 @@ class RedisShelf:
         self._unfit: set[str] = set()
 
     def read(self, appid: str, *, hurry: bool) -> Record | None:
-        """Return the record, whose life is what Redis says is left of its key."""
+        """Return the record, with the remaining lifetime that Redis reports for its key."""
         client = self._hurried if hurry else self._patient
         key = self._key(appid, "access_token")
 
@@ -104,7 +104,7 @@ class RedisShelf:
         return record
 
     def write(self, appid: str, record: Record) -> None:
-        """Set the record, with its life, if the lock is still ours."""
+        """Set the record, with its lifetime, if the lock is still ours."""
         lease = self._leases.get(appid)
         if lease is None:
             raise ShelfUnavailable("no lock to write under")
@@ -115,7 +115,7 @@ class RedisShelf:
             raise ShelfUnavailable("the lock ran out before the write")
 
     def read_failure(self, appid: str) -> Failure | None:
-        """Return the last failed fetch while Redis keeps it."""
+        """Return the last failed fetch, until Redis drops it."""
         key = self._key(appid, "failure")
         text = self._ask(lambda: self._patient.getrange(key, 0, MAX_RECORD_BYTES))
         if not text:
@@ -127,16 +127,16 @@ class RedisShelf:
             return None
 
     def write_failure(self, appid: str, failure: Failure, seconds: float) -> None:
-        """Remember a failed fetch for so long."""
+        """Remember a failed fetch for ``seconds``."""
         text = failure_text(appid, failure, self._clock.now(), seconds)
         self._ask(lambda: self._patient.set(self._key(appid, "failure"), text, px=int(seconds * 1000)))
 
     def forget_failure(self, appid: str) -> None:
-        """A fetch has succeeded."""
+        """Forget the last failed fetch."""
         self._ask(lambda: self._patient.delete(self._key(appid, "failure")))
 
     def lock(self, appid: str, seconds: float) -> Callable[[], None] | None:
-        """Take a lease that is renewed until it is released; it ends by itself three seconds after its holder did."""
+        """Take a lease and renew it until it is released; it ends by itself three seconds after its holder died."""
         key, owner = self._key(appid, "lock"), secrets.token_hex(16)
         give_up = time.monotonic() + seconds
         while not self._ask(lambda: self._patient.eval(_TAKE, 1, key, owner, int(LEASE_SECONDS * 1000))):
@@ -153,11 +153,14 @@ class RedisShelf:
         return release
 
     def _key(self, appid: str, what: str) -> str:
-        # In braces: all keys of one app lie in one slot of a Redis cluster, as the scripts need.
+        # The braces put all keys of one app into one slot of a Redis cluster, which the scripts need.
         return f"{self._prefix}:{{{appid}}}:{what}"
 
     def _ask(self, question: Callable[[], T], seconds: float = _PATIENT_SECONDS) -> T:
-        """Ask Redis, unless it has just failed. Its error texts may name hosts: only the type is told."""
+        """Call Redis, unless it has just failed.
+
+        Its error texts may contain host names, so only the type is passed on.
+        """
         if time.monotonic() < self._away_until:
             raise ShelfUnavailable("it failed a moment ago")
         try:
@@ -174,7 +177,7 @@ class RedisShelf:
 
 
 class _Lease:
-    """A lock of ours, renewed in the background until it ends."""
+    """A lock that we hold, renewed in the background until it is released."""
 
     def __init__(self, client: Redis, key: str, owner: str) -> None:
         self.key = key
@@ -198,7 +201,7 @@ class _Lease:
             with deadline(_PATIENT_SECONDS * _ALTOGETHER):
                 self._client.eval(_RELEASE, 1, self.key, self.owner)
         except (RedisError, OSError) as error:
-            logger.info("a lock in Redis runs out by itself: %s", type(error).__name__)
+            logger.info("a lock in Redis could not be released and will expire: %s", type(error).__name__)
 
 
 def _client(url: str, seconds: float) -> Redis:

@@ -1,4 +1,4 @@
-"""What a shelf is: the place that all workers of a deployment share, with a lock per mini program."""
+"""The shelf: a place that all workers of a deployment share, with a lock per mini program."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from authsvc.values.wechat import ACCESS_TOKEN, TokenApi
 
 FailureKind = Literal["misconfigured", "quota", "unavailable"]
 
-# No access_token lives longer. A clock may be a minute off; what claims more life than that is not believed.
+# No access_token lives longer, apart from a clock that is a minute off. A longer lifetime is not believed.
 MAX_LIFE_SECONDS = 7200.0
 CLOCK_SLACK_SECONDS = 60.0
-# One fetch per so many seconds while it fails. An operator who has mended the secret waits no longer than this.
+# While fetches fail, one is made in this many seconds. After correcting the secret, an operator waits no longer.
 FAILURE_SECONDS: dict[FailureKind, float] = {"misconfigured": 30.0, "quota": 60.0, "unavailable": 3.0}
-# A token has 136 to 512 characters: whatever is larger than this is not a record of ours.
+# A token has 136 to 512 characters. Anything larger than this is not a record of authsvc.
 MAX_RECORD_BYTES = 8192
 
 _TOKEN = re.compile(rf"{ACCESS_TOKEN}\Z")
@@ -23,11 +23,11 @@ _SERIAL = re.compile(r"[0-9a-f]{16}\Z")
 
 
 class ShelfUnavailable(Exception):
-    """The shelf cannot be read, written or locked just now. The text is for the log and holds no content."""
+    """The shelf cannot be read, written or locked at the moment. The text is for the log, without any content."""
 
 
 class Unfit(ValueError):
-    """What lies on the shelf is not a record of ours. The text names the reason, never the content."""
+    """The content of the shelf is not a valid record. The text gives the reason, never the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Record:
     """One access_token on the shelf.
 
     ``serial`` (16 hex digits) names the fetch that brought it. ``remaining`` and ``age`` are seconds at the moment of
-    reading, by the shelf's own reckoning. ``replaced_at`` are the times (seconds UTC) of the last fetches that were
+    reading, as the shelf counts them. ``replaced_at`` are the times (seconds UTC) of the last fetches that were
     made because a token had been rejected.
     """
 
@@ -59,43 +59,44 @@ class Failure:
 
 
 class Shelf(Protocol):
-    """Where records lie. Every method raises ShelfUnavailable when the shelf is away; nothing else leaves it."""
+    """Stores records. Every method raises ShelfUnavailable if the shelf fails, and nothing else."""
 
     name: str
 
     def read(self, appid: str, *, hurry: bool) -> Record | None:
-        """Return the record, or None when there is none that is whole, ours and alive.
+        """Return the record, or None if there is no complete, valid and live one.
 
-        With ``hurry`` the caller has a token to go on with, and would rather be refused than wait.
+        With ``hurry`` the caller still has a token, and prefers a refusal to waiting.
         """
         ...
 
     def write(self, appid: str, record: Record) -> None:
-        """Put the record in the place of what is there, whole or not at all. Only for the holder of the lock."""
+        """Replace the stored record atomically. Only the holder of the lock may call this."""
         ...
 
     def read_failure(self, appid: str) -> Failure | None:
-        """Return the last failed fetch while it is to be remembered."""
+        """Return the last failed fetch, until its time is over."""
         ...
 
     def write_failure(self, appid: str, failure: Failure, seconds: float) -> None:
-        """Remember a failed fetch for so long."""
+        """Remember a failed fetch for ``seconds``."""
         ...
 
     def forget_failure(self, appid: str) -> None:
-        """A fetch has succeeded."""
+        """Forget the last failed fetch."""
         ...
 
     def lock(self, appid: str, seconds: float) -> Callable[[], None] | None:
-        """Take the lock, waiting up to ``seconds`` (0: one try), and return what releases it; None: not obtained.
+        """Take the lock, waiting up to ``seconds`` (0: one try). Return what releases it, or None if it was not
+        obtained.
 
-        It excludes every other holder, also in this process, and falls open when its holder dies.
+        It excludes every other holder, also in this process, and is released if its holder dies.
         """
         ...
 
 
 def record_text(appid: str, record: Record, now: float) -> str:
-    """Return the record as the JSON that both shelves keep."""
+    """Return the record as the JSON that both shelves store."""
     values = {
         "appid": appid,
         "access_token": record.token,
@@ -109,10 +110,10 @@ def record_text(appid: str, record: Record, now: float) -> str:
 
 
 def read_record(appid: str, text: str | bytes, now: float, remaining: float | None = None) -> Record | None:
-    """Return the record in ``text``; None when its life is over.
+    """Return the record in ``text``, or None if it has expired.
 
-    ``remaining`` is what the shelf itself knows of its life, else ``expires_at`` decides. Raises Unfit for anything
-    that a working authsvc with a working clock would not have written for this ``appid``.
+    ``remaining`` is the lifetime that the shelf itself reports; without it, ``expires_at`` decides. Raises Unfit for
+    anything that a working authsvc with a working clock would not have written for this ``appid``.
     """
     values = _values(appid, text)
     token, serial, source = values.get("access_token"), values.get("serial"), values.get("source")
@@ -133,7 +134,7 @@ def read_record(appid: str, text: str | bytes, now: float, remaining: float | No
 
 
 def failure_text(appid: str, failure: Failure, now: float, seconds: float) -> str:
-    """Return the failure as the JSON that both shelves keep."""
+    """Return the failure as the JSON that both shelves store."""
     values = {
         "appid": appid,
         "kind": failure.kind,
@@ -147,10 +148,10 @@ def failure_text(appid: str, failure: Failure, now: float, seconds: float) -> st
 
 
 def read_failure(appid: str, text: str | bytes, now: float, *, shelf_forgets: bool = False) -> Failure | None:
-    """Return the failure in ``text``; None when it need not be remembered any more. Raises Unfit.
+    """Return the failure in ``text``, or None if its time is over. Raises Unfit.
 
-    With ``shelf_forgets`` the shelf itself drops it in time; else ``until`` decides. One that is further ahead than any
-    failure is remembered for means that a clock was set: not believed either.
+    With ``shelf_forgets``, the shelf itself drops it in time; otherwise ``until`` decides. An ``until`` further ahead
+    than any failure is remembered means that a clock was changed, so it is not believed.
     """
     values = _values(appid, text)
     kind, errcode = values.get("kind"), values.get("errcode")
@@ -176,7 +177,7 @@ def _values(appid: str, text: str | bytes) -> dict[str, Any]:
 
 
 def _seconds(value: Any) -> float:
-    """Return a plausible number of seconds UTC: NaN, infinity and texts are not."""
+    """Return a plausible number of seconds UTC; NaN, infinity and texts are not plausible."""
     if type(value) not in (int, float) or not 0 <= value < 1e12:
         raise Unfit("a time in it is not a number")
     return float(value)

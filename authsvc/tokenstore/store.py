@@ -1,13 +1,12 @@
-"""The promises about access_tokens, the same on every shelf.
+"""The guarantees about access_tokens, the same on every shelf.
 
-- One fetch per life of a token: look, lock, look again, then fetch. Waiters get what the one fetch brought.
-- In the last five minutes of a life one caller fetches a new token while everybody else goes on with the old one.
+- Each token is fetched once: look, lock, look again, then fetch. Waiting callers get the result of that fetch.
+- In a token's last five minutes, one caller fetches a new one while everybody else continues to use the old one.
 - A token that WeChat rejects is replaced only while it is still the stored one, and at most twice a minute.
-- A failed fetch is remembered for some seconds, by all workers: nobody hammers a WeChat that is down, or one that
-  does not know our secret.
-- Inside a process a token is judged by the monotonic clock: setting the wall clock makes nobody fetch.
-- Without its shelf (full disk, Redis away) the store goes on from memory, one fetch per process, and puts what it has
-  back when the shelf returns. With ``stable_token`` all of them get the same token, so nothing breaks.
+- All workers remember a failed fetch for some seconds, so nobody floods a WeChat that is down or rejects the secret.
+- Within a process, the monotonic clock decides about expiry, so a change of the wall clock causes no fetch.
+- Without its shelf (full disk, Redis unavailable), the store continues from memory, with one fetch per process, and
+  writes its token back when the shelf returns. With ``stable_token`` all processes get the same token.
 """
 
 import logging
@@ -24,15 +23,15 @@ from authsvc.values.wechat import FetchedToken, MiniProgram, TokenApi, TokenStat
 
 logger = logging.getLogger(__name__)
 
-# How old a process's view of the shelf may be. A token replaced elsewhere meanwhile costs a call one 40001, after
-# which replace() looks at the shelf itself.
+# How old a process's view of the shelf may be. If a token was replaced elsewhere meanwhile, one call gets 40001, and
+# replace() then looks at the shelf itself.
 LOOK_SECONDS = 1.0
-# WeChat's stable_token hands out a new token in the last 300 s of the old one's life; a little later, so that both
-# clocks agree on it.
+# WeChat's stable_token returns a new token in the last 300 s of the old one's life. A little later is safe even if
+# the clocks differ.
 EARLY_SECONDS = 290.0
-# A request must not wait longer for somebody else's fetch. A call to WeChat ends within 5 s.
+# A request must not wait longer for another caller's fetch. A call to WeChat ends within 5 s.
 PATIENCE_SECONDS = 4.5
-# WeChat itself lets a token be killed (force_refresh) once in 30 s: more rejections than this are not about the token.
+# WeChat allows force_refresh once in 30 s. If there are more rejections than this, the token is not the cause.
 REPLACEMENTS = 2
 REPLACEMENT_SECONDS = 60.0
 _PUBLISH_AGAIN_SECONDS = 2.0
@@ -40,9 +39,9 @@ _PUBLISH_AGAIN_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _Held:
-    """A token as this process knows it; moments are of the monotonic clock.
+    """A token as this process knows it; times are of the monotonic clock.
 
-    ``saved`` is False while the shelf has not taken it; ``beside`` is then the serial of what lay there instead.
+    ``saved`` is False until the shelf has stored it; ``beside`` is then the serial of the record that was there.
     """
 
     token: str = field(repr=False)
@@ -59,15 +58,18 @@ class _Held:
 
     @property
     def lies_there(self) -> str | None:
-        """The serial of what is on the shelf, as far as this process knows."""
+        """The serial of the record on the shelf, as far as this process knows."""
         return self.serial if self.saved else self.beside
 
 
 class AccessTokenStore:
-    """Hands out the access_token of each mini program. Safe across threads, greenlets, and what shares its shelf."""
+    """Provides the access_token of each mini program.
+
+    Safe across threads, greenlets, and processes that share the shelf.
+    """
 
     def __init__(self, shelf: Shelf, fetch: Callable[[MiniProgram], FetchedToken], clock: SystemClock) -> None:
-        """``fetch`` asks WeChat, within five seconds, and raises a WeChatError when that fails."""
+        """``fetch`` calls WeChat, within five seconds, and raises a WeChatError if that fails."""
         self._shelf = shelf
         self._fetch_one = fetch
         self._clock = clock
@@ -78,7 +80,7 @@ class AccessTokenStore:
         self._troubles: set[str] = set()
 
     def get(self, app: MiniProgram) -> str:
-        """Return a live access_token of ``app``; under a microsecond while this process knows one.
+        """Return a live access_token of ``app``; takes less than a microsecond if this process knows one.
 
         Raises AccessTokenUnavailable (try again), WeChatMisconfigured or WeChatQuotaExhausted.
         """
@@ -88,15 +90,15 @@ class AccessTokenStore:
         return self._get(app).token
 
     def lend(self, app: MiniProgram) -> FetchedToken:
-        """Return a live access_token with the seconds it has left, for another service. Raises as ``get`` does."""
+        """Return a live access_token with its remaining seconds, for another service. Raises as ``get`` does."""
         held = self._get(app)
         return FetchedToken(held.token, max(1, int(held.dead_at - self._monotonic())), held.source)
 
     def replace(self, app: MiniProgram, rejected: str) -> str:
-        """Return a token to use instead of one that WeChat took for dead.
+        """Return a token to use instead of one that WeChat rejected.
 
-        Fetches only while ``rejected`` is still the stored one, however many callers report it. A token rejected more
-        than twice in a minute comes back as it is. Raises as ``get`` does.
+        Fetches only if ``rejected`` is still the stored one, however many callers report it. After two replacements in
+        a minute, returns the stored token unchanged. Raises as ``get`` does.
         """
         before = self._current(app)
         if before is not None and before.token != rejected:
@@ -109,14 +111,14 @@ class AccessTokenStore:
         return self._fetch_in_turn(app, answers, is_replacement=True).token
 
     def refresh(self, app: MiniProgram) -> None:
-        """Ask WeChat now, whatever is stored or remembered. Raises as ``get`` does."""
+        """Fetch a token now, whatever is stored or remembered. Raises as ``get`` does."""
         with self._turn(app, PATIENCE_SECONDS), self._locked(app, PATIENCE_SECONDS) as is_ours:
             if not is_ours:
                 raise e.AccessTokenUnavailable("another process is fetching")
             self._fetch(app, self._current(app), is_replacement=False)
 
     def peek(self, app: MiniProgram) -> TokenStatus:
-        """Tell what is stored and what last failed, without the token and without asking WeChat."""
+        """Tell what is stored and what last failed, without the token and without calling WeChat."""
         held = self._current(app)
         failure = self._remembered(app)
         told = TokenStatus() if failure is None else TokenStatus(failure=failure.detail, failed_ago=int(failure.age))
@@ -132,7 +134,7 @@ class AccessTokenStore:
     def _get(self, app: MiniProgram) -> _Held:
         held = self._alive(app)
         if held is None:
-            # Not even a look before the turn is taken: fifty threads of a cold process need not look fifty times.
+            # Take the turn before the first look: fifty threads of a new process need not look fifty times.
             return self._fetch_in_turn(app, lambda _: True, is_replacement=False)
         if self._monotonic() >= held.look_at:
             held = self._current(app) or held
@@ -143,10 +145,10 @@ class AccessTokenStore:
         return held if held is not None and self._monotonic() < held.dead_at else None
 
     def _current(self, app: MiniProgram) -> _Held | None:
-        """Look at the shelf, and return the live token that counts now: the shelf's, or ours where it has none."""
+        """Look at the shelf, and return the live token: the shelf's, or this process's if the shelf has none."""
         held = self._alive(app)
         if held is not None:
-            # Whoever asks meanwhile goes on with this one instead of looking too.
+            # Other callers use this one meanwhile, instead of looking too.
             held.look_at = min(self._monotonic() + LOOK_SECONDS, held.dead_at)
         try:
             found = self._shelf.read(app.appid, hurry=held is not None)
@@ -180,7 +182,7 @@ class AccessTokenStore:
         return held
 
     def _publish(self, app: MiniProgram, held: _Held) -> None:
-        """Put our token on a shelf that has lost it, or had no room for it before."""
+        """Write our token to a shelf that has lost it, or had no room for it before."""
         now = self._monotonic()
         if now < held.publish_at:
             return
@@ -221,7 +223,7 @@ class AccessTokenStore:
                 return self._fetch(app, current, is_replacement)
 
     def _usable(self, app: MiniProgram, answers: Callable[[_Held], bool]) -> _Held | None:
-        """Return what another thread may have brought while this one waited for its turn."""
+        """Return a token that another thread may have fetched while this one waited for its turn."""
         held = self._alive(app)
         if held is not None and self._monotonic() < held.look_at and answers(held):
             return held
@@ -229,7 +231,7 @@ class AccessTokenStore:
         return held if held is not None and answers(held) else None
 
     def _renew_early(self, app: MiniProgram, held: _Held) -> _Held:
-        """Fetch the successor of a token that still works, if nobody else does; the old one is a good answer."""
+        """Fetch the successor of a token that still works, unless another caller does; the old one is still valid."""
         turn = self._turns.setdefault(app.appid, threading.Lock())
         if not turn.acquire(blocking=False):
             return held
@@ -245,13 +247,16 @@ class AccessTokenStore:
             turn.release()
 
     def _fetch(self, app: MiniProgram, current: _Held | None, is_replacement: bool) -> _Held:
-        """Ask WeChat, keep what it gives here and on the shelf. Only for the holder of turn and lock."""
+        """Fetch a token from WeChat, and store it here and on the shelf.
+
+        Only the holder of turn and lock may call this.
+        """
         replaced_at = self._replacements(current) if current is not None else ()
         if is_replacement:
             replaced_at = (*replaced_at, self._clock.now())
         try:
             fetched = self._fetch_one(app)
-        except e.WeChatOverloaded as error:  # we did not ask at all: nothing to remember
+        except e.WeChatOverloaded as error:  # WeChat was not called, so there is nothing to remember
             raise e.AccessTokenUnavailable(str(error)) from None
         except e.WeChatError as error:
             raise self._remember(app, error) from None
@@ -265,7 +270,7 @@ class AccessTokenStore:
         held = self._adopt(app, record)
         self._save(app, held, current.lies_there if current is not None else None)
         self._failures.pop(app.appid, None)
-        logger.info("access_token of %s fetched from %s, lives %d s", app.appid, held.source, fetched.expires_in)
+        logger.info("access_token of %s fetched from %s, valid for %d s", app.appid, held.source, fetched.expires_in)
         return held
 
     def _save(self, app: MiniProgram, held: _Held, beside: str | None) -> None:
@@ -292,7 +297,7 @@ class AccessTokenStore:
 
     @contextmanager
     def _turn(self, app: MiniProgram, seconds: float) -> Iterator[None]:
-        """One thread of this process at a time; so the shelf's lock sees one contender per process."""
+        """Let one thread of this process in at a time, so the shelf's lock has only one contender per process."""
         turn = self._turns.setdefault(app.appid, threading.Lock())
         if not turn.acquire(timeout=seconds):
             raise e.AccessTokenUnavailable("another thread has been fetching for too long")
@@ -303,7 +308,7 @@ class AccessTokenStore:
 
     @contextmanager
     def _locked(self, app: MiniProgram, seconds: float) -> Iterator[bool]:
-        """Hold the shelf's lock; False when another holds it. Without a shelf, this process stands alone: True."""
+        """Hold the shelf's lock; False if another process has it. Without a shelf there is no other process: True."""
         try:
             release = self._shelf.lock(app.appid, seconds)
         except ShelfUnavailable as error:
@@ -357,7 +362,7 @@ class AccessTokenStore:
     def _note_trouble(self, doing: str, error: ShelfUnavailable) -> None:
         if doing not in self._troubles:
             self._troubles.add(doing)
-            logger.error("access_tokens live in memory only: %s the %s store fails: %s", doing, self._shelf.name, error)
+            logger.error("access_tokens are only in memory: %s the %s store fails: %s", doing, self._shelf.name, error)
 
     def _note_well(self, doing: str) -> None:
         if doing in self._troubles:
@@ -372,7 +377,7 @@ def _kind_of(error: e.WeChatError) -> FailureKind:
 
 
 def _error_for(failure: Failure) -> e.WeChatError:
-    """Return what a caller is told. WeChat has not seen their code, so an outage means: try the same again."""
+    """Return the caller's error. WeChat has not seen the code, so after an outage the same code may be sent again."""
     kinds: dict[FailureKind, type[e.WeChatError]] = {
         "misconfigured": e.WeChatMisconfigured,
         "quota": e.WeChatQuotaExhausted,

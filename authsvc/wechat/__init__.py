@@ -1,1 +1,1 @@
-"""The only door to WeChat: its HTTP API, its error codes, its encrypted data."""
+"""The only room that deals with WeChat: its HTTP API, its error codes, its encrypted data."""

@@ -1,7 +1,7 @@
-"""Keeping a slow or dead WeChat from taking everything else with it: a cap on calls in flight, and a breaker.
+"""Keeps a slow or dead WeChat from slowing down everything else: a cap on concurrent calls, and a circuit breaker.
 
-pybreaker holds its lock while the guarded call runs, which would let one call out at a time (read in 1.4.1), so
-this is ours. State is per process.
+pybreaker holds its lock while the guarded call runs, so only one call at a time could run (1.4.1); therefore this is
+our own. State is per process.
 """
 
 import threading
@@ -16,7 +16,7 @@ _OPEN_SECONDS = 5.0
 
 
 class Bulkhead:
-    """At most ``limit`` calls at once; one more is refused at once instead of queueing."""
+    """Allows ``limit`` concurrent calls; further calls are refused immediately instead of queueing."""
 
     def __init__(self, limit: int) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class Bulkhead:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold a place for the duration; raises WeChatOverloaded when there is none."""
+        """Occupy a place for the duration; raises WeChatOverloaded if there is none."""
         with self._lock:
             if self._free == 0:
                 raise WeChatOverloaded("too many calls to WeChat in flight")
@@ -37,10 +37,10 @@ class Bulkhead:
 
 
 class Breaker:
-    """Opens after eight failures in a row, lets one probe out every five seconds, closes when a probe succeeds.
+    """Opens after eight failures in a row, allows one probe every five seconds, closes when a probe succeeds.
 
     A failure is an unreachable, silent or failing (HTTP 5xx, 429) WeChat. Business errors, however many, prove that
-    it works; an unusable answer proves nothing and counts for nothing.
+    WeChat works. An unusable answer proves nothing and does not count.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Breaker:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Count how the call inside ends; raises WeChatOverloaded instead of calling while open."""
+        """Count the outcome of the call inside; while open, raises WeChatOverloaded instead of calling."""
         self._admit()
         try:
             yield
@@ -69,7 +69,7 @@ class Breaker:
         with self._lock:
             now = time.monotonic()
             if now < self._next_probe:
-                raise WeChatOverloaded("WeChat has been failing; not asked")
+                raise WeChatOverloaded("WeChat has been failing; not called")
             self._next_probe = now + _OPEN_SECONDS
 
     def _failed(self) -> None:

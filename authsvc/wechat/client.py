@@ -21,20 +21,20 @@ from authsvc.wechat.transport import Query, Transport
 from authsvc.wechat.wxbizdatacrypt import decode
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-# Codes as observed, not promised: judged by only after WeChat has refused them.
+# The forms of codes as observed. WeChat does not document them, so they are used only after WeChat refused a code.
 _LOGIN_CODE = re.compile(r"[0-9A-Za-z]{32}\Z")
 _PHONE_CODE = re.compile(r"[0-9a-f]{64}\Z")
-# What wx.login gives in developer tools without an AppID (observed).
+# The result of wx.login in developer tools without an AppID (observed).
 _MOCK_CODE = "the code is a mock one"
 # "Reserve at least 512 characters" (getStableAccessToken page).
 _ACCESS_TOKEN = re.compile(rf"{ACCESS_TOKEN}\Z")
-# WeChat gives 7200; a longer promise is not believed.
+# WeChat answers 7200; a longer lifetime is not believed.
 MAX_TOKEN_SECONDS = 7200
 _SIG_METHOD = "hmac_sha256"
 
 
 class WeChatClient:
-    """Calls WeChat. How a call is sent, bounded and repeated is the transport's promise."""
+    """Calls WeChat. The transport decides how a call is sent, limited and repeated."""
 
     def __init__(self, transport: Transport, token_api: TokenApi = "stable_token") -> None:  # noqa: S107 (a name)
         self._transport = transport
@@ -43,7 +43,7 @@ class WeChatClient:
     def code2session(self, app: MiniProgram, code: str) -> WeChatSession:
         """Exchange the code of ``wx.login`` (one use, five minutes). WeChat page: 小程序登录凭证校验.
 
-        Raises LoginCodeInvalid, LoginCodeUsed, or another WeChatError; after WeChatNoAnswer the code may be spent.
+        Raises LoginCodeInvalid, LoginCodeUsed, or another WeChatError; after WeChatNoAnswer the code may be used up.
         """
         query = Query(appid=app.appid, secret=app.secret, js_code=code, grant_type="authorization_code")
         try:
@@ -59,9 +59,9 @@ class WeChatClient:
     def fetch_access_token(self, app: MiniProgram) -> FetchedToken:
         """Get an access_token for ``app`` from the endpoint that the settings chose.
 
-        ``stable_token`` in normal mode (page 获取稳定版接口调用凭据) gives everybody the same token, so it may be asked
-        freely; each ``token`` (page 获取接口调用凭据) retires the one before, so a lost answer is not asked for again.
-        Raises WeChatMisconfigured for a wrong secret or address, or another WeChatError.
+        ``stable_token`` in normal mode (page 获取稳定版接口调用凭据) gives everybody the same token, so calls may be
+        repeated freely. Each ``token`` (page 获取接口调用凭据) retires the previous one, so a call is not repeated
+        after a lost answer. Raises WeChatMisconfigured for a wrong secret or address, or another WeChatError.
         """
         path = f"/cgi-bin/{self._token_api}"
         fields = Query(grant_type="client_credential", appid=app.appid, secret=app.secret)
@@ -74,9 +74,9 @@ class WeChatClient:
     def phone_number(self, app: MiniProgram, access_token: str, code: str, openid: str | None = None) -> WeChatPhone:
         """Turn the code of the phone button (one use, five minutes) into a number. WeChat page: 获取手机号.
 
-        With ``openid``, WeChat refuses the code of another user. The watermark's appid is checked here, its age is for
-        the caller to judge. Raises PhoneCodeInvalid, AccessTokenRejected (the code was not looked at), or another
-        WeChatError; after WeChatNoAnswer the code may be spent.
+        With ``openid``, WeChat refuses the code of another user. This checks the watermark's appid; the caller must
+        check its age. Raises PhoneCodeInvalid, AccessTokenRejected (WeChat did not look at the code), or another
+        WeChatError; after WeChatNoAnswer the code may be used up.
         """
         body = Query(code=code) if openid is None else Query(code=code, openid=openid)
         try:
@@ -90,7 +90,7 @@ class WeChatClient:
     def get_wxacode_unlimited(self, access_token: str, code: WxaCode) -> bytes:
         """Return the picture of a mini-program code, at most 2 MB, unchecked. WeChat page: 获取不限制的小程序码.
 
-        JPEG as a rule, PNG with ``is_hyaline``. Raises WxaPageUnknown, WeChatRateLimited (5,000 a minute),
+        Usually a JPEG; a PNG with ``is_hyaline``. Raises WxaPageUnknown, WeChatRateLimited (5,000 a minute),
         AccessTokenRejected, or another WeChatError.
         """
         return self._transport.post_for_picture(CODE_ENDPOINT, Query(access_token=access_token), _code_fields(code))
@@ -107,19 +107,20 @@ class WeChatClient:
         return True
 
     def reset_session_key(self, access_token: str, openid: str, session_key: str) -> WeChatSession:
-        """Replace ``session_key`` by a new one, which inherits its expiry; the old one dies. WeChat page: 重置登录态.
+        """Replace ``session_key`` by a new one, which inherits its expiry; the old one becomes invalid. Page:
+        重置登录态.
 
-        Raises SessionKeyStale when it was no longer the current one, AccessTokenRejected, or another WeChatError;
-        after WeChatNoAnswer the old key may be dead, and only a new login helps.
+        Raises SessionKeyStale if it was no longer the current one, AccessTokenRejected, or another WeChatError; after
+        WeChatNoAnswer the old key may be invalid, and only a new login helps.
         """
         path = "/wxa/resetusersessionkey"
         return _wechat_session(path, self._transport.get(path, _signed(access_token, openid, session_key)))
 
 
 def session_signature(session_key: str) -> str:
-    """Return hex HMAC-SHA256 over nothing. The key is the base64 text itself, not the bytes it stands for:
+    """Return the hex HMAC-SHA256 of an empty message. The key is the base64 text itself, not the decoded bytes:
 
-    WeChat's published example (tutorial 用户登录态签名) comes out this way only.
+    only this reproduces WeChat's published example (tutorial 用户登录态签名).
     """
     return hmac.new(session_key.encode(), b"", hashlib.sha256).hexdigest()
 
@@ -154,7 +155,7 @@ def _fetched_token(path: str, answer: dict[str, Any], source: TokenApi) -> Fetch
 
 
 def _wechat_phone(app: MiniProgram, answer: dict[str, Any]) -> WeChatPhone:
-    """Read ``phone_info``; countryCode comes as text or, in older captures, as a number. What it says is not judged."""
+    """Read ``phone_info``; countryCode is text or, in older captures, a number. Does not check the number itself."""
     info = answer.get("phone_info")
     watermark = info.get("watermark") if isinstance(info, dict) else None
     if not isinstance(info, dict) or not isinstance(watermark, dict):
@@ -163,7 +164,7 @@ def _wechat_phone(app: MiniProgram, answer: dict[str, Any]) -> WeChatPhone:
     if type(country) not in (str, int) or not isinstance(national, str):
         raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: no usable number")
     if watermark.get("appid") != app.appid or type(tapped_at) is not int:
-        raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: the watermark is not ours")
+        raise WeChatBadAnswer(f"{PHONE_ENDPOINT}: the watermark has another appid")
     return WeChatPhone(str(country), national, tapped_at)
 
 

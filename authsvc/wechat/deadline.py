@@ -1,4 +1,4 @@
-"""The pools of connections to WeChat: urllib3's, whose calls end by the deadline."""
+"""The connection pools for WeChat: urllib3's, with calls that end by the deadline."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,8 +34,8 @@ _POOLS = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
 class DeadlineAdapter(HTTPAdapter):
     """A ``requests`` transport whose connections obey the deadline and trust these authorities (PEM).
 
-    They are read once. urllib3 would read all of them for each new connection of TLS: of the public ones 20 ms of CPU,
-    in which no greenlet runs.
+    They are read once. urllib3 would read all of them for each new TLS connection, which takes 20 ms of CPU for the
+    public ones, and no greenlet runs meanwhile.
     """
 
     def __init__(self, authorities: str, *, connections: int) -> None:
@@ -48,7 +48,7 @@ class DeadlineAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def pool_for(self, base_url: str, proxy: str | None) -> tuple[Any, str]:
-        """Return the pool that ``requests`` would use for this address, and what goes before a path in its requests.
+        """Return the pool that ``requests`` would use for this address, and the prefix of the paths in its requests.
 
         Trust store and proxy are set up here, once, instead of at every call.
         """

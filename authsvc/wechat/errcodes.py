@@ -1,6 +1,6 @@
-"""WeChat's error codes, mapped once to ours. Source: the error tables of WeChat's server API pages.
+"""WeChat's error codes, mapped to authsvc's errors. Source: the error tables of WeChat's server API pages.
 
-Only ``errcode`` is stable; its text and the request id go to the log.
+Only ``errcode`` is stable; the text and the request id go to the log.
 """
 
 import re
@@ -9,14 +9,14 @@ from authsvc import errors as e
 
 ERRORS: dict[int, type[e.WeChatError]] = {
     -1: e.WeChatBusy,
-    # What the user's one-time credential is to blame for.
+    # Problems with the user's one-time credential.
     40029: e.LoginCodeInvalid,
     40163: e.LoginCodeUsed,
     41008: e.LoginCodeInvalid,
     40003: e.SessionKeyStale,
     87007: e.SessionKeyStale,
     87009: e.SessionKeyStale,
-    # Verdicts of WeChat's risk control and of the user.
+    # Decisions of WeChat's risk control or of the user.
     40226: e.WeChatUserBlocked,
     50001: e.WeChatUserBlocked,
     # Quotas.
@@ -24,7 +24,7 @@ ERRORS: dict[int, type[e.WeChatError]] = {
     45009: e.WeChatQuotaExhausted,
     45029: e.WeChatQuotaExhausted,
     48006: e.WeChatQuotaExhausted,
-    # Everything below is our configuration, our account or our request.
+    # Everything below concerns authsvc's configuration, account or request.
     **dict.fromkeys(
         (
             40001, 40002, 40013, 40014, 40033, 40035, 40066, 40097, 40125, 40129, 40159, 40164, 40169, 40189,
@@ -41,17 +41,17 @@ ERRORS: dict[int, type[e.WeChatError]] = {
 _TOKENLESS = frozenset({"/sns/jscode2session", "/cgi-bin/token", "/cgi-bin/stable_token"})
 _TOKEN_DEAD = frozenset({40001, 40014, 42001})
 
-# Where an endpoint means something else by a code. 40003 for a code of another openid is not confirmed anywhere.
+# Endpoints with a different meaning of a code. No source confirms 40003 for a code of another openid.
 PHONE_ENDPOINT = "/wxa/business/getuserphonenumber"
 CODE_ENDPOINT = "/wxa/getwxacodeunlimit"
 BY_ENDPOINT: dict[str, dict[int, type[e.WeChatError]]] = {
     PHONE_ENDPOINT: dict.fromkeys((40003, 40029, 40163, 41008), e.PhoneCodeInvalid),
-    # Its older page gives 45009 for the limit of a minute.
+    # The older page of this endpoint lists 45009 for the limit per minute.
     CODE_ENDPOINT: {41030: e.WxaPageUnknown, 45009: e.WeChatRateLimited},
 }
 
-# What people may read of WeChat's own words (two contracts promise them): of what they themselves can cure. Others
-# speak of us: 40164 names the address of this machine.
+# WeChat texts that people may see, which two contracts promise: only those about problems that people can fix. Other
+# texts describe the service: 40164 contains the address of this machine.
 _TOLD = frozenset(
     {
         *("invalid code", "code been used", "missing code", "code blocked", "system error"),
@@ -64,7 +64,7 @@ _MAX_TEXT = 200
 
 
 def error_for(endpoint: str, errcode: int, errmsg: str) -> e.WeChatError:
-    """Return the error that stands for this answer; its log text names endpoint, number and WeChat's request id."""
+    """Return the error for this answer; its log text has the endpoint, the number and WeChat's request id."""
     kind = kind_of(endpoint, errcode)
     rid = _RID.search(errmsg)
     text = without_tail(errmsg)
@@ -73,7 +73,7 @@ def error_for(endpoint: str, errcode: int, errmsg: str) -> e.WeChatError:
 
 
 def kind_of(endpoint: str, errcode: int) -> type[e.WeChatError]:
-    """Return the error that stands for this number at this endpoint (its path)."""
+    """Return the error for this number at this endpoint (its path)."""
     if errcode in _TOKEN_DEAD and endpoint not in _TOKENLESS:
         return e.AccessTokenRejected
     return BY_ENDPOINT.get(endpoint, {}).get(errcode) or ERRORS.get(errcode, e.WeChatUnknownError)
@@ -82,7 +82,7 @@ def kind_of(endpoint: str, errcode: int) -> type[e.WeChatError]:
 def without_tail(errmsg: str) -> str:
     """Return WeChat's text without hint and request id, at most 200 characters.
 
-    Tails that were seen: ``, rid: 6312f81f-…``, `` rid: …``, `` hint: [IfdF…] rid: …``, ``, hints: [ req_id: … ]``.
+    Observed endings: ``, rid: 6312f81f-…``, `` rid: …``, `` hint: [IfdF…] rid: …``, ``, hints: [ req_id: … ]``.
     """
     text = errmsg[:_MAX_TEXT].rstrip()
     before, found, rid = text.rpartition("rid: ")

@@ -1,7 +1,7 @@
-"""Message push (消息推送): what WeChat sends to us. Checking who sent it, opening it, reading it.
+"""Message push (消息推送) from WeChat: verifying the sender, decrypting and reading messages.
 
 Protocol: WeChat pages "消息推送" and "消息加解密说明". A signature covers token, timestamp and nonce, and in safe mode
-the ciphertext too; without AES keys the message itself is not signed at all. Every failure is the same PushRejected.
+also the ciphertext. Without AES keys the message itself is not signed. Every failure raises the same PushRejected.
 """
 
 import base64
@@ -21,7 +21,7 @@ from defusedxml.ElementTree import fromstring
 from authsvc.errors import PushRejected
 from authsvc.values.wechat import MiniProgram, PushEvent, PushQuery, PushSecrets
 
-# The padding is that of a 32-byte block, though the cipher's has 16.
+# The padding is for 32-byte blocks, although the cipher's blocks have 16 bytes.
 _PADDING_BLOCK = 32
 _RANDOM_BYTES = 16
 _LENGTH_BYTES = 4
@@ -30,20 +30,20 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 
 
 class PushReader:
-    """Reads what is pushed to one mini program."""
+    """Reads pushes for one mini program."""
 
     def __init__(self, app: MiniProgram, secrets: PushSecrets) -> None:
         self._appid = app.appid
         self._secrets = secrets
 
     def check_address(self, query: PushQuery) -> None:
-        """Accept the request with which WeChat's console tries out the address. Raises PushRejected."""
+        """Accept the request with which WeChat's console tests the address. Raises PushRejected."""
         self._check(query.signature, query.timestamp, query.nonce)
 
     def read(self, query: PushQuery, body: bytes) -> PushEvent:
         """Return the event in a delivery, JSON or XML. Raises PushRejected.
 
-        With AES keys only what is encrypted counts, also where plain fields stand beside it (compatible mode).
+        With AES keys, only the encrypted part counts, even if there are plain fields beside it (compatible mode).
         """
         members = _members(body)
         if self._secrets.aes_keys:
@@ -65,7 +65,7 @@ class PushReader:
             raise PushRejected("wrong signature")
 
     def _open(self, sealed: str) -> bytes:
-        """Return the message in a ciphertext (base64 text), under the key of now or the one before."""
+        """Return the message in a ciphertext (base64 text), encrypted with the current or the previous key."""
         for key in self._secrets.aes_keys:
             message, appid = _unframed(_decrypted(key, sealed))
             if appid == self._appid.encode():
@@ -74,7 +74,7 @@ class PushReader:
 
 
 def _decrypted(key: bytes, sealed: str) -> bytes:
-    """Return the plaintext without its padding; nothing where that is wrong."""
+    """Return the plaintext without its padding, or nothing if the padding is wrong."""
     try:
         data = base64.b64decode(sealed, validate=True)
         text = AES.new(key, AES.MODE_CBC, key[:16]).decrypt(data)
@@ -102,7 +102,7 @@ def _members(body: bytes) -> dict[str, Any]:
         raise PushRejected("neither JSON nor XML") from None
     if not isinstance(value, dict):
         raise PushRejected("JSON, but not an object")
-    # WeChat's own samples have names with a blank in front.
+    # WeChat's own samples have names with a leading blank.
     return {name.strip(): member for name, member in value.items()}
 
 

@@ -1,7 +1,7 @@
-"""Asking WeChat over HTTP: one pool of connections, a deadline, a size limit, a cap on calls, and careful repeats.
+"""HTTP calls to WeChat: one connection pool, a deadline, a size limit, a cap on calls, and careful repeats.
 
-URLs here carry AppSecret and access_token, and exceptions of ``requests`` and ``urllib3`` carry the URL: none of
-them leaves this module, and no message of ours repeats their text.
+URLs here contain AppSecret and access_token, and exceptions of ``requests`` and ``urllib3`` contain the URL. These
+exceptions never leave this module, and no message of ours repeats their text.
 """
 
 import json
@@ -36,23 +36,23 @@ from authsvc.wechat.wire import BrokenOff, Unusable, Wire
 logger = logging.getLogger(__name__)
 
 CALL_SECONDS = 5.0
-# For the name, every address, the proxy and TLS together; what is left then is enough for a second try.
+# For the name, every address, the proxy and TLS together; the remaining time is enough for a second try.
 _CONNECT_SECONDS = 3.0
-# A try with less time than this is not begun.
+# A try with less time than this is not started.
 _TRY_SECONDS = 1.5
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_PICTURE_BYTES = 2 * 1024 * 1024
 _TRIES = 2
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _JSON_HEADERS = {**_HEADERS, "Content-Type": "application/json"}
-# urllib3 must not repeat anything by itself: _answer knows what may be repeated.
+# urllib3 must not repeat anything by itself; _answer decides what may be repeated.
 _ONCE = Retry(total=False, redirect=False)
 
 T = TypeVar("T")
 
 
 class Query(dict[str, Any]):
-    """What goes into a URL or a body. Error reporters print the variables of every frame: this shows its names only."""
+    """The values of a URL or a body. Error reporters print local variables, so this shows only names in its repr."""
 
     def __repr__(self) -> str:
         return f"<query of {', '.join(self)}>"
@@ -60,7 +60,7 @@ class Query(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A call. ``repeatable`` ones may be sent again after a lost answer, because asking twice changes nothing."""
+    """A call. A ``repeatable`` one may be sent again after a lost answer, because a second call changes nothing."""
 
     method: str
     path: str
@@ -73,38 +73,38 @@ class _Request:
 class Transport:
     """Sends requests to WeChat and returns its JSON objects, or pictures.
 
-    Every call ends within five seconds, whatever is slow: the name, an address, a proxy, TLS, the answer. It is
-    repeated, once and within that time, when it provably never left or WeChat answered -1 (busy); after a lost answer
-    only where asking twice changes nothing, as a one-time code must not be spent twice.
+    Every call ends within five seconds, whichever part is slow: the name, an address, a proxy, TLS, the answer. It is
+    repeated once within that time if it was provably never sent, or if WeChat answered -1 (busy). After a lost answer
+    it is only repeated if a second call changes nothing, because a one-time code must not be used twice.
     """
 
     def __init__(
         self, base_url: str, *, max_in_flight: int, proxy: str | None = None, ca_file: Path | None = None
     ) -> None:
-        # The adapter without a Session around it: no cookies, no redirects, no proxies from the environment. Its pool
-        # is asked directly, because what requests does around each call costs as much CPU as a token (measured).
+        # The adapter without a Session: no cookies, no redirects, no proxies from the environment. Its pool is called
+        # directly, because the work of requests around each call takes as much CPU as a token (measured).
         adapter = DeadlineAdapter(str(ca_file or DEFAULT_CA_BUNDLE_PATH), connections=max_in_flight)
         self._pool, self._prefix = adapter.pool_for(base_url, proxy)
-        # By way of a proxy, urllib3 knows how.
+        # urllib3 knows how to use a proxy.
         self._wire = None if proxy else Wire(self._pool, _HEADERS)
         self._bulkhead = Bulkhead(max_in_flight)
         self._breaker = Breaker()
 
     def get(self, path: str, query: Query, *, repeatable: bool = False) -> dict[str, Any]:
-        """Return the JSON object that a GET is answered with; raises a WeChatError."""
+        """Return the JSON object in the answer to a GET; raises a WeChatError."""
         return self._call(_Request("GET", path, self._target(path, query), None, repeatable), _successful)
 
     def post(self, path: str, query: Query, body: Query, *, repeatable: bool = False) -> dict[str, Any]:
-        """Return the JSON object that a POST is answered with; raises a WeChatError.
+        """Return the JSON object in the answer to a POST; raises a WeChatError.
 
-        The body is JSON in UTF-8 without escapes and with its length: WeChat has refused both other ways.
+        The body is JSON in UTF-8, without escapes and with its length; WeChat has refused other forms.
         """
         return self._call(_Request("POST", path, self._target(path, query), _json(body), repeatable), _successful)
 
     def post_for_picture(self, path: str, query: Query, body: Query) -> bytes:
-        """Return what a POST is answered with that draws a picture: whatever is not JSON, 1 byte to 2 MB.
+        """Return the answer to a POST that draws a picture: anything but JSON, 1 byte to 2 MB.
 
-        Sent as ``post`` does, and as something that may be asked twice. Raises a WeChatError.
+        Sends it as ``post`` does, as a repeatable call. Raises a WeChatError.
         """
         target = self._target(path, query)
         return self._call(_Request("POST", path, target, _json(body), True, _MAX_PICTURE_BYTES), _picture)
@@ -124,19 +124,19 @@ class Transport:
             metrics.wechat_calls.labels(request.path, outcome).inc()
 
     def _answer(self, request: _Request, read: Callable[[str, bytes], T]) -> T:
-        """Send, and send once more where that is safe and there is time."""
+        """Send, and send once more if that is safe and there is time."""
         for attempt in range(1, _TRIES + 1):
             try:
                 with self._breaker.watch():
                     return self._ask(request, read)
             except WeChatOverloaded:
-                raise  # our own breaker, not WeChat: it will not have changed its mind in 100 ms
+                raise  # our own breaker, which will not have changed after 100 ms
             except (WeChatUnreachable, WeChatBusy, WeChatNoAnswer) as error:
                 lost = isinstance(error, WeChatNoAnswer) and not request.repeatable
                 pause = random.uniform(0.05, 0.15)  # noqa: S311 (jitter, not a secret)
                 if attempt == _TRIES or lost or remaining() < pause + _TRY_SECONDS:
                     raise
-                logger.info("WeChat call runs again: %s", error)
+                logger.info("WeChat call is repeated: %s", error)
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -149,14 +149,17 @@ class Transport:
         return read(path, body)
 
     def _exchange(self, request: _Request) -> tuple[int, bytes]:
-        """Return status and body, undecoded (one that was compressed unasked is refused) and not too long."""
+        """Return status and body, undecoded and not too long.
+
+        A compressed body, which was not requested, is refused.
+        """
         seconds = min(_CONNECT_SECONDS, max(remaining(), 0.01))
         try:
             if self._wire is None:
                 return self._by_proxy(request, seconds)
             most = request.most_bytes
             return self._wire.exchange(request.method, request.target, request.body, seconds=seconds, most_bytes=most)
-        except NotConnected as failure:  # no name, refused, a certificate that is not good: nothing was sent
+        except NotConnected as failure:  # unknown name, refused, bad certificate: nothing was sent
             whose = "WX_PROXY" if failure.at_proxy else "WX_API_BASE"
             raise WeChatUnreachable(f"{request.path}: {whose} cannot be reached: {failure}") from None
         except Unusable as answer:
@@ -191,7 +194,7 @@ def _json(body: Query) -> bytes:
 
 
 def _successful(path: str, body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a success; raises what the errcode of a failure stands for."""
+    """Return the JSON object of a success; raises the error for the errcode of a failure."""
     answer = _json_object(path, body)
     errcode = answer.get("errcode", 0)
     if type(errcode) is not int:
@@ -202,7 +205,7 @@ def _successful(path: str, body: bytes) -> dict[str, Any]:
 
 
 def _picture(path: str, body: bytes) -> bytes:
-    """Return a body that is not JSON: the header says image/jpeg of a PNG, and has said so of errors."""
+    """Return a body that is not JSON. The header cannot be trusted: it says image/jpeg for PNGs and even for errors."""
     if not body.startswith(b"{"):
         if not body:
             raise WeChatBadAnswer(f"{path}: empty answer")
@@ -212,7 +215,7 @@ def _picture(path: str, body: bytes) -> bytes:
 
 
 def _json_object(path: str, body: bytes) -> dict[str, Any]:
-    """Parse by content: WeChat's header says text/plain here and image/jpeg elsewhere."""
+    """Parse by content, because WeChat's header says text/plain here and image/jpeg elsewhere."""
     try:
         text = body.decode("utf-8") if body.startswith(b"{") else "null"
         answer = strictjson.read(text)

@@ -1,7 +1,7 @@
-"""One request and its answer over a connection that is kept: bytes out, and what httptools' parser makes of those in.
+"""One request and its answer over a kept connection: writes bytes, and parses the answer with httptools.
 
-Between the two lies nothing else. ``http.client`` parses headers as those of an e-mail, and urllib3 builds a response
-around a stream: of a login that was a fifth of its CPU, and nobody here reads a header (figures: docs/decisions.md).
+There is nothing in between. ``http.client`` parses headers like those of an e-mail, and urllib3 builds a response
+around a stream. That took a fifth of a login's CPU, and nothing here reads a header (figures: docs/decisions.md).
 """
 
 import weakref
@@ -15,21 +15,21 @@ _MOST_HEAD_BYTES = 64 * 1024
 
 
 class Unusable(Exception):
-    """An answer came, but it is longer than its reader wants, or was cut off within its body. The text says which."""
+    """The answer is longer than its reader accepts, or was cut off within its body. The text says which."""
 
 
 class BrokenOff(Exception):
-    """No answer came: the far end closed before its body, or does not speak HTTP. The text repeats nothing of it."""
+    """There is no answer: the server closed before the body, or does not speak HTTP. The text repeats nothing of it."""
 
 
 class Wire:
-    """Connections to one address, each used by one request at a time, the last used first.
+    """Connections to one address. Each serves one request at a time, and the most recently used one is taken first.
 
-    ``pool`` makes them: a pool of urllib3's whose connections obey the deadline (``DeadlineAdapter``).
+    ``pool`` creates them: a urllib3 pool whose connections obey the deadline (``DeadlineAdapter``).
     """
 
     def __init__(self, pool: Any, headers: Mapping[str, str]) -> None:
-        """``headers`` go with every request."""
+        """``headers`` are sent with every request."""
         self._pool = pool
         self._idle: list[Any] = []
         weakref.finalize(self, _close, self._idle)
@@ -44,7 +44,7 @@ class Wire:
         """Send a request (a body is JSON) and return the status and body of its answer, undecoded.
 
         A new connection is made within ``seconds``. Raises NotConnected (nothing was sent), Unusable, BrokenOff, or
-        OSError, which TimeoutError at the deadline is.
+        OSError (TimeoutError at the deadline).
         """
         connection = self._idle.pop() if self._idle else self._pool._new_conn()
         try:
@@ -75,7 +75,7 @@ def _close(connections: list[Any]) -> None:
 
 
 class _Answer:
-    """What the parser calls; its methods' names are httptools'."""
+    """The callbacks of the parser, with the names that httptools requires."""
 
     def __init__(self, most_bytes: int) -> None:
         self.status = 0
@@ -110,7 +110,7 @@ class _Answer:
         return None
 
     def _end(self) -> None:
-        """The far end has closed: the end of an answer that says no length, and too early for any other."""
+        """The server has closed: this ends an answer without a length, and cuts off any other."""
         if self._has_length and self.parts:
             raise Unusable("cut off within its body")
         if self._has_length or not self._is_head_over:
@@ -118,7 +118,7 @@ class _Answer:
         self.is_last = True
 
     def on_message_begin(self) -> None:
-        # Nobody asked for what comes behind a complete answer: it is not read, and the connection is not used again.
+        # Data after a complete answer was not requested: it is not read, and the connection is not used again.
         if self._is_complete:
             self._is_followed = self.is_last = True
 
@@ -130,7 +130,7 @@ class _Answer:
         if self._is_followed:
             raise BrokenOff("a second answer")
         self.status = self._parser.get_status_code()
-        # Of 1xx, which only announce another answer, nothing counts.
+        # A 1xx answer only announces another one, so it is ignored.
         self._is_head_over = self.status >= 200
         if not self._is_head_over:
             self._has_length = False

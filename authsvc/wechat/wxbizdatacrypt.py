@@ -1,7 +1,7 @@
-"""WXBizDataCrypt: opening what a mini program encrypts with the session_key, and checking what it signs.
+"""WXBizDataCrypt: decrypts data that a mini program encrypted with the session_key, and checks its signatures.
 
-Protocol: WeChat page "开放数据校验与解密" (signature.html). The cipher is AES-128-CBC without any integrity protection:
-whoever calls this must answer every failure alike and limit the tries, or becomes a padding oracle.
+Protocol: WeChat page "开放数据校验与解密" (signature.html). The cipher is AES-128-CBC without integrity protection. To
+avoid a padding oracle, callers must give every failure the same answer and limit the number of attempts.
 """
 
 import base64
@@ -18,13 +18,13 @@ from authsvc import strictjson
 from authsvc.errors import DataRejected
 
 _BLOCK = AES.block_size
-# A full profile is 400 bytes; a month of steps about 1,600.
+# A full profile has 400 bytes; a month of step counts about 1,600.
 MAX_CIPHERTEXT_BYTES = 8192
 _MAX_DEPTH = 8
 
 
 class WXBizDataCrypt:
-    """Opens data of one mini program under one session_key."""
+    """Decrypts data of one mini program with one session_key."""
 
     def __init__(self, appid: str, session_key: str) -> None:
         """``session_key`` is base64 text of 16 bytes."""
@@ -34,8 +34,8 @@ class WXBizDataCrypt:
     def decrypt(self, encrypted_data: str, iv: str) -> dict[str, Any]:
         """Return the JSON object inside ``encrypted_data`` (base64 text; ``iv``: base64 text of 16 bytes).
 
-        Holds only when padding, UTF-8, JSON and ``watermark.appid`` are all right; otherwise raises DataRejected,
-        which never says which of them was not. The watermark's age is for the caller to judge.
+        Padding, UTF-8, JSON and ``watermark.appid`` must all be valid; otherwise raises DataRejected, which never says
+        which of them was not. The caller must check the watermark's age.
         """
         try:
             payload = strictjson.read(self._open(encrypted_data, iv), fraction=_finite)
@@ -55,7 +55,7 @@ class WXBizDataCrypt:
 
 
 def decode(text: str) -> bytes:
-    """Return the bytes of strict base64 text; raise ValueError for anything else, foreign characters included."""
+    """Return the bytes of strict base64 text; raise ValueError for anything else, including foreign characters."""
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
@@ -63,13 +63,13 @@ def decode(text: str) -> bytes:
 
 
 def signature_matches(raw_data: str, signature: str, session_key: str) -> bool:
-    """True when ``signature`` is hex(SHA-1(rawData + session_key)): the key enters as its base64 text."""
+    """True if ``signature`` is hex(SHA-1(rawData + session_key)), with the key as its base64 text."""
     expected = hashlib.sha1((raw_data + session_key).encode()).hexdigest()  # noqa: S324 (WeChat's choice)
     return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 def _finite(digits: str) -> float:
-    """1e400 reads as infinity, which no JSON answer of ours could repeat."""
+    """Refuse numbers like 1e400, which parse as infinity and could not be written to a JSON answer."""
     number = float(digits)
     if not math.isfinite(number):
         raise ValueError(digits)
@@ -77,7 +77,10 @@ def _finite(digits: str) -> float:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """True when objects and lists lie more than ``levels`` deep. Looks no deeper: a payload may nest 4,000 times."""
+    """True if objects and lists are nested more than ``levels`` deep.
+
+    Looks no deeper: a payload may nest 4,000 times.
+    """
     if not isinstance(value, dict | list):
         return False
     items = value.values() if isinstance(value, dict) else value
