@@ -134,10 +134,7 @@ def _read(source: Source) -> Settings | None:
         "contracts": _contracts(source),
         "watermark_max_age": source.number("WATERMARK_MAX_AGE", 300, 1, 10**9),
         "refresh_grace": source.number("REFRESH_GRACE", 30, 0, 300),
-        "session_caps": SessionCaps(
-            per_user=source.number("SESSIONS_PER_USER", 50, 1, 10_000),
-            per_day=source.number("SESSIONS_PER_USER_DAILY", 500, 0, 10**6),
-        ),
+        "session_caps": _session_caps(source),
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * DAY,
         "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * DAY,
@@ -160,6 +157,13 @@ def _read(source: Source) -> Settings | None:
         return None
     aliases = tuple(source.aliases_used.items())
     return Settings(apps=mini_programs, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+
+
+def _session_caps(source: Source) -> SessionCaps:
+    return SessionCaps(
+        per_user=source.number("SESSIONS_PER_USER", 50, 1, 10_000),
+        per_day=source.number("SESSIONS_PER_USER_DAILY", 500, 0, 10**6),
+    )
 
 
 def _phone_budgets(source: Source) -> PhoneBudgets:
