@@ -1,1 +1,1 @@
-"""The database room: models, queries, transactions, migrations. Nothing else imports SQLAlchemy's engine side."""
+"""The database room: models, queries, transactions, migrations. Only this room imports SQLAlchemy's engine."""

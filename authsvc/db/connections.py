@@ -1,8 +1,8 @@
-"""Which pooled connections may be used again, and whether a server that fell silent is asked at all.
+"""Decides which pooled connections may be reused, and whether to try a server that has stopped answering.
 
-A connection is not asked whether it still lives before each use: that is a round trip per transaction. Instead what
-fails on one is run again on a fresh one, and its elders are replaced when their turn comes: after a failover all of
-them lead to the server that was the primary.
+A connection is not tested before each use, which would take a round trip per transaction. Instead, a transaction that
+fails on it runs again on a new one, and all older connections are replaced before their next use: after a failover,
+all of them lead to the former primary.
 """
 
 import threading
@@ -14,15 +14,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DisconnectionError
 
-# Firewalls and address translators forget connections that are idle for some minutes, and tell nobody.
+# Firewalls and address translators silently forget connections that are idle for some minutes.
 _IDLE_SECONDS = 60.0
-# When a server that did not answer is asked again, by one transaction, while others are told to come back.
+# After this time one transaction tries a server that did not answer, while the others get a retry error.
 _RETRY_SECONDS = 1.0
 _MADE, _IDLE_SINCE = "authsvc_made_at", "authsvc_idle_since"
 
 
 class Silent(Exception):
-    """The server did not answer a moment ago, so it was not asked."""
+    """The server did not answer a moment ago, so it was not tried."""
 
 
 class _Trying(threading.local):
@@ -30,7 +30,7 @@ class _Trying(threading.local):
 
 
 class Connections:
-    """Looks after the connections of one engine. A try at a silent server lasts up to ``try_seconds``."""
+    """Manages the connections of one engine. A try at a silent server lasts up to ``try_seconds``."""
 
     def __init__(self, engine: Engine, try_seconds: float) -> None:
         self._try_seconds = try_seconds
@@ -47,14 +47,14 @@ class Connections:
             event.listen(engine, "checkout", _refuse_idle)
 
     def distrust(self, made_at: float) -> None:
-        """Use no connection again that is there now, unless that has been said since one was made then."""
+        """Reuse no existing connection, unless this was already called after a connection of that age was made."""
         with self._lock:
             if made_at > self._distrusted:
                 self._distrusted = time.monotonic()
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Let the block use the server, unless it is silent: then one block may, and others once that has an answer.
+        """Let the block use the server. If the server is silent, let one block try, and others once that got an answer.
 
         Raises Silent.
         """
@@ -80,11 +80,13 @@ class Connections:
             self._silent = True
 
     def answered(self) -> None:
-        """Note that the server has answered, whatever it was."""
+        """Note that the server has answered, with any result."""
         self._silent = False
 
     def _refuse_while_silent(self, *_: Any) -> None:
-        """Those who waited for a place in the pool until the server fell silent do not wait for the server as well."""
+        """Refuse callers that waited for a place in the pool until the server fell silent; they must not wait for it
+        too.
+        """
         if self._silent and not self._trying.is_it:
             raise Silent("not asked, as it did not answer a moment ago")
 

@@ -1,4 +1,4 @@
-"""Transactions: one per use case, retried as a whole, and the checks that a database must pass at start."""
+"""Transactions: one per use case, retried as a whole; and the checks of the database at start."""
 
 import logging
 import random
@@ -31,51 +31,51 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Whoever lost to others steps back further each time, up to so many times.
+# A transaction that lost a race waits longer each time, up to this many times.
 _STEPS_BACK = 12
-# Seconds to wait for the moment in which SQLite's file can be tidied: during a request, and on the command line.
+# Seconds to wait for a moment in which SQLite's file can be cleaned up: in a request, and on the command line.
 _BRIEFLY, _A_WHILE = 0.5, 60.0
 # Readiness waits no longer than this for its turn.
 _LOOKING_SECONDS = 0.5
 
 
 class Restart(Exception):
-    """Raised inside a transaction that lost a race: undo all of it and run it again, to find the winner's rows."""
+    """Raised inside a transaction that lost a race: undo it and run it again, to find the winner's rows."""
 
 
 class _Undo(Exception):
-    """Raised inside a transaction that was only to be seen to work."""
+    """Raised inside a transaction that only had to prove that it works."""
 
 
 class _Failed(Exception):
-    """A transaction failed for a reason that is the database's."""
+    """A transaction failed because of the database."""
 
     def __init__(self, fault: Fault, summary: str) -> None:
         super().__init__(summary)
         self.fault = fault
 
     def runs_again(self, *, may_reconnect: bool) -> bool:
-        """True when the same work may succeed at once."""
+        """True if the same work may succeed immediately."""
         cure = self.fault.cure
         return cure is Cure.REPEAT or (cure is Cure.RECONNECT and may_reconnect)
 
     def told(self) -> AuthSvcError:
-        """Return it as the callers of the database room know it."""
+        """Return the error that callers of the database room know."""
         kind = DatabaseUnusable if self.fault.is_lasting else ServiceBusy
         return kind(self.fault.explain(str(self)))
 
 
 class _Line:
-    """SQLite has one writer at a time. Those of one process wait in line, without a connection and without polling."""
+    """A queue for SQLite's single writer. Writers of one process wait here without a connection and without polling."""
 
     def __init__(self) -> None:
         self._writer = threading.Lock()
 
     @contextmanager
     def wait(self, seconds: float) -> Iterator[None]:
-        """Hold the place at the front of the line. Raises ServiceBusy when it takes longer."""
+        """Hold the place at the front of the queue. Raises ServiceBusy if that takes too long."""
         if not self._writer.acquire(timeout=seconds):
-            raise ServiceBusy("too many transactions wait for their turn")
+            raise ServiceBusy("too many transactions are waiting for their turn")
         try:
             yield
         finally:
@@ -98,8 +98,8 @@ class Database:
     def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work(connection, …)`` in one writing transaction and commit it.
 
-        ``work`` may run several times, so it must touch nothing but the database. Raises ServiceBusy when the
-        database stays locked, away or out of connections, DatabaseUnusable when waiting would not help.
+        ``work`` may run several times, so it must change nothing but the database. Raises ServiceBusy if the database
+        stays locked, unreachable or out of connections, and DatabaseUnusable if waiting would not help.
         """
         with self._told():
             result = self._transact(self._writing, lambda connection: work(connection, *args, **kwargs))
@@ -119,13 +119,13 @@ class Database:
             metrics.database_faults.labels(failed.fault.word).inc()
             self._fitness.refused(failed.fault.word)
             if isinstance(failed.__cause__, DBAPIError) and failed.fault.is_lasting:
-                logger.info("the database refused: %s", failed.__cause__.statement)  # which holds no values
+                logger.info("the database refused: %s", failed.__cause__.statement)  # which contains no values
             raise failed.told() from failed.__cause__
 
     def _transact(
         self, engine: Engine, work: Callable[[Connection], T], seconds: float = engine_room.WAIT_SECONDS
     ) -> T:
-        """Run work until it is committed. Raises _Failed, or ServiceBusy when its turn does not come in time."""
+        """Run work until it is committed. Raises _Failed, or ServiceBusy if its turn does not come in time."""
         may_reconnect = True
         with engine_room.patience(seconds) as is_over, self._turn(engine, seconds):
             for attempt in count():
@@ -150,7 +150,7 @@ class Database:
         return self._line.wait(seconds) if self._line and engine is self._writing else nullcontext()
 
     def _attempt(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        """Run work once. Raises _Failed, after which connections that are as bad are not used again."""
+        """Run work once. Raises _Failed; after that, connections with the same problem are not reused."""
         made, is_done = None, False
         try:
             with self._connections.asking(), engine.begin() as connection:
@@ -170,7 +170,7 @@ class Database:
         return result
 
     def _understood(self, error: DBAPIError, made: float | None, *, is_committing: bool) -> Exception:
-        """Return what an error comes to: _Failed with what cures it, or the error itself when it is the code's."""
+        """Return _Failed with its remedy, or the error itself if the code is at fault."""
         fault = faults.of(error)
         if fault is None:
             return error
@@ -178,17 +178,17 @@ class Database:
             self._connections.fell_silent()
         else:
             self._connections.answered()
-        # A server looks at rights when a connection is made: once they are mended, only new ones have them.
+        # A server checks privileges when a connection is made, so only new connections have corrected ones.
         if (fault.cure is Cure.RECONNECT or fault.is_lasting) and made is not None:
             self._connections.distrust(made)
-        # A refusal to commit is a refusal; a commit whose answer is lost may have been made.
+        # A refused commit is certain; a commit whose answer is lost may have succeeded.
         is_uncertain = is_committing and fault.word == "unreachable"
         if is_uncertain or made is None or faults.is_silence(error):
             fault = fault.without_reconnecting()
         return _Failed(fault, faults.summary(error))
 
     def condition(self) -> Condition:
-        """Return whether the database can do its work: it is asked at most once a second, and never waited for long."""
+        """Return whether the database can do its work. It is checked at most once a second, with short waits only."""
         return self._fitness.condition()
 
     def _look(self, look: Look) -> Condition:
@@ -206,7 +206,7 @@ class Database:
         return Condition(None if has_room(self._url) else "full", is_migrated)
 
     def _is_migrated(self) -> bool:
-        """True when the newest migration has run."""
+        """True if the newest migration has run."""
         versions = text(f"SELECT version_num FROM {VERSION_TABLE}")
         try:
             found = self._transact(self._engine, lambda connection: set(connection.scalars(versions)), _LOOKING_SECONDS)
@@ -232,16 +232,16 @@ class Database:
         self._transact(self._writing, lambda connection: fitness.take_back(connection, name), _LOOKING_SECONDS)
 
     def empty_log(self) -> bool:
-        """Leave nothing of deleted rows in SQLite's log, if others allow it within half a second; True when done."""
+        """Remove deleted rows from SQLite's log, if other transactions allow it within half a second; True if done."""
         return self._tidy(_BRIEFLY, remnants.empty_log)
 
     def scrub(self) -> None:
-        """Leave nothing of erased rows in SQLite's files. Writers wait while a file is written anew.
+        """Remove erased rows from SQLite's files. Writers wait while a file is rewritten.
 
-        Raises ServiceBusy when there is no moment for it within a minute.
+        Raises ServiceBusy if there is no suitable moment within a minute.
         """
         if not self._tidy(_A_WHILE, remnants.rewrite, remnants.empty_log):
-            raise ServiceBusy("no moment to write the database file anew")
+            raise ServiceBusy("no suitable moment to rewrite the database file")
 
     def _tidy(self, seconds: float, *steps: Callable[[Engine], None]) -> bool:
         if self._engine.dialect.name != "sqlite":
@@ -251,14 +251,14 @@ class Database:
                 for step in steps:
                     step(self._engine)
         except (sqlite3.OperationalError, PoolTimeout, ServiceBusy) as error:
-            logger.info("database file not tidied: %s", error)
+            logger.info("database file not cleaned up: %s", error)
             return False
         return True
 
     def refuse_unfit(self) -> None:
-        """Raise UnfitDatabase when an id column of ours ignores case, or when the driver has no way to log in.
+        """Raise UnfitDatabase if an id column ignores case, or if the driver cannot log in with the user's plugin.
 
-        A database that cannot be asked is not judged here: readiness says so, and so do requests.
+        An unreachable database is not an error here: readiness and requests report that.
         """
         try:
             with self._engine.begin() as connection:
@@ -272,14 +272,14 @@ class Database:
             level = logging.ERROR if fault.is_lasting else logging.WARNING
             logger.log(level, "database not checked at start: %s", fault.explain(faults.summary(error)))
             return
-        except RuntimeError as error:  # PyMySQL's word for a package that a way of logging in wants
+        except RuntimeError as error:  # PyMySQL lacks a package for an authentication plugin
             raise UnfitDatabase(faults.advice_on_package(str(error))) from error
         if folding:
-            raise UnfitDatabase(f"these columns ignore case and must not: {', '.join(folding)}")
+            raise UnfitDatabase(f"these columns must be case-sensitive and are not: {', '.join(folding)}")
 
 
 def _pause(attempt: int) -> None:
-    """Step back, further each time, so that those who lost together do not meet again."""
+    """Wait, longer each time, so that transactions that collided do not collide again."""
     time.sleep(random.uniform(0.002, 0.02) * min(attempt + 1, _STEPS_BACK))  # noqa: S311 (jitter, not a secret)
 
 

@@ -1,4 +1,4 @@
-"""Deleting rows that are of no use any more, some at a time: a purge must not hold the write lock for long."""
+"""Deletes obsolete rows in small batches, because a purge must not hold the write lock for long."""
 
 from sqlalchemy import Connection
 
@@ -18,5 +18,5 @@ class Deletion:
         )
 
     def run(self, connection: Connection, before: int) -> int:
-        """Delete up to a thousand rows; return how many, 0 when none is left."""
+        """Delete up to a thousand rows; return how many, 0 if none is left."""
         return self._statement.run(connection, before=before, at_once=_AT_ONCE).rowcount

@@ -1,4 +1,4 @@
-"""How the engine is set up for SQLite and for MySQL/MariaDB, and what each connection is told first."""
+"""Sets up the engine for SQLite and for MySQL/MariaDB, and each new connection."""
 
 import logging
 import random
@@ -27,15 +27,15 @@ logger = logging.getLogger(__name__)
 # https://www.sqlite.org/wal.html#walresetbug
 _WAL_RESET_MENDED = (3, 51, 3)
 
-# How long a request may wait for the database, for everything together, before it is told to come back.
+# How long a request may wait for the database in total before it gets a retry error.
 WAIT_SECONDS = 4.5
-# How long MySQL may take for one statement, and for making a connection; whole seconds, which mysqlclient wants.
+# How long MySQL may take for one statement, and for connecting; whole seconds, as mysqlclient requires.
 ANSWER_SECONDS = 4
-# How long MySQL waits for one row or table; then the transaction runs again, as long as the request may wait.
+# How long MySQL waits for a row or table lock. Then the transaction runs again, as long as the request may wait.
 _LOCK_SECONDS = 2
-# What one statement of a command (``flask authsvc purge``) may take.
+# The limit for one statement of a command (``flask authsvc purge``).
 _COMMAND_SECONDS = 600
-# What one statement of a migration may take, over a large table.
+# The limit for one statement of a migration over a large table.
 LONG_SECONDS = 3600
 _LONG_LOCK_SECONDS = 50
 # Execution option that marks a connection as one that will write.
@@ -43,20 +43,20 @@ WRITES = "authsvc_writes"
 _BEGIN = Statement("BEGIN")
 _BEGIN_WRITING = Statement("BEGIN IMMEDIATE")
 _SOCKET_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
-# What each way of asking for TLS has made: reading the authorities for each connection takes up to 20 ms of CPU.
+# TLS contexts by their parameters: reading the authorities for each connection takes up to 20 ms of CPU.
 _contexts: dict[str, ssl.SSLContext] = {}
 _CANNOT_CONNECT = 2003  # CR_CONN_HOST_ERROR
 
 
 class _Hurry:
-    """Of a process: requests are waited for by people, commands are not."""
+    """The time limits of a process: people wait for requests, but not for commands."""
 
     statement_seconds = ANSWER_SECONDS
 
 
 @contextmanager
 def taking_time() -> Iterator[None]:
-    """Let statements of an app that is made inside take minutes: it runs a command."""
+    """Let statements of an app that is created inside take minutes, because it runs a command."""
     before, _Hurry.statement_seconds = _Hurry.statement_seconds, _COMMAND_SECONDS
     try:
         yield
@@ -66,12 +66,12 @@ def taking_time() -> Iterator[None]:
 
 def options(database_url: str, pool_size: int, *, statement_seconds: int | None = None) -> dict[str, Any]:
     """Return the keyword arguments for ``create_engine``."""
-    # Every transaction is committed or rolled back by the block it runs in: a second ROLLBACK when the connection goes
-    # back to the pool is a round trip for nothing.
+    # The block of every transaction commits it or rolls it back, so a second ROLLBACK when the connection returns to
+    # the pool would be a wasted round trip.
     common: dict[str, Any] = {"hide_parameters": True, "pool_timeout": WAIT_SECONDS, "pool_reset_on_return": None}
     if database_url.startswith("sqlite"):
-        # SQLite's own waiting would stop every greenlet of a gevent worker: all of it is done in Python. Measured under
-        # a held write lock, /healthz p99: 3 ms; 40 ms with a busy timeout of 20 ms.
+        # SQLite's own waiting would stop every greenlet of a gevent worker, so Python does all the waiting. /healthz
+        # p99, measured under a held write lock: 3 ms; with a busy timeout of 20 ms, 40 ms.
         connect = {"timeout": 0, "check_same_thread": False}
         return {**common, "connect_args": connect, "pool_size": pool_size, "max_overflow": 0}
     return {
@@ -85,10 +85,10 @@ def options(database_url: str, pool_size: int, *, statement_seconds: int | None 
 
 
 def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, Any]:
-    """Bounded waits; and no TLS to our own machine, where PyMySQL would spend 20 ms of CPU a connection on it."""
+    """Limit all waits; and use no TLS on this machine, where PyMySQL would spend 20 ms of CPU per connection on it."""
     url = make_url(database_url)
     times = {"connect_timeout": ANSWER_SECONDS, "read_timeout": statement_seconds, "write_timeout": statement_seconds}
-    # What an operator has said for requests is not meant for commands and migrations.
+    # An operator's limits for requests do not apply to commands and migrations.
     said = set(url.query) if statement_seconds == ANSWER_SECONDS else set()
     args: dict[str, Any] = {name: time for name, time in times.items() if name not in said} | {"charset": "utf8mb4"}
     asks_for_tls = any(name.startswith("ssl") for name in url.query)
@@ -98,7 +98,7 @@ def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, 
 
 
 def for_long_work(engine: Engine) -> Engine:
-    """Return an engine for the same database whose transactions all write and whose statements may take an hour."""
+    """Return an engine for the same database. All its transactions write, and its statements may take an hour."""
     url = engine.url.render_as_string(hide_password=False)
     unlike = ("pool_size", "max_overflow", "pool_timeout", "pool_recycle")
     as_always = options(url, 1, statement_seconds=LONG_SECONDS)
@@ -109,10 +109,10 @@ def for_long_work(engine: Engine) -> Engine:
 
 
 def warn_of_old_sqlite(database_url: str) -> None:
-    """Log a warning where SQLite, with several processes that write, can lose a commit: its WAL-reset bug."""
+    """Log a warning if this SQLite can lose a commit when several processes write (its WAL-reset bug)."""
     if database_url.startswith("sqlite") and sqlite3.sqlite_version_info < _WAL_RESET_MENDED:
         logger.warning(
-            "SQLite %s can lose a commit when several processes write, very rarely (WAL-reset bug): %s mends it",
+            "SQLite %s can, very rarely, lose a commit when several processes write (WAL-reset bug); it is fixed in %s",
             sqlite3.sqlite_version,
             ".".join(map(str, _WAL_RESET_MENDED)),
         )
@@ -130,7 +130,7 @@ def listen(engine: Engine, *, lock_seconds: int = _LOCK_SECONDS) -> None:
 
 
 def _set_up_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions by itself: it does so too late, and lost updates silently (measured).
+    # The driver must not open transactions by itself: it does so too late, and silently lost updates (measured).
     dbapi.isolation_level = None
     cursor = dbapi.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
@@ -141,7 +141,7 @@ def _set_up_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None
 def _connect_pymysql(
     dialect: Dialect, _record: ConnectionPoolEntry, args: Sequence[Any], options: dict[str, Any]
 ) -> Any:
-    """Connect within the driver's connect_timeout, which by itself bounds neither the name nor greeting, TLS and login.
+    """Connect within the driver's connect_timeout, which by itself does not cover name, greeting, TLS and login.
 
     Raises the driver's OperationalError.
     """
@@ -175,7 +175,7 @@ def _set_up_mysql(lock_seconds: int, dbapi: DBAPIConnection, _record: Connection
     settings = {
         "innodb_lock_wait_timeout": lock_seconds,
         "lock_wait_timeout": lock_seconds,
-        # Our statements run under this; what the server has set for others may forbid or change them.
+        # authsvc's statements need these values; the server's own ones may forbid or change them.
         "sql_mode": "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
         "sql_safe_updates": 0,
     }
@@ -184,7 +184,7 @@ def _set_up_mysql(lock_seconds: int, dbapi: DBAPIConnection, _record: Connection
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at once (a deferred transaction fails without waiting when it turns to writing)."""
+    """Take the write lock immediately (a deferred transaction fails without waiting at its first write)."""
     if connection.get_execution_options().get(WRITES):
         patiently(lambda: _BEGIN_WRITING.run(connection), OperationalError)
     else:
@@ -200,7 +200,7 @@ _patience = _Patience()
 
 @contextmanager
 def patience(seconds: float = WAIT_SECONDS) -> Iterator[Callable[[], bool]]:
-    """Let all waiting inside end that many seconds from now; yields a question: is that time over?"""
+    """Limit all waiting inside to this many seconds from now; yields a function that tells whether the time is over."""
     ends_at = _patience.ends_at = time.monotonic() + seconds
     try:
         yield lambda: time.monotonic() >= ends_at
@@ -209,7 +209,7 @@ def patience(seconds: float = WAIT_SECONDS) -> Iterator[Callable[[], bool]]:
 
 
 def patiently(attempt: Callable[[], object], locked: type[Exception]) -> None:
-    """Make the attempt again and again while SQLite is ``locked``, as long as patience lasts; then raise that."""
+    """Repeat the attempt while SQLite is ``locked``, until patience is over; then raise that error."""
     deadline = _patience.ends_at or time.monotonic() + WAIT_SECONDS
     while True:
         try:

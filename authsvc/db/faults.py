@@ -1,9 +1,9 @@
-"""What an error of the database means: who can cure it, and its word for operators.
+"""What a database error means: the remedy, and the word for operators.
 
-Errors that the tables do not name are ours to look at, except where the driver says that a value was wrong: those are
-faults of the code, and stay what they are.
+Errors that the tables do not list count as unknown, except those about wrong values: these are bugs in the code, and
+are raised unchanged.
 
-Where the numbers are from:
+Sources of the numbers:
 - MySQL: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and …/client-error-reference.html
 - MariaDB (1900 to 1999, 4100 and more): https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
 - Galera's use of 1047: https://galeracluster.com/library/kb/trouble/wsrep-not-ready.html
@@ -27,50 +27,50 @@ from authsvc.values.operator import DatabaseWord
 
 
 class Cure(Enum):
-    """What helps against an error."""
+    """The remedy for an error."""
 
-    # Nothing of the transaction stayed, and the connection is good: run it again.
+    # Nothing of the transaction was stored, and the connection works: run it again.
     REPEAT = "repeat"
-    # The connection is gone, or leads to a server that says it cannot write: run it again on one made anew.
+    # The connection is lost, or leads to a server that cannot write: run the transaction again on a new connection.
     RECONNECT = "reconnect"
-    # Trying again at once would not help, trying again later may.
+    # An immediate retry would not help, a later one may.
     WAIT = "wait"
-    # Waiting helps nobody.
+    # Waiting does not help.
     OPERATOR = "operator"
 
 
 _GRANTS = "GRANT it SELECT, INSERT, UPDATE, DELETE, and for migrations CREATE, ALTER, INDEX, DROP, REFERENCES"
 _ADVICE: dict[DatabaseWord, str] = {
     "busy": "the database of DATABASE_URL is locked or overloaded; try again",
-    "unreachable": "the server of DATABASE_URL cannot be reached; does it run, and are host and port right?",
-    "read_only": "the database of DATABASE_URL takes no writes; name a server or a file that does",
-    "no_rights": f"the user of DATABASE_URL lacks a right ({_GRANTS}), or its file cannot be opened",
-    "login_refused": "the server of DATABASE_URL does not let its user in; is the password right, the account open?",
+    "unreachable": "the server of DATABASE_URL cannot be reached; check that it runs, and check host and port",
+    "read_only": "the database of DATABASE_URL is read-only; name a writable server or file",
+    "no_rights": f"the user of DATABASE_URL lacks a privilege ({_GRANTS}), or the database file cannot be opened",
+    "login_refused": "the server of DATABASE_URL refuses the user; check its password and whether it is locked",
     "no_database": "the server of DATABASE_URL has no such database; create it (CREATE DATABASE … CHARACTER SET"
     " utf8mb4), then run: flask db upgrade",
     "schema": "the database of DATABASE_URL lacks a table or a column; run: flask db upgrade",
-    "full": "the disk of the database that DATABASE_URL names is full; make room",
-    "disk": "the database of DATABASE_URL reports damage, or errors of its disk; look at its log",
+    "full": "the disk of the database of DATABASE_URL is full; free some space",
+    "disk": "the database of DATABASE_URL reports damage or disk errors; check its log",
     "server_mode": "a setting of the server of DATABASE_URL forbids a statement; see docs/database.md",
-    "tls": "TLS with the server of DATABASE_URL failed; look at its certificate and at the ssl parameters",
-    "unknown": "the database of DATABASE_URL failed in a way that authsvc does not know; look at its log",
+    "tls": "TLS with the server of DATABASE_URL failed; check its certificate and the ssl parameters",
+    "unknown": "the database of DATABASE_URL failed in a way that authsvc does not know; check its log",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error of the database, understood. ``is_lasting`` when it is for the operator, once its cure has failed."""
+    """An interpreted database error. ``is_lasting``: the operator must act once the remedy has failed."""
 
     cure: Cure
     word: DatabaseWord
     is_lasting: bool = False
 
     def explain(self, summary: str) -> str:
-        """Return what happened, with the driver's ``summary``, and what an operator does about it."""
+        """Return what happened, with the driver's ``summary``, and what the operator should do."""
         return f"{self.word}, {summary}: {_ADVICE[self.word]}"
 
     def without_reconnecting(self) -> "Fault":
-        """Return the same with no hope in a fresh connection."""
+        """Return the same fault for the case that a new connection does not help."""
         return replace(self, cure=Cure.WAIT) if self.cure is Cure.RECONNECT else self
 
 
@@ -95,9 +95,9 @@ _UNKNOWN = _lasting("unknown")
 
 _MYSQL: dict[Fault, tuple[int, ...]] = {
     _REPEAT: (
-        *(1205, 1213),  # lock wait timeout, deadlock; Galera says 1213 when another node was faster
+        *(1205, 1213),  # lock wait timeout, deadlock; with Galera, 1213 means that another node was faster
         *(1180, 1317, 3101),  # commit failed, statement interrupted, Group Replication rolled it back
-        *(1040, 1203, 1226),  # too many connections, of all or of this user: one of ours may be free in a moment
+        *(1040, 1203, 1226),  # too many connections in total or of this user: one of ours may become free soon
         *(8002, 8005, 8022, 8027, 8028, 9007),  # TiDB: write conflicts, and a schema that changed meanwhile
     ),
     _NO_WRITE: (
@@ -118,20 +118,20 @@ _MYSQL: dict[Fault, tuple[int, ...]] = {
     ),
     _BUSY: (
         *(1037, 1041, 1135),  # no memory, no thread
-        *(1969, 3024),  # longer than the server allows (MariaDB, MySQL)
+        *(1969, 3024),  # exceeded the server's time limit (MariaDB, MySQL)
         *(8001, 8175, 9003, 9004, 9008, 9010, 9011),  # TiDB: no memory, overloaded
     ),
     _REFUSED: (
         *(1045, 1698, 1130, 1129),  # wrong user or password, or not from this host
-        *(1251, 1524, 2049, 2054, 2059, 2061),  # a way of logging in that one side does not know
+        *(1251, 1524, 2049, 2054, 2059, 2061),  # an authentication plugin that one side does not know
         *(1820, 1862, 3118, 3955, 4151),  # password expired, account locked
     ),
     _RIGHTS: (1044, 1142, 1143, 1227, 1370, 1410, 4062, 8121),
     _NO_DATABASE: (1049,),
     _SCHEMA: (
         *(1051, 1109, 1146, 1932),  # no such table
-        *(1054, 1072, 1091, 1136, 1364),  # no such column, or one more that wants a value
-        *(1356, 1362, 1288),  # a view where the table was
+        *(1054, 1072, 1091, 1136, 1364),  # no such column, or an additional one that needs a value
+        *(1356, 1362, 1288),  # a view in place of the table
     ),
     _FULL: (
         *(1021, 1114, 1713, 3019),  # disk, table, undo log
@@ -139,27 +139,27 @@ _MYSQL: dict[Fault, tuple[int, ...]] = {
     ),
     _DISK: (
         *(1030, 1034, 1035, 1033, 1194, 1195, 1696),  # the engine, or a damaged table
-        *(1036, 1812, 1813, 1877),  # a table that is opened read-only, a tablespace that is lost
+        *(1036, 1812, 1813, 1877),  # a table that is read-only, a lost tablespace
     ),
     _MODE: (
-        *(1055, 1140, 1064, 1149, 1175, 1231, 1235, 1193, 1286, 1289),  # statements that this server will not take
+        *(1055, 1140, 1064, 1149, 1175, 1231, 1235, 1193, 1286, 1289),  # statements that this server does not accept
         *(1598, 1665, 1785, 3098, 3750),  # the binary log, GTID or Group Replication forbids them
         *(1115, 1273, 1267),  # character sets
     ),
     _TLS: (2026, 3159),  # TLS failed, or is required
 }
 _BY_NUMBER = {number: fault for fault, numbers in _MYSQL.items() for number in numbers}
-# What the storage engine was told by the system (1030, 1180: "Got error 28 …").
+# System errors of the storage engine (1030, 1180: "Got error 28 …").
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ENGINE_ERROR = re.compile(r"[Ee]rror (\d{1,3})\b")
 
 # No connection could be made.
 NO_CONNECTION = 2003
 _TLS_TROUBLE = re.compile(r"certificate|TLS|SSL")
-# The server asks for a way of logging in that the driver does not know.
+# The server requires an authentication plugin that the driver does not know.
 NO_PLUGIN = 2059
 NO_PLUGIN_ADVICE = (
-    "the user of DATABASE_URL logs in by a plugin that PyMySQL does not know: give the user mysql_native_password,"
+    "the user of DATABASE_URL logs in with a plugin that PyMySQL does not support: give the user mysql_native_password,"
     " caching_sha2_password, sha256_password or ed25519"
 )
 
@@ -170,7 +170,7 @@ _SQLITE: dict[int, Fault] = {
     sqlite3.SQLITE_PROTOCOL: _BUSY,
     sqlite3.SQLITE_NOMEM: _BUSY,
     sqlite3.SQLITE_INTERRUPT: _BUSY,
-    # Also when somebody has put another file in its place: a fresh connection opens that one.
+    # Also if another file was put in its place: a new connection opens that one.
     sqlite3.SQLITE_READONLY: replace(_NO_WRITE, is_lasting=True),
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_IOERR: _DISK,
@@ -184,7 +184,7 @@ _SQLITE: dict[int, Fault] = {
 
 
 def of(error: DBAPIError) -> Fault | None:
-    """Return what an error means; None where it says that the code has asked for nonsense."""
+    """Return what an error means, or None if the code itself is at fault."""
     if isinstance(error.orig, sqlite3.Error):
         return _of_sqlite(error.orig)
     number = number_of(error)
@@ -210,35 +210,35 @@ def _of_sqlite(error: sqlite3.Error) -> Fault | None:
 
 
 def advice_on_package(said: str) -> str:
-    """Return what to do where PyMySQL lacks a package."""
+    """Return what to do if PyMySQL lacks a package."""
     if "pynacl" in said.lower():
         return (
-            "the user of DATABASE_URL logs in by ed25519, for which PyMySQL needs PyNaCl:"
+            "the user of DATABASE_URL logs in with ed25519, for which PyMySQL needs PyNaCl:"
             " pip install 'PyMySQL[ed25519]', or give the user another plugin"
         )
     return f"the driver cannot log in to the database of DATABASE_URL: {said}"
 
 
 def is_silence(error: DBAPIError) -> bool:
-    """True when the server took so long that we gave up on it."""
+    """True if the server did not answer in time."""
     if number_of(error) == NO_CONNECTION:
         return "in time" in _text(error)  # the words of authsvc/connections.py
     return any(isinstance(cause, TimeoutError) for cause in _causes(error))
 
 
 def summary(error: DBAPIError) -> str:
-    """The driver's kind and number of an error, without SQL and values."""
+    """Return the driver's class and number of an error, without SQL and values."""
     return f"{type(error.orig).__name__} {number_of(error)}"
 
 
 def number_of(error: DBAPIError) -> object:
-    """The driver's first argument: MySQL's error number, SQLite's sentence."""
+    """Return the driver's first argument: MySQL's error number, or SQLite's sentence."""
     arguments: tuple[object, ...] = getattr(error.orig, "args", ())
     return arguments[0] if arguments else None
 
 
 def _text(error: DBAPIError) -> str:
-    """What the driver says beside the number; not for a log, as it may quote values."""
+    """Return the driver's text without the number; not for a log, because it may quote values."""
     return " ".join(map(str, getattr(error.orig, "args", ())[1:]))
 
 
@@ -248,7 +248,7 @@ def _engine_error(error: DBAPIError) -> int | None:
 
 
 def _causes(error: DBAPIError) -> Iterator[BaseException]:
-    """What the driver ran into before it said so."""
+    """Return the exceptions that caused the driver's error."""
     cause: BaseException | None = error.orig
     while cause is not None:
         yield cause

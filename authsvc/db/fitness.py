@@ -1,8 +1,8 @@
-"""Whether the database can do its work, as readiness tells it: looked at, and not believed.
+"""Checks for readiness whether the database can really do its work.
 
-A look is a transaction that inserts a row and takes it back. Most of the time nobody has to look: a transaction that a
-request has just committed proves the same. Where one was refused since, the row is committed and then deleted, as a
-full disk or a group without a majority lets everything pass but the commit.
+A check is a transaction that inserts a row and rolls back. Most of the time no check is needed, because a transaction
+that a request has just committed proves the same. After a refusal, the row is committed and then deleted: with a full
+disk, or in a group without a majority, everything works except the commit.
 """
 
 import secrets
@@ -17,21 +17,21 @@ from authsvc.db.models import Base
 from authsvc.db.statements import Statement
 from authsvc.values.operator import DatabaseWord
 
-# Whoever asks more often gets the last answer: asking costs the database nothing.
+# More frequent callers get the last answer, so asking costs the database nothing.
 _RECENT_SECONDS = 1.0
-# Every table is looked at in this time, for tables and rights that have gone.
+# Every table is checked in this interval for missing tables and privileges.
 _THOROUGH_SECONDS = 30.0
-# A database that is busy for no longer than this is working, by all we know.
+# A database that has been busy for a shorter time than this counts as working.
 _BUSY_SECONDS = 30.0
 
-# Old already: if it stays behind, the next purge takes it.
+# With an old time: if the row is left behind, the next purge deletes it.
 _INSERT = Statement("INSERT INTO decrypt_failures (key_hash, failures, failed_at) VALUES (:name, 0, 0)")
 _DELETE = Statement("DELETE FROM decrypt_failures WHERE key_hash = :name")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is known: a word for why the database cannot work, and whether the newest migration has run."""
+    """The result: a word for why the database cannot work, and whether the newest migration has run."""
 
     word: DatabaseWord | None
     is_migrated: bool
@@ -39,7 +39,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How closely to look: at ``writing`` at all, with a ``commit``, at ``every_table``."""
+    """How thorough a check is: with ``writing`` at all, with a ``commit``, with ``every_table``."""
 
     writing: bool = True
     commit: bool = False
@@ -47,7 +47,7 @@ class Look:
 
 
 class Fitness:
-    """Remembers what this process has seen of its database, and looks again when that is old."""
+    """Remembers what this process knows about its database, and checks again when that is old."""
 
     def __init__(self, look: Callable[[Look], Condition]) -> None:
         self._look = look
@@ -60,14 +60,14 @@ class Fitness:
         self._wrote_at = time.monotonic()
 
     def refused(self, word: DatabaseWord) -> None:
-        """Note that a transaction failed for a reason that is not its own."""
+        """Note that a transaction failed because of the database."""
         if word == "busy":
             return
         self._refused_at = self._looked_at = time.monotonic()
         self._condition = replace(self._condition, word=word)
 
     def condition(self) -> Condition:
-        """Return what is known, after a look if that is older than a second. One looks, others do not wait for it."""
+        """Return the result, after a new check if it is older than a second. One caller checks; others do not wait."""
         if time.monotonic() - self._looked_at > _RECENT_SECONDS and self._looking.acquire(blocking=False):
             try:
                 self._condition = self._found(time.monotonic())
@@ -91,7 +91,7 @@ class Fitness:
 
 
 def write_a_row(connection: Connection) -> str:
-    """Insert a row that means nothing; return what ``take_back`` wants."""
+    """Insert a meaningless row; return the values for ``take_back``."""
     name = f"readyz {secrets.token_hex(12)}"
     _INSERT.run(connection, name=name)
     return name
@@ -103,7 +103,7 @@ def take_back(connection: Connection, name: str) -> None:
 
 
 def touch_every_table(connection: Connection) -> None:
-    """Do to no row of any table what we do to rows: it fails where a table, a column or a right is missing."""
+    """Run authsvc's kinds of statements on no rows of every table; fails if a table, column or privilege is missing."""
     for statement in _ON_NO_ROW:
         statement.run(connection)
 

@@ -1,4 +1,4 @@
-"""Tables. Times are whole seconds since 1970 UTC; ids that WeChat or we make are compared byte for byte.
+"""Tables. Times are whole seconds since 1970 UTC; ids made by WeChat or authsvc are compared byte for byte.
 
 The hot path does not load these models (see ``db/statements.py``); migrations and the shell use them.
 """
@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(model_class=Base)
 
-# MySQL compares text without regard to case unless told otherwise: openids, session ids and hashes must not fold.
+# By default MySQL ignores case, but openids, session ids and hashes are case-sensitive.
 EXACT_COLUMNS = {
     "users": ("country_code", "phone", "claimed_phone"),
     "identities": ("appid", "openid", "unionid"),
@@ -39,11 +39,11 @@ EXACT_COLUMNS = {
     "invite_marks": ("mark",),
 }
 
-# Not Alembic's usual name: another program's migrations may live in the same schema.
+# Not Alembic's default name, because another program's migrations may use the same schema.
 VERSION_TABLE = "authsvc_migrations"
 
-# SQLite would give the id of an erased row to the next one: of users, by which other services know people, and of
-# identities, by which a login remembers whom to answer when it is asked twice.
+# Without AUTOINCREMENT, SQLite would reuse the id of an erased row: of users, whom other services know by id, and of
+# identities, by which a repeated login finds its first answer.
 _LASTING_IDS = {**TABLE, "sqlite_autoincrement": True}
 
 
@@ -67,24 +67,25 @@ class UserRow(Base):
     # Verified by WeChat: country code ("86") and national digits.
     country_code: Mapped[str | None] = mapped_column(exact(8))
     phone: Mapped[str | None] = mapped_column(exact(20))
-    # Only typed in (E.164): never identifies anybody, several may claim one, and all give way to the verified owner.
+    # Only typed in (E.164): never identifies anybody; several users may claim a number, and a verified owner ends
+    # claims.
     claimed_phone: Mapped[str | None] = mapped_column(exact(20))
     status: Mapped[str] = mapped_column(String(16), server_default="active")
-    # Raised to end every session of the user at once.
+    # Incremented to end all sessions of the user.
     token_version: Mapped[int] = mapped_column(Integer, server_default="0")
     created_at: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[int] = mapped_column(BigInteger)
     last_login_at: Mapped[int] = mapped_column(BigInteger)
-    # The person asked to leave: erased when the cooling-off period is over.
+    # The person closed the account; it is erased when the cooling-off period is over.
     closed_at: Mapped[int | None] = mapped_column(BigInteger)
-    # Whom this user turned out to be; the row stays so that ids other services hold can be traced.
+    # The user that this one was merged into; the row stays so that ids stored by other services can be traced.
     merged_into_id: Mapped[int | None] = mapped_column(BigInteger)
-    # No foreign key: it would lock the row of whoever invites many people with every login that they bring.
+    # No foreign key, because each login would then lock the inviter's row.
     invited_by_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class IdentityRow(Base):
-    """One person in one mini program, with the sealed session_key of the last login and the one before."""
+    """One person in one mini program, with the encrypted session_keys of the last and the previous login."""
 
     __tablename__ = "identities"
     __table_args__ = (
@@ -98,17 +99,17 @@ class IdentityRow(Base):
     openid: Mapped[str] = mapped_column(exact(64))
     unionid: Mapped[str | None] = mapped_column(exact(64))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_identities_user_id"))
-    # Absent until the first wx.login after a registration by ticket.
+    # Null until the first wx.login after a registration with a ticket.
     session_key: Mapped[str | None] = mapped_column(String(255))
     previous_session_key: Mapped[str | None] = mapped_column(String(255))
     session_key_replaced_at: Mapped[int | None] = mapped_column(BigInteger)
-    # 1 for another WeChat than the user's own, let in by a session: it opens the user in this mini program alone.
+    # 1 for a second WeChat account that a session has linked: it opens the user only in this mini program.
     is_added: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class UnionidRow(Base):
-    """Whose a unionid is: the unique key that joins one person's identities across apps, also under a race."""
+    """The owner of a unionid: the unique key that joins one person's identities across apps, even in a race."""
 
     __tablename__ = "unionids"
     __table_args__ = (Index("ix_unionids_user_id", "user_id"), TABLE)
@@ -122,9 +123,9 @@ class SessionRow(Base):
 
     __tablename__ = "sessions"
     __table_args__ = (
-        # A login looks at those that live and at the last of those that ended; an export reads them in this order.
+        # A login reads the live sessions and the last ended ones; an export reads them in this order.
         Index("ix_sessions_user_id_revoked_at", "user_id", "revoked_at", "id"),
-        # Live sessions are not in it where the database can leave them out: a login does not pay for it.
+        # Without live sessions, if the database supports that, so a login does not pay for it.
         Index("ix_sessions_revoked_at", "revoked_at", "contract", "id", sqlite_where=text("revoked_at IS NOT NULL")),
         TABLE,
     )
@@ -132,12 +133,12 @@ class SessionRow(Base):
     id: Mapped[str] = mapped_column(exact(32), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_sessions_user_id"))
     appid: Mapped[str] = mapped_column(exact(32))
-    # Whom WeChat vouched for: one user may have several identities in one mini program.
+    # The identity of the login: one user may have several identities in one mini program.
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
     contract: Mapped[str] = mapped_column(String(32))
-    # Of two sessions of a user that were used in the same second, the lower one is older.
+    # Of two sessions that were used in the same second, the one with the lower number is older.
     number: Mapped[int] = mapped_column(Integer, server_default="0")
-    # How often the ticket of this session was rotated; the only thing that a ticket is compared with.
+    # How often the ticket of this session was rotated; tickets are compared only with this.
     counter: Mapped[int] = mapped_column(Integer, server_default="0")
     token_version: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[int] = mapped_column(BigInteger)
@@ -152,7 +153,7 @@ class SessionRow(Base):
 
 
 class NotBeforeMarkRow(Base):
-    """Up to when tokens of a user are worthless. Without a foreign key: verifiers must hear of an erased user too."""
+    """The time before which a user's tokens are invalid. No foreign key: verifiers must also learn of erased users."""
 
     __tablename__ = "not_before_marks"
     __table_args__ = (Index("ix_not_before_marks_not_before", "not_before"), TABLE)
@@ -162,7 +163,7 @@ class NotBeforeMarkRow(Base):
 
 
 class LoginAttemptRow(Base):
-    """A login that came with an Idempotency-Key: a hash of code and key, when, and what came of it."""
+    """A login with an Idempotency-Key: a hash of code and key, its time, and its result."""
 
     __tablename__ = "login_attempts"
     __table_args__ = (Index("ix_login_attempts_started_at", "started_at"), TABLE)
@@ -171,14 +172,14 @@ class LoginAttemptRow(Base):
     started_at: Mapped[int] = mapped_column(BigInteger)
     identity_id: Mapped[int | None] = mapped_column(BigInteger)
     session_id: Mapped[str | None] = mapped_column(exact(32))
-    # What became of the invite that came along: a repeat is told the same.
+    # The result of its invite code; a repeat gets the same.
     invite: Mapped[str | None] = mapped_column(String(16))
 
 
 class SpentTicketRow(Base):
-    """A registration ticket that was used or refused, until it would have expired anyway; or a WeChat that was.
+    """A registration ticket that was used or refused, until it would have expired; or a refused WeChat account.
 
-    Of a WeChat it is a keyed hash, for a day: its next ticket does not begin to count anew.
+    A WeChat account is stored as a keyed hash, for a day, so its next ticket does not start counting again.
     """
 
     __tablename__ = "spent_tickets"
@@ -186,12 +187,12 @@ class SpentTicketRow(Base):
 
     ticket_id: Mapped[str] = mapped_column(exact(32), primary_key=True)
     expires_at: Mapped[int] = mapped_column(BigInteger)
-    # A refusal is one, success is all that a ticket has.
+    # A refusal counts one; a success uses up the ticket.
     uses: Mapped[int] = mapped_column(SmallInteger, server_default="3")
 
 
 class AuditEventRow(Base):
-    """A change that matters for security: who, what, when, in which request."""
+    """A security-relevant change: who, what, when, in which request."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_user_id_at", "user_id", "at"), Index("ix_audit_events_at", "at"), TABLE)
@@ -200,7 +201,7 @@ class AuditEventRow(Base):
     at: Mapped[int] = mapped_column(BigInteger)
     event: Mapped[str] = mapped_column(String(40))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
-    # A keyed hash of the openid that the user came with first: it outlives the user.
+    # A keyed hash of the user's first openid, which outlives the user.
     subject: Mapped[str] = mapped_column(exact(64), server_default="")
     detail: Mapped[str] = mapped_column(String(255), server_default="")
     request_id: Mapped[str] = mapped_column(exact(64), server_default="")
@@ -220,7 +221,7 @@ class ConsentRow(Base):
 
 
 class DecryptFailureRow(Base):
-    """How often encrypted data failed to open under one session_key, named by a keyed hash of it."""
+    """How often decryption failed with one session_key, which is stored as a keyed hash."""
 
     __tablename__ = "decrypt_failures"
     __table_args__ = (Index("ix_decrypt_failures_failed_at", "failed_at"), TABLE)
@@ -231,7 +232,7 @@ class DecryptFailureRow(Base):
 
 
 class PhoneCallRow(Base):
-    """How many numbers WeChat was asked for on one day (days since 1970 in China) by one user, address or app."""
+    """How many phone numbers one user, address or app requested on one day (days since 1970 in China)."""
 
     __tablename__ = "phone_calls"
     __table_args__ = (Index("ix_phone_calls_day", "day"), TABLE)
@@ -252,7 +253,7 @@ class SpentPhoneCodeRow(Base):
 
 
 class ServiceCredentialRow(Base):
-    """A credential of another service: a keyed hash of its secret, and its scopes separated by blanks."""
+    """A credential of another service: a keyed hash of its secret, and its scopes, separated by blanks."""
 
     __tablename__ = "service_credentials"
     __table_args__ = (TABLE,)
@@ -264,13 +265,13 @@ class ServiceCredentialRow(Base):
 
 
 class InviteCodeRow(Base):
-    """An invite code: a user's, or nobody's (a pool). ``uses`` is the number of its rows in ``invite_uses``."""
+    """An invite code of a user, or of nobody (a pool). ``uses`` is the number of its rows in ``invite_uses``."""
 
     __tablename__ = "invite_codes"
     __table_args__ = (
         UniqueConstraint("code", name="uq_invite_codes_code"),
         UniqueConstraint("owner_id", "is_own", name="uq_invite_codes_own"),
-        # Decides who adds the next codes of a batch.
+        # This key decides which process adds the next codes of a batch.
         Index("uq_invite_codes_batch", "batch", "batch_number", unique=True),
         TABLE,
     )
@@ -278,21 +279,24 @@ class InviteCodeRow(Base):
     id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
     code: Mapped[str] = mapped_column(exact(20))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", name="fk_invite_codes_owner_id"))
-    # 1 for the one code that its owner hands out, absent for others of theirs: unique keys pass over what is absent.
+    # 1 for the owner's own code, null for others of theirs: unique keys ignore null.
     is_own: Mapped[int | None] = mapped_column(SmallInteger)
-    # Absent: no limit, no end.
+    # Null: no limit, no expiry.
     max_uses: Mapped[int | None] = mapped_column(Integer)
     uses: Mapped[int] = mapped_column(Integer, server_default="0")
     expires_at: Mapped[int | None] = mapped_column(BigInteger)
     disabled_at: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[int] = mapped_column(BigInteger)
-    # Of codes that were made or imported together, numbered from 1 on.
+    # For codes that were created or imported together, numbered from 1.
     batch: Mapped[str | None] = mapped_column(exact(40))
     batch_number: Mapped[int | None] = mapped_column(Integer)
 
 
 class InviteUseRow(Base):
-    """Who came with which code. A user has one at most; of somebody erased or merged the row stays, without them."""
+    """Who came with which code.
+
+    A user has at most one row; after an erasure or merge, the row stays without the user.
+    """
 
     __tablename__ = "invite_uses"
     __table_args__ = (
@@ -308,10 +312,10 @@ class InviteUseRow(Base):
 
 
 class BanMarkRow(Base):
-    """A keyed hash of what a person was known by here and is no longer: openid in a mini program, unionid, or number.
+    """A keyed hash of a person's former openid (with its mini program), unionid or phone number.
 
-    It counts while its user is disabled, or when it has none: then a disabled person was erased, and ``ban`` joins the
-    marks of one person. Without a foreign key: it outlives the row.
+    It is in effect while its user is disabled, or if it has no user: then a disabled person was erased, and ``ban``
+    connects the marks of one person. It has no foreign key, because it outlives the row.
     """
 
     __tablename__ = "ban_marks"
@@ -331,7 +335,7 @@ class BanMarkRow(Base):
 
 
 class InviteMarkRow(Base):
-    """A keyed hash of what somebody was known by whom an invite has counted, and who has left it since."""
+    """A keyed hash of a former identification of a person whom an invite has counted."""
 
     __tablename__ = "invite_marks"
     __table_args__ = (Index("ix_invite_marks_expires_at", "expires_at"), TABLE)
@@ -351,10 +355,10 @@ class PushReceiptRow(Base):
 
 
 class CodePictureRow(Base):
-    """A picture of a mini-program code, kept or being made: whose it is, and when it was last asked for.
+    """A picture of a mini-program code, stored or in progress: its owner, and when it was last requested.
 
-    Who wants to make it claims the row until then, by a number drawn for it; without an ending there is no picture yet.
-    ``service`` is the credential that had it made.
+    A process that makes the picture claims the row for a time, with a random number. Without an ending, there is no
+    picture yet. ``service`` is the credential that requested it.
     """
 
     __tablename__ = "code_pictures"
@@ -375,7 +379,7 @@ class CodePictureRow(Base):
 
 
 class CodeFailureRow(Base):
-    """How an attempt at a picture failed, for a minute: whoever waited for it looks here."""
+    """How an attempt at a picture failed, for a minute: the requests that waited for it read this."""
 
     __tablename__ = "code_failures"
     __table_args__ = (Index("ix_code_failures_failed_at", "failed_at"), TABLE)
@@ -387,7 +391,7 @@ class CodeFailureRow(Base):
 
 
 class ScanSignInRow(Base):
-    """A browser that wants to be signed in by a scan: keyed hashes of the code's ticket and the browser's secret."""
+    """A browser that asks to be signed in by a scan: keyed hashes of the code's ticket and the browser's secret."""
 
     __tablename__ = "scan_sign_ins"
     __table_args__ = (Index("ix_scan_sign_ins_expires_at", "expires_at"), TABLE)
@@ -395,14 +399,14 @@ class ScanSignInRow(Base):
     id: Mapped[str] = mapped_column(exact(64), primary_key=True)
     browser_hash: Mapped[str] = mapped_column(exact(64))
     appid: Mapped[str] = mapped_column(exact(32))
-    # pending, scanned, approved or refused; whether it has expired, the clock says.
+    # pending, scanned, approved or refused; the clock decides whether it has expired.
     state: Mapped[str] = mapped_column(String(16))
-    # What the browser said of itself, and where it asked from: shown for consent.
+    # The browser's User-Agent and address, which the person sees before approving.
     device: Mapped[str] = mapped_column(String(DEVICE_CHARACTERS))
     address: Mapped[str | None] = mapped_column(String(45))
     created_at: Mapped[int] = mapped_column(BigInteger)
-    # Until when it may be scanned, decided or, once approved, fetched.
+    # The deadline for scanning, deciding or, once approved, fetching.
     expires_at: Mapped[int] = mapped_column(BigInteger)
-    # The session of the phone that scanned: nobody else can decide.
+    # The session of the phone that scanned; only this session can decide.
     session_id: Mapped[str | None] = mapped_column(exact(32))
     handed_over_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,4 +1,4 @@
-"""Reading many rows in pages that each begin where the one before ended, by the keys of an index."""
+"""Reads many rows in pages. Each page begins where the previous one ended, by the keys of an index."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from authsvc.db.statements import Statement
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to go on: after the row with these keys, among rows that share all of them before number ``level``."""
+    """Where to continue: after the row with these keys, among rows that share all keys before number ``level``."""
 
     keys: tuple[Any, ...] = ()
     level: int = 0
@@ -20,16 +20,16 @@ BEGINNING = Place()
 
 
 class Pages:
-    """Pages of one query, in the order of its ``keys``: columns that it selects, unique together, and an index.
+    """Pages of one query, in the order of its ``keys``: selected columns that are unique together and form an index.
 
-    Rows that share their first keys are read by statements of their own: of "a > :a OR (a = :a AND b > :b)" MySQL reads
-    everything from :a on again for each page.
+    Rows that share their first keys are read by separate statements: for "a > :a OR (a = :a AND b > :b)" MySQL would
+    read everything from :a on again for each page.
     """
 
     def __init__(self, select: str, keys: tuple[str, ...], *, begin: str = "") -> None:
-        """``select`` ends in conditions; ``begin`` is one on the first key, which holds for all that follow.
+        """``select`` ends in conditions; ``begin`` is a condition on the first key, which all later rows meet as well.
 
-        It stands in the statement of the first page alone: SQLite would begin there for every page.
+        It is only in the statement of the first page; otherwise SQLite would start there for every page.
         """
         self._keys = keys
         end = f" ORDER BY {', '.join(keys)} LIMIT :at_most"
@@ -38,7 +38,7 @@ class Pages:
         ]
 
     def read(self, connection: Connection, place: Place, at_most: int, **values: Any) -> tuple[list[Any], Place | None]:
-        """Return up to ``at_most`` rows from this place on, perhaps none, and where to go on; None at the end."""
+        """Return up to ``at_most`` rows from this place on, possibly none, and where to continue; None at the end."""
         known = {f"key{number}": key for number, key in enumerate(place.keys[: place.level])}
         rows = self._statements[place.level].run(connection, at_most=at_most, **known, **values).all()
         if len(rows) == at_most:

@@ -1,6 +1,6 @@
-"""What is stored about one user, table by table: read for an export, removed by an erasure.
+"""The data stored about one user, table by table: read for an export, removed by an erasure.
 
-A test holds this page against the models: a table that points at users is named here, and each of its columns is
+A test compares this file with the models: every table that refers to users must be listed here, and each of its columns
 exported or withheld. A user merged into another has rows of their own; ``users.same_person`` finds them all.
 """
 
@@ -12,7 +12,7 @@ from authsvc.db.pages import BEGINNING, Pages, Place
 from authsvc.db.queries import audit_events, invite_codes
 from authsvc.db.statements import Statement
 
-# What opens or forges something if it gets into wrong hands, or says nothing to the person.
+# Data that could be misused to get access or to forge something, or that tells the person nothing.
 WITHHELD = {
     "users": ("token_version",),
     "identities": ("session_key", "previous_session_key"),
@@ -23,9 +23,9 @@ WITHHELD = {
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
     "code_pictures": ("claimed_until", "claim", "service"),
-    "ban_marks": ("id", "mark", "user_id", "ban", "expires_at"),  # hashes of what they have given up
+    "ban_marks": ("id", "mark", "user_id", "ban", "expires_at"),  # hashes of former identifications
 }
-# table: (column that says whose a row is, what is exported)
+# table: (column with the owner of a row, exported columns)
 EXPORTED = {
     "users": (
         "id",
@@ -47,7 +47,7 @@ EXPORTED = {
     "code_pictures": ("user_id", "stem, ending, user_id, asked_at"),
     "audit_events": ("user_id", "id, at, event, user_id, detail, request_id"),
 }
-# How a table is read page by page: in parts, each in the order of an index that begins with the owner.
+# How tables are read page by page: in parts, each in the order of an index that begins with the owner.
 _PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "users": (("", ("id",)),),
     "identities": (("", ("id",)),),
@@ -65,16 +65,16 @@ _READ = {
     )
     for table, parts in _PARTS.items()
 }
-# In the order of the foreign keys. Audit events stay, without devices: they know the person by a number and a keyed
-# hash only. Marks stay for a month, or verifiers elsewhere would go on taking tokens of an account that is gone.
+# In the order of the foreign keys. Audit events stay, without devices: they contain only a number and a keyed hash of
+# the person. Marks stay for a month; otherwise verifiers would continue to accept tokens of an erased account.
 _ERASE = (
-    # One that the person has asked for in this moment, and that was nobody's before.
+    # A picture without an owner that the person requested at the same moment.
     Statement("UPDATE code_pictures SET user_id = NULL WHERE user_id = :user_id"),
     Statement("DELETE FROM consents WHERE user_id = :user_id"),
-    # Where a browser asked from that the person signed in by a scan: kept for an hour otherwise.
+    # The addresses of browsers that the person signed in by a scan; otherwise kept for an hour.
     Statement("DELETE FROM scan_sign_ins WHERE session_id IN (SELECT id FROM sessions WHERE user_id = :user_id)"),
     Statement("DELETE FROM sessions WHERE user_id = :user_id"),
-    # Those of somebody disabled have no user any more by now.
+    # The marks of a disabled person no longer have a user at this point.
     Statement("DELETE FROM ban_marks WHERE user_id = :user_id"),
     Statement("DELETE FROM unionids WHERE user_id = :user_id"),
     Statement("DELETE FROM identities WHERE user_id = :user_id"),
@@ -84,7 +84,7 @@ _ERASE = (
 
 @dataclass(frozen=True, slots=True)
 class TablePlace:
-    """Where to go on in a table of a user's."""
+    """Where to continue in a user's table."""
 
     part: int = 0
     place: Place = BEGINNING
@@ -93,7 +93,7 @@ class TablePlace:
 def read(
     connection: Connection, table: str, user_id: int, start: TablePlace, at_most: int
 ) -> tuple[list[dict[str, object]], TablePlace | None]:
-    """Return up to ``at_most`` rows of a user from there on, and where to go on; None at the end.
+    """Return up to ``at_most`` rows of a user from this place on, and where to continue; None at the end.
 
     A row is column: value; times are seconds UTC.
     """
@@ -107,7 +107,7 @@ def read(
 
 
 def erase(connection: Connection, user_id: int, now: int) -> None:
-    """Remove every row of a user, and the user from rows that stay."""
+    """Delete every row of a user, and remove the user from rows that stay."""
     invite_codes.forget_user(connection, user_id, now)
     audit_events.forget_devices(connection, user_id)
     for statement in _ERASE:

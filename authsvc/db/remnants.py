@@ -1,9 +1,9 @@
-"""What SQLite leaves of deleted rows, and how it goes.
+"""Removes what SQLite leaves behind of deleted rows.
 
-``secure_delete`` overwrites rows where they stood. Two things remain: pages as they were before, in the write-ahead log
-until it is emptied, and copies of rows that a page split has moved elsewhere, in unused parts of pages (seen: 4 to 6 of
-5,000 deleted values). The log is emptied by a checkpoint; the copies go with VACUUM, which writes the file anew. MySQL
-and MariaDB purge their pages by themselves.
+``secure_delete`` overwrites rows in place. Two things remain: old pages in the write-ahead log, until it is emptied,
+and copies of rows that page splits left in unused parts of pages (observed: 4 to 6 of 5,000 deleted values). A
+checkpoint empties the log; VACUUM, which rewrites the file, removes the copies. MySQL and MariaDB purge their pages
+themselves.
 """
 
 import sqlite3
@@ -18,15 +18,15 @@ _LOCKED = sqlite3.OperationalError
 
 
 def note(connection: Connection) -> None:
-    """Note in the file itself that the erasure of this transaction may leave copies behind."""
+    """Record in the file itself that the erasure of this transaction may leave copies behind."""
     if connection.dialect.name == "sqlite":
-        # SQLite keeps this number for whoever the file belongs to; it takes no parameters.
+        # SQLite provides this number for the application; the statement takes no parameters.
         noted = connection.scalar(text("PRAGMA user_version"))
         connection.exec_driver_sql(f"PRAGMA user_version = {int(noted or 0) + 1}")
 
 
 def rewrite(engine: Engine) -> None:
-    """Write the file anew if anybody was erased since that was done last. Others who write wait meanwhile."""
+    """Rewrite the file if anybody was erased since the last time. Other writers wait meanwhile."""
     with closing(engine.raw_connection()) as connection:
         cursor: Any = connection.cursor()
         noted = cursor.execute("PRAGMA user_version").fetchone()[0]
@@ -36,7 +36,7 @@ def rewrite(engine: Engine) -> None:
 
 
 def _clear_note(cursor: Any, noted: int) -> None:
-    """Somebody who was erased after the file was written is noted by a higher number, which stays."""
+    """Reset the number, unless a later erasure has increased it."""
     cursor.execute("BEGIN IMMEDIATE")
     if cursor.execute("PRAGMA user_version").fetchone()[0] == noted:
         cursor.execute("PRAGMA user_version = 0")
@@ -44,7 +44,7 @@ def _clear_note(cursor: Any, noted: int) -> None:
 
 
 def empty_log(engine: Engine) -> None:
-    """Bring the write-ahead log into the file and cut it to nothing, once nobody reads an older state."""
+    """Move the write-ahead log into the file and truncate it, once nobody reads an older state."""
     with closing(engine.raw_connection()) as connection:
         cursor: Any = connection.cursor()
         patiently(lambda: _checkpoint(cursor), _LOCKED)
@@ -53,4 +53,4 @@ def empty_log(engine: Engine) -> None:
 def _checkpoint(cursor: Any) -> None:
     is_busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if is_busy:
-        raise _LOCKED("database is locked by somebody who reads")
+        raise _LOCKED("database is locked by a reader")

@@ -1,13 +1,13 @@
-"""Steps of migrations that may be run again after something has killed them half-way.
+"""Migration steps that can run again after a migration was killed half-way.
 
-MySQL and MariaDB commit each change of a table by itself, so a migration that is killed leaves its first steps behind,
-and the version still says that it has not run. ``install`` makes every step of every migration look first:
-``op.create_table``, ``op.add_column`` and the rest pass over what is done already, also inside ``batch_alter_table``.
-A step is one statement, so it is done or it is not. What is there under our name and is not what the step would make is
-somebody else's: NotOurs, and nothing is touched.
+MySQL and MariaDB commit each change of a table separately, so a killed migration leaves its first steps behind, while
+the version still says that it has not run. ``install`` makes every step of every migration check first:
+``op.create_table``, ``op.add_column`` and the others skip what is done, also inside ``batch_alter_table``.
+A step is one statement, so it is either done or not. If something exists under our name but is not what the step would
+create, it belongs to another program: NotOurs, and nothing is changed.
 
-``op.execute``, ``op.bulk_insert`` and ``op.alter_column`` run again as they are: write them so that twice is as good as
-once. Extending Alembic's own operations is documented at
+``op.execute``, ``op.bulk_insert`` and ``op.alter_column`` run again unchanged, so write them to be idempotent.
+Extending Alembic's own operations is documented at
 https://alembic.sqlalchemy.org/en/latest/api/operations.html#extending-existing-operations.
 """
 
@@ -23,27 +23,27 @@ Step = Callable[[Any, Any], Any]
 
 
 class NotOurs(CommandError):
-    """Something of another program has the name of what a migration would make."""
+    """Something of another program has the name that a migration would use."""
 
 
 class NotOneStatement(CommandError):
-    """A step would be several statements, and could be killed between them."""
+    """A step would need several statements, and could be killed between them."""
 
 
 def _look(operations: Any) -> Inspector | None:
-    """What is there at this moment; None when statements are only printed (``flask db upgrade --sql``)."""
+    """Return the inspector of the database, or None if statements are only printed (``flask db upgrade --sql``)."""
     return None if operations.migration_context.as_sql else sa.inspect(operations.get_bind())
 
 
 def _refuse_company(columns: Iterable[sa.Column[Any]]) -> None:
-    """An index or a unique key that is said at a column becomes a statement of its own."""
+    """Turn an index or a unique key that is declared at a column into a separate statement."""
     for column in columns:
         if column.index or column.unique:
             raise NotOneStatement(f"{column.name}: make its index or unique key a step of its own")
 
 
 def _create_table(operations: Any, operation: ops.CreateTableOp) -> Any:
-    # Once: a second table made of the same columns has none of their foreign keys.
+    # Only once: a second table made of the same columns has none of their foreign keys.
     table = operation.to_table(operations.migration_context)
     _refuse_company(table.columns)
     there = _look(operations)
@@ -55,8 +55,8 @@ def _create_table(operations: Any, operation: ops.CreateTableOp) -> Any:
     # A later migration may have added more.
     if not found.issuperset(table.columns.keys()) or set(key) != set(table.primary_key.columns.keys()):
         raise NotOurs(
-            f"the table {table.name} is there already without the columns of authsvc's: it is another program's."
-            " Give authsvc a schema of its own in DATABASE_URL"
+            f"the table {table.name} already exists without authsvc's columns, so it belongs to another program."
+            " Give authsvc its own schema in DATABASE_URL"
         )
     return table
 
@@ -89,7 +89,7 @@ def _create_index(operations: Any, operation: ops.CreateIndexOp) -> None:
     if found is None:
         operations.impl.create_index(index)
     elif found != list(index.columns.keys()):
-        raise NotOurs(f"the index {operation.index_name} is there already, over {', '.join(map(str, found))}")
+        raise NotOurs(f"the index {operation.index_name} already exists, over {', '.join(map(str, found))}")
 
 
 def _drop_index(operations: Any, operation: ops.DropIndexOp) -> None:
@@ -120,7 +120,7 @@ def _rename_table(operations: Any, operation: ops.RenameTableOp) -> None:
 
 
 def _alter_column(operations: Any, operation: ops.AlterColumnOp) -> None:
-    """Saying a column's type again is harmless; its old name is gone once it has the new one."""
+    """Skip a renaming that is done. Setting a column's type again is harmless."""
     there = _look(operations)
     if there is None or operation.column_name in _columns(there, operation.table_name):
         toimpl.alter_column(operations, operation)
@@ -133,7 +133,7 @@ def _columns(there: Inspector, table: str) -> set[str]:
 
 
 def _indexes(there: Inspector, table: str) -> dict[str, list[str | None]]:
-    """The columns of each index by its name; none of a table that is gone."""
+    """Return the columns of each index by its name; nothing for a table that does not exist."""
     found = there.get_indexes(table) if there.has_table(table) else []
     return {str(index["name"]): index["column_names"] for index in found}
 
@@ -164,6 +164,6 @@ _STEPS: dict[type[ops.MigrateOperation], Step] = {
 
 
 def install() -> None:
-    """Let every step of every migration of this process look first, in place of Alembic's own."""
+    """Replace Alembic's operations in this process by steps that check first."""
     for kind, step in _STEPS.items():
         Operations.implementation_for(kind, replace=True)(step)

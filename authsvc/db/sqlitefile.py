@@ -1,6 +1,6 @@
-"""The file of a SQLite database: where it is, that it is ours to write, and that nobody else reads it.
+"""The file of a SQLite database: finds it, and checks that only we can read and write it.
 
-Imports nothing of a database: gunicorn asks before its workers exist.
+Imports no database library, because gunicorn calls this before its workers exist.
 """
 
 import logging
@@ -14,26 +14,26 @@ logger = logging.getLogger(__name__)
 
 _SCHEME = "sqlite:///"
 _HEADER = b"SQLite format 3\0"
-# What SQLite puts beside the file. It gives them the mode of the file, but only when it makes them.
+# The files that SQLite puts beside the file. They get the mode of the file, but only when SQLite creates them.
 _BESIDE = ("-wal", "-shm", "-journal")
 _OPEN = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-# With less left on its disk, the next write may be the one that fails.
+# With less space left on its disk, the next write may fail.
 _ROOM = 1 << 20
 
 
 class UnfitDatabase(Refused):
-    """The service must not start on this database, or cannot: the text says what to do."""
+    """The service must not, or cannot, start with this database. The text says what to do."""
 
 
 def path_of(database_url: str) -> Path | None:
-    """Return the file that an address names, None where it names a server."""
+    """Return the file that an address names, or None if it names a server."""
     return Path(database_url.removeprefix(_SCHEME)) if database_url.startswith(_SCHEME) else None
 
 
 def prepare(database_url: str) -> None:
-    """Make the file where there is none, and see to it that only we read and write what belongs to it.
+    """Create the file if it is missing, and make sure that only we can read and write it and the files beside it.
 
-    Raises UnfitDatabase where that cannot be had, or where something else has the name.
+    Raises UnfitDatabase if that is not possible, or if something else has the name.
     """
     path = path_of(database_url)
     if path is None:
@@ -50,13 +50,13 @@ def prepare(database_url: str) -> None:
     finally:
         os.close(descriptor)
     if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
-        raise UnfitDatabase(f"DATABASE_URL: SQLite has to make files beside {path}, and the folder is not writable")
+        raise UnfitDatabase(f"DATABASE_URL: SQLite has to create files beside {path}, but the folder is not writable")
     for ending in _BESIDE:
         _tighten_beside(path.with_name(path.name + ending))
 
 
 def has_room(database_url: str) -> bool:
-    """False where the disk of the file is as good as full; True as well where there is no file."""
+    """False if the disk of the file is nearly full; also True if there is no file."""
     path = path_of(database_url)
     if path is None:
         return True
@@ -70,7 +70,7 @@ def _judge(descriptor: int, path: Path) -> None:
         raise UnfitDatabase(f"DATABASE_URL: {path} is not a file")
     begins = os.pread(descriptor, len(_HEADER), 0)
     if begins not in (b"", _HEADER):
-        raise UnfitDatabase(f"DATABASE_URL: {path} is there already and is not a SQLite database")
+        raise UnfitDatabase(f"DATABASE_URL: {path} already exists and is not a SQLite database")
     _tighten(descriptor, path)
 
 
@@ -96,8 +96,9 @@ def _tighten(descriptor: int, path: Path) -> None:
     except OSError:
         if mode & 0o077:
             raise UnfitDatabase(
-                f"DATABASE_URL: {path} is open to others (mode {mode:04o}), and is not ours to change; run: chmod 600"
+                f"DATABASE_URL: {path} is accessible to others (mode {mode:04o}), and authsvc cannot change that; "
+                "run: chmod 600"
             ) from None
         return
     if mode & 0o077:
-        logger.warning("%s was open to others (mode %04o); its mode is 0600 now", path, mode)
+        logger.warning("%s was accessible to others (mode %04o); its mode is now 0600", path, mode)

@@ -1,8 +1,8 @@
-"""Statements of the hot path: SQL text compiled once per database, run on the driver's cursor.
+"""Statements of the login path: SQL text compiled once per database, run on the driver's cursor.
 
-SQLAlchemy keeps the connections, the transactions and the names of the errors; only what it does around each
-statement is left out. Measured on a returning login (``docs/decisions.md``): ORM loads cost four times as much, and
-``Connection.exec_driver_sql`` twice.
+SQLAlchemy still manages connections, transactions and error classes; only its work around each statement is skipped.
+Measured with a returning login (``docs/decisions.md``): ORM loads cost four times as much, and
+``Connection.exec_driver_sql`` twice as much.
 """
 
 from collections import namedtuple
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 
 
 class Rows:
-    """What a statement found, as named tuples, or how much it changed."""
+    """The result of a statement: its rows as named tuples, or how many it changed."""
 
     __slots__ = ("_found", "lastrowid", "rowcount")
 
@@ -39,7 +39,7 @@ class Rows:
     one_or_none = first
 
     def one(self) -> Any:
-        """Return the row that must be there; raises NoResultFound."""
+        """Return the row that must exist; raises NoResultFound."""
         if not self._found:
             raise NoResultFound
         return self._found[0]
@@ -50,7 +50,7 @@ class Rows:
 
 
 class Statement:
-    """One SQL text with ``:named`` values; ``mysql`` where MySQL and MariaDB say it in other words."""
+    """One SQL text with ``:named`` values; ``mysql`` is the text for MySQL and MariaDB, if it differs."""
 
     def __init__(self, sql: str, mysql: str | None = None) -> None:
         self._texts = {"sqlite": text(sql), "mysql": text(mysql or sql), "mariadb": text(mysql or sql)}
@@ -58,7 +58,7 @@ class Statement:
         self._row: Callable[[Any], Any] | None = None
 
     def run(self, connection: Connection, **values: Any) -> Rows:
-        """Execute with these values, in a transaction that has begun. Values travel beside the SQL, never inside it."""
+        """Execute with these values in the current transaction. Values are passed separately, never inside the SQL."""
         dialect = connection.dialect
         ready = self._ready.get(dialect.name)
         if ready is None:
@@ -71,17 +71,17 @@ class Statement:
         except dialect.loaded_dbapi.Error as error:
             raise _explained(connection, cursor, error, sql) from error
         except BaseException as error:
-            # A killed greenlet, or a driver that stumbled over an answer, leaves the rest of it on the wire.
+            # A killed greenlet, or a driver that failed at an answer, leaves the rest of it on the wire.
             connection.invalidate(error)
             raise
         cursor.close()
         return rows
 
     def run_unless_taken(self, connection: Connection, **values: Any) -> Rows | None:
-        """Execute as ``run`` does; None when a unique key is somebody else's already, and then nothing is changed.
+        """Execute as ``run`` does; None, and no change, if a unique key already exists.
 
-        MySQL's own ways of saying so (IGNORE, ON DUPLICATE KEY) cannot be told apart by their row counts: the driver
-        asks for matched rows, and a row that was left alone counts as matched.
+        The row counts of MySQL's own forms (IGNORE, ON DUPLICATE KEY) do not show this: the driver asks for matched
+        rows, and an unchanged row counts as matched.
         """
         try:
             return self.run(connection, **values)
@@ -91,9 +91,9 @@ class Statement:
             raise
 
     def run_many_unless_taken(self, connection: Connection, every: Sequence[dict[str, Any]]) -> bool:
-        """Execute once for each of these values; False when a unique key is somebody else's already: raise Restart.
+        """Execute once for each of these values; False if a unique key already exists: the caller must raise Restart.
 
-        The drivers are fast at this (PyMySQL makes INSERTs of many rows out of it), so SQLAlchemy may do the rest.
+        The drivers are fast at this (PyMySQL builds INSERTs of many rows), so SQLAlchemy's overhead does not matter.
         """
         try:
             connection.execute(self._texts[connection.dialect.name], every)
@@ -112,14 +112,14 @@ class Statement:
 
 
 class ListStatement:
-    """A statement over a list of texts, ``{listed}`` in its SQL: made once for each length that occurs."""
+    """A statement over a list of texts, ``{listed}`` in its SQL, compiled once for each list length."""
 
     def __init__(self, sql: str) -> None:
         self._sql = sql
         self._made: dict[int, Statement] = {}
 
     def run(self, connection: Connection, listed: Sequence[str], **values: Any) -> Rows:
-        """Execute with these texts, of which there must be one at least."""
+        """Execute with these texts; there must be at least one."""
         names = [f"listed{number}" for number in range(len(listed))]
         made = self._made.get(len(listed))
         if made is None:
@@ -129,7 +129,7 @@ class ListStatement:
 
 
 def _is_taken(error: IntegrityError) -> bool:
-    """A unique key, and not a foreign key or a missing value: MySQL's 1062, and SQLite's sentence."""
+    """True for a unique key, not for a foreign key or a missing value: MySQL's 1062, or SQLite's sentence."""
     said: tuple[object, ...] = getattr(error.orig, "args", ())
     return bool(said) and (said[0] == 1062 or "UNIQUE constraint failed" in str(said[0]))
 
@@ -141,7 +141,7 @@ def _row_maker(columns: list[str]) -> Callable[[Any], Any]:
 
 
 def _explained(connection: Connection, cursor: DBAPICursor, error: Any, sql: str) -> Exception:
-    """Return a driver's error in SQLAlchemy's terms, after taking a lost connection out of the pool."""
+    """Return a driver's error as SQLAlchemy's, after removing a lost connection from the pool."""
     dialect = connection.dialect
     lost = dialect.is_disconnect(error, connection.connection, cursor)
     if lost:

@@ -457,7 +457,9 @@ def test_without_the_package_for_ed25519_it_says_what_to_install(
         assert process.wait(40) != 0
     finally:
         process.stop()
-    assert "authsvc does not start:\nthe user of DATABASE_URL logs in by ed25519, for which PyMySQL" in log.read_text()
+    assert (
+        "authsvc does not start:\nthe user of DATABASE_URL logs in with ed25519, for which PyMySQL" in log.read_text()
+    )
     assert "Traceback" not in log.read_text()
 
 

@@ -129,7 +129,10 @@ def test_it_does_not_start_on_a_column_that_folds_case(start_briefly: Callable[.
     )
     refused = Process(service._command, log=service.log, env=service.environment, cwd=service.folder)
     assert refused.wait(10) != 0
-    assert "these columns ignore case and must not: identities.openid (utf8mb4_general_ci)" in service.log.read_text()
+    assert (
+        "these columns must be case-sensitive and are not: identities.openid (utf8mb4_general_ci)"
+        in service.log.read_text()
+    )
 
 
 def test_the_victim_of_a_deadlock_runs_its_transaction_again(

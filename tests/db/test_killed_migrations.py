@@ -132,9 +132,9 @@ def test_a_step_of_two_statements_is_refused(steps: sa.Connection) -> None:
 
 def test_an_index_or_table_that_is_not_ours_is_told(steps: sa.Connection) -> None:
     op.create_index("ix_pets", "pets", ["name"])
-    with pytest.raises(repeatable.NotOurs, match="ix_pets is there already, over name"):
+    with pytest.raises(repeatable.NotOurs, match="ix_pets already exists, over name"):
         op.create_index("ix_pets", "pets", ["id"])
-    with pytest.raises(repeatable.NotOurs, match="pets is there already"):
+    with pytest.raises(repeatable.NotOurs, match="pets already exists"):
         op.create_table("pets", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("size", sa.Integer()))
 
 

@@ -91,7 +91,7 @@ def test_files_that_were_open_to_others_are_tightened(tmp_path: Path, caplog: py
         assert len(list(tmp_path.iterdir())) == 3
         sqlitefile.prepare(f"sqlite:///{path}")
         assert {mode(file) for file in tmp_path.iterdir()} == {0o600}
-    assert "was open to others (mode 0644)" in caplog.text
+    assert "was accessible to others (mode 0644)" in caplog.text
 
 
 def _not_a_database(path: Path) -> None:
@@ -117,7 +117,7 @@ def _socket(path: Path) -> None:
     [
         (Path.mkdir, "Is a directory"),
         (_folder_within_a_file, "cannot be opened for writing"),
-        (_not_a_database, "is there already and is not a SQLite database"),
+        (_not_a_database, "already exists and is not a SQLite database"),
         (_pipe, "is not a file"),
         (_socket, "cannot be opened for writing"),
     ],

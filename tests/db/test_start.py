@@ -46,7 +46,7 @@ def refusal(service: Service, url: str) -> str:
 def test_gunicorn_refuses_what_is_no_database_file(relative: Service) -> None:
     (relative.folder / "instance" / "notes.txt").write_text("buy milk")
     said = refusal(relative, "sqlite:///notes.txt")
-    assert said.endswith("notes.txt is there already and is not a SQLite database\n")
+    assert said.endswith("notes.txt already exists and is not a SQLite database\n")
     assert "authsvc does not start:\nDATABASE_URL: " in said
 
 

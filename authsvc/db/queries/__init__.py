@@ -1,1 +1,1 @@
-"""Queries, a file per table and named after it."""
+"""Queries: one file per table, with the table's name."""

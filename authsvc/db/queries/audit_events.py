@@ -7,7 +7,7 @@ from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 from authsvc.values.operator import AuditEvent, of_app
 
-# Of one kind, a user has so many within a day: nobody fills the table, and a flood of one kind hides no other.
+# The limit per user, kind and day: nobody can fill the table, and a flood of one kind hides no other.
 MOST_A_DAY = 100
 _VALUES = (
     "INSERT INTO audit_events (at, event, user_id, subject, detail, request_id)"
@@ -25,11 +25,11 @@ _FIND = Statement(
 )
 # "app " and an AppID.
 _APP_CHARS = 22
-# Whose detail reads "app wx…, Mozilla/5.0 …": what the device says of itself comes last.
+# Events whose detail is "app wx…, Mozilla/5.0 …": the User-Agent comes last.
 WITH_DEVICE = ("new_device", "scan_sign_in", "session_ended")
-# What its person sees of it in the mini program where it happened; the detail begins with "app wx…".
+# Events that people see only in the mini program where they happened; the detail begins with "app wx…".
 _OF_ONE_APP = (*WITH_DEVICE, "register", "link", "unlink", "second_identity", "logout_others", "refresh_reuse")
-# What concerns the account as a whole, and is seen in all of them.
+# Events of the account as a whole, which people see in all of their mini programs.
 _OF_THE_ACCOUNT = (
     "phone_bound",
     "phone_unbound",
@@ -47,7 +47,7 @@ _OF_PERSON = Statement(
     f" OR (event IN {_OF_ONE_APP} AND SUBSTR(detail, 1, {_APP_CHARS}) = :app))"
     " ORDER BY id DESC LIMIT :limit"
 )
-# Of somebody erased it stays that there was a new device, and not which.
+# After an erasure, the event of a new device stays, but not the device.
 _FORGET_DEVICES = Statement(
     f"UPDATE audit_events SET detail = SUBSTR(detail, 1, {_APP_CHARS})"
     f" WHERE user_id = :user_id AND event IN {WITH_DEVICE}"
@@ -59,7 +59,7 @@ _DELETE_OLD = Deletion("audit_events", "at < :before")
 def insert(
     connection: Connection, event: str, user_id: int | None, *, subject: str, detail: str, request_id: str, now: int
 ) -> bool:
-    """Store one event; False when its user has MOST_A_DAY of that kind.
+    """Store one event; False if its user already has MOST_A_DAY of that kind.
 
     ``subject`` is a keyed hash, ``detail`` holds no openid, phone or token.
     """
@@ -76,7 +76,7 @@ def find(
     since: int = 0,
     limit: int,
 ) -> list[AuditEvent]:
-    """Return the newest events that fit, oldest first; ``None`` asks for any."""
+    """Return the newest matching events, oldest first; ``None`` matches any."""
     found = _FIND.run(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
     return [AuditEvent(*row) for row in reversed(found.all())]
 
@@ -89,21 +89,21 @@ def count(connection: Connection, user_id: int) -> int:
 def of_person(
     connection: Connection, user_id: int, appid: str, *, since: int, before: int | None, limit: int
 ) -> list[AuditEvent]:
-    """Return what a person may see of themselves in this app, newest first; with ``before``, those with a lower id."""
+    """Return a person's events for this app, newest first; with ``before``, those with a lower id."""
     found = _OF_PERSON.run(connection, user_id=user_id, app=of_app(appid), since=since, before=before, limit=limit)
     return [AuditEvent(*row) for row in found]
 
 
 def shows_in(event: str, detail: str, appid: str) -> bool:
-    """Tell whether an event belongs before its person in this app: those of another mini program alone do not."""
+    """Tell whether a person may see an event in this app; events of another mini program only are not shown."""
     return event not in _OF_ONE_APP or detail[:_APP_CHARS] == of_app(appid)
 
 
 def forget_devices(connection: Connection, user_id: int) -> None:
-    """Remove what devices said of themselves from the events of a user."""
+    """Remove the User-Agents of devices from the events of a user."""
     _FORGET_DEVICES.run(connection, user_id=user_id)
 
 
 def delete_stored(connection: Connection, before: int) -> int:
-    """Delete some events of before then; return how many, 0 when none is left."""
+    """Delete some events from before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

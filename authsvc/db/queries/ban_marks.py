@@ -1,7 +1,7 @@
-"""Queries on ban marks: keyed hashes of what people were known by here and are no longer.
+"""Queries on ban marks: keyed hashes of people's former openids, unionids and phone numbers.
 
-A mark of somebody who has a row (``user_id``) keeps others out while that user is disabled. A mark of a disabled person
-who was erased has no user; ``ban`` joins those of one person, and says nothing else.
+A mark with a ``user_id`` is in effect while that user is disabled. A mark of a disabled person who was erased has no
+user; ``ban`` connects the marks of one person, and says nothing else.
 """
 
 from collections.abc import Sequence
@@ -37,41 +37,41 @@ _DELETE_OLD = Deletion("ban_marks", "expires_at <= :before")
 
 
 def keeps_out(connection: Connection, marks: Sequence[str], now: int) -> bool:
-    """True when one of these is a disabled person's. One lookup by the marks."""
+    """True if one of these marks belongs to a disabled person. One lookup by the marks."""
     return bool(marks) and _BANS.run(connection, marks, now=now).first() is not None
 
 
 def add(connection: Connection, marks: Sequence[str], *, user_id: int, expires_at: int) -> None:
-    """Note that this user was known by these until now."""
+    """Store these marks for a user who was identified by them until now."""
     for mark in marks:
         _ADD.run(connection, mark=mark, user_id=user_id, ban=None, expires_at=expires_at)
 
 
 def keep(connection: Connection, user_id: int, *, expires_at: int, now: int) -> None:
-    """Let the marks of this user that have not expired last until then."""
+    """Extend this user's marks that have not expired until that time."""
     _KEEP.run(connection, user_id=user_id, expires_at=expires_at, now=now)
 
 
 def move_all(connection: Connection, user_id: int, into: int) -> None:
-    """Make the marks of one user another's."""
+    """Move the marks of one user to another."""
     _MOVE.run(connection, user_id=user_id, into=into)
     _DELETE_OF_USER.run(connection, user_id=user_id)
 
 
 def outlive(connection: Connection, marks: Sequence[str], *, user_id: int, ban: str, expires_at: int, now: int) -> None:
-    """Make these marks, and those of a user whose row goes now, marks of a ``ban`` without a user."""
+    """Turn these marks, and those of a user whose row is being deleted, into marks of a ``ban`` without a user."""
     _OUTLIVE.run(connection, user_id=user_id, ban=ban, expires_at=expires_at, now=now)
     for mark in marks:
         _ADD.run(connection, mark=mark, user_id=None, ban=ban, expires_at=expires_at)
 
 
 def lift(connection: Connection, marks: Sequence[str]) -> int:
-    """Delete these marks, and all marks of the erased people whose they are; return how many went."""
+    """Delete these marks, and all other marks of the erased people they belong to; return how many."""
     bans = [row.ban for row in _BANS_OF.run(connection, marks)]
     deleted = _LIFT.run(connection, marks).rowcount
     return deleted + (_LIFT_BANS.run(connection, bans).rowcount if bans else 0)
 
 
 def delete_expired(connection: Connection, before: int) -> int:
-    """Delete some marks that expired until then; return how many, 0 when none is left."""
+    """Delete some marks that expired before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

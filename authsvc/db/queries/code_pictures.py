@@ -1,7 +1,7 @@
-"""Queries on pictures of mini-program codes: which there are, who makes one, whose they are.
+"""Queries on pictures of mini-program codes: which ones exist, who is making one, and who owns them.
 
-A row is claimed by a number that its holder has drawn, until a moment (seconds UTC): whoever changes the row names the
-claim that they know of, and does nothing when there is another.
+A row is claimed with a random number of its holder, until a time (seconds UTC). Every change of the row names the
+expected claim, and does nothing if there is another.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 
 BATCH = 500
-# Longer than anybody waits for a picture.
+# Longer than any request waits for a picture.
 FAILURE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom a new picture counts for: a user, a service (the name of its credential), or nobody."""
+    """The owner of a new picture: a user, a service (the name of its credential), or nobody."""
 
     user_id: int | None = None
     service: str | None = None
@@ -29,7 +29,7 @@ NOBODY = Owner()
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A row: ``ending`` is None until the picture is made, ``user_id`` where it is nobody's."""
+    """A row: ``ending`` is None until the picture is made; ``user_id`` is None if it has no owner."""
 
     stem: str
     ending: str | None
@@ -40,13 +40,13 @@ class StoredPicture:
 
     @property
     def name(self) -> str | None:
-        """The file name, of a picture that is made."""
+        """The file name of a finished picture."""
         return f"{self.stem}.{self.ending}" if self.ending else None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How an attempt ended: the name of an error in errors.py, and WeChat's number if it gave one."""
+    """How an attempt ended: the name of an error in errors.py, and WeChat's errcode if there was one."""
 
     error: str
     errcode: int | None = None
@@ -58,7 +58,7 @@ _INSERT = Statement(
     "INSERT INTO code_pictures (stem, user_id, service, claim, claimed_until, asked_at)"
     " VALUES (:stem, :user_id, :service, :claim, :until, :now)"
 )
-# The moment as well: during an upgrade there are workers that draw no numbers.
+# Compares the time as well, because during an upgrade there are workers without claim numbers.
 _TAKE_OVER = Statement(
     "UPDATE code_pictures SET ending = NULL, claimed_until = :until, claim = :claim"
     " WHERE stem = :stem AND claim = :known AND claimed_until = :known_until"
@@ -89,46 +89,46 @@ def find(connection: Connection, stem: str) -> StoredPicture | None:
 
 
 def begin(connection: Connection, stem: str, owner: Owner, claim: int, *, until: int, now: int) -> bool:
-    """Claim a picture that nobody has begun; False when somebody has."""
+    """Claim a picture that nobody has begun; False if somebody has."""
     values = {"user_id": owner.user_id, "service": owner.service, "claim": claim, "until": until, "now": now}
     return _INSERT.run_unless_taken(connection, stem=stem, **values) is not None
 
 
 def take_over(connection: Connection, known: StoredPicture, claim: int, *, until: int) -> bool:
-    """Claim a row that is as it is known; the picture no longer counts. False when somebody was faster."""
+    """Claim a row that has not changed; its picture no longer counts. False if somebody was faster."""
     values = {"stem": known.stem, "known": known.claim, "known_until": known.claimed_until}
     return _TAKE_OVER.run(connection, claim=claim, until=until, **values).rowcount == 1
 
 
 def finish(connection: Connection, stem: str, ending: str, claim: int) -> bool:
-    """Say that the picture is there; False when the claim was lost."""
+    """Note that the picture is finished; False if the claim was lost."""
     return _FINISH.run(connection, stem=stem, ending=ending, claim=claim).rowcount == 1
 
 
 def delete(connection: Connection, stem: str, claim: int) -> bool:
-    """Give up a claim and the row with it; False when it was lost."""
+    """Give up a claim together with the row; False if it was lost."""
     return _DELETE.run(connection, stem=stem, claim=claim).rowcount == 1
 
 
 def fail(connection: Connection, stem: str, claim: int, failure: Failure, now: int) -> None:
-    """Give up a claim, and leave word of why for those who wait for it."""
+    """Give up a claim, and store the reason for those who wait."""
     if delete(connection, stem, claim):
         _NOTE_FAILURE.run(connection, claim=claim, error=failure.error, errcode=failure.errcode, now=now)
 
 
 def failure_of(connection: Connection, claim: int) -> Failure | None:
-    """Return how the attempt under this claim failed; None while it has not, and when it is long ago."""
+    """Return how the attempt with this claim failed; None if it has not failed, or long ago."""
     row = _FIND_FAILURE.run(connection, claim=claim).first()
     return Failure(*row) if row else None
 
 
 def delete_failures(connection: Connection, before: int) -> int:
-    """Delete some failures from before then (seconds UTC); return how many, 0 when none is left."""
+    """Delete some failures from before that time (seconds UTC); return how many, 0 if none is left."""
     return _DELETE_FAILURES.run(connection, before)
 
 
 def touch(connection: Connection, stem: str, user_id: int | None, now: int) -> None:
-    """Note that a picture was asked for, and by whom if it is nobody's yet."""
+    """Note that a picture was requested, and by whom if it has no owner yet."""
     _TOUCH.run(connection, stem=stem, user_id=user_id, now=now)
 
 
@@ -138,12 +138,12 @@ def count(connection: Connection) -> int:
 
 
 def count_of_user(connection: Connection, user_id: int) -> int:
-    """Return how many of them are this user's."""
+    """Return how many pictures this user has."""
     return int(_COUNT_OF_USER.run(connection, user_id=user_id).scalar())
 
 
 def count_of_service(connection: Connection, service: str) -> int:
-    """Return how many of them this service has had made."""
+    """Return how many pictures this service has."""
     return int(_COUNT_OF_SERVICE.run(connection, service=service).scalar())
 
 
@@ -158,10 +158,10 @@ def move_all(connection: Connection, user_id: int, into: int) -> None:
 
 
 def not_asked_since(connection: Connection, before: int) -> list[StoredPicture]:
-    """Return up to 500 pictures that nobody has asked for since then, the oldest first."""
+    """Return up to 500 pictures that nobody has requested since that time, oldest first."""
     return [StoredPicture(*row) for row in _NOT_ASKED.run(connection, before=before)]
 
 
 def oldest(connection: Connection, count: int) -> list[StoredPicture]:
-    """Return so many of the pictures that were not asked for longest."""
+    """Return ``count`` pictures, those with the oldest requests first."""
     return [StoredPicture(*row) for row in _OLDEST.run(connection, count=count)]

@@ -1,4 +1,4 @@
-"""Queries on failed openings of encrypted data, counted per session_key (named by a keyed hash)."""
+"""Queries on failed decryptions, counted per session_key (stored as a keyed hash)."""
 
 from collections.abc import Sequence
 
@@ -20,21 +20,21 @@ _DELETE_OLD = Deletion("decrypt_failures", "failed_at < :before")
 
 
 def counts(connection: Connection, key_hashes: Sequence[str]) -> dict[str, int]:
-    """Return how often data failed to open under these keys, without those under which it never did."""
+    """Return how often decryption failed with each of these keys; keys without failures are left out."""
     return {row.key_hash: row.failures for row in _COUNTS.run(connection, key_hashes)} if key_hashes else {}
 
 
 def add(connection: Connection, key_hash: str, now: int) -> None:
-    """Count one more failure. The row stays locked until the transaction ends, and a rollback takes it back."""
+    """Count one more failure. The row stays locked until the transaction ends; a rollback undoes the count."""
     _ADD.run(connection, key_hash=key_hash, now=now)
 
 
 def take_back(connection: Connection, key_hash: str) -> None:
-    """Count one failure less, of a key that was counted in this transaction."""
+    """Undo one failure of a key that was counted in this transaction."""
     _TAKE_BACK.run(connection, key_hash=key_hash)
     _DELETE_IF_NONE.run(connection, key_hash=key_hash)
 
 
 def delete_last_failed(connection: Connection, before: int) -> int:
-    """Forget some counts that have not gone up since then; return how many, 0 when none is left."""
+    """Delete some counts that have not increased since that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

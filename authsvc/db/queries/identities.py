@@ -13,7 +13,7 @@ from authsvc.values.people import IdentityLink, User
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An identity with its user, as a login needs them. Keys are sealed; ``replaced_at`` in seconds UTC."""
+    """An identity with its user, as a login needs them. Keys are encrypted; ``replaced_at`` in seconds UTC."""
 
     id: int
     appid: str
@@ -22,7 +22,7 @@ class Identity:
     session_key: str | None = field(repr=False)
     previous_session_key: str | None = field(repr=False)
     replaced_at: int | None
-    # Another WeChat than the user's own, let in by a session of this mini program.
+    # A second WeChat account that a session of this mini program has linked.
     is_added: bool
     user: User
 
@@ -74,7 +74,7 @@ _CONFLICTS = Statement(
 
 
 def find(connection: Connection, appid: str, openid: str) -> Identity | None:
-    """Return this identity and its user, if known; nobody else changes them until the transaction ends."""
+    """Return this identity and its user, if known, locked until the transaction ends."""
     return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
 
 
@@ -84,7 +84,7 @@ def find_by_id(connection: Connection, identity_id: int) -> Identity | None:
 
 
 def lock_by_id(connection: Connection, identity_id: int) -> Identity | None:
-    """Return the same; nobody else changes the two until the transaction ends."""
+    """Return the same, locked until the transaction ends."""
     return _one(_LOCK_BY_ID.run(connection, id=identity_id).one_or_none())
 
 
@@ -110,7 +110,7 @@ def first_openid(connection: Connection, user_id: int) -> str | None:
 
 
 def owned_link(connection: Connection, appid: str, openid: str) -> tuple[int, IdentityLink] | None:
-    """Return whose identity this is (the user's id) and the identity, if known. Locks nothing."""
+    """Return the user's id and the identity, if known. Locks nothing."""
     row = _OWNED_LINK.run(connection, appid=appid, openid=openid).one_or_none()
     return None if row is None else (row.user_id, _link(row))
 
@@ -126,7 +126,7 @@ def insert_if_absent(
     now: int,
     is_added: bool = False,
 ) -> int | None:
-    """Add the identity and return its id; None when somebody else has just added it. ``session_key`` is sealed."""
+    """Add the identity and return its id; None if it was just added by another. ``session_key`` is encrypted."""
     result = _INSERT.run_unless_taken(
         connection,
         appid=appid,
@@ -143,44 +143,44 @@ def insert_if_absent(
 def replace_session_key(
     connection: Connection, identity_id: int, *, session_key: str, previous: str | None, now: int
 ) -> None:
-    """Store a new sealed session_key and keep the one before, with the time of the change."""
+    """Store a new encrypted session_key and keep the previous one, with the time of the change."""
     _REPLACE_KEY.run(connection, id=identity_id, session_key=session_key, previous=previous, now=now)
 
 
 def reset_session_key(connection: Connection, identity_id: int, *, session_key: str, held: str | None) -> bool:
-    """Store a sealed session_key instead of ``held`` and drop the one before; False when another lies there now."""
+    """Replace the encrypted session_key ``held`` and drop the previous one; False if it has changed meanwhile."""
     return _RESET_KEY.run(connection, id=identity_id, session_key=session_key, held=held).rowcount == 1
 
 
 def set_unionid(connection: Connection, identity_id: int, unionid: str) -> None:
-    """Attach a unionid that has become known to an identity."""
+    """Attach a newly known unionid to an identity."""
     _SET_UNIONID.run(connection, id=identity_id, unionid=unionid)
 
 
 def find_unionid_owner(connection: Connection, unionid: str) -> User | None:
-    """Return whose unionid this is, if anybody's; nobody else changes them until the transaction ends."""
+    """Return the owner of this unionid, if there is one, locked until the transaction ends."""
     row = _UNIONID_OWNER.run(connection, unionid=unionid).first()
     return None if row is None else users.from_row(tuple(row))
 
 
 def claim_unionid(connection: Connection, unionid: str, user_id: int) -> bool:
-    """Make the unionid this user's; False when it is already somebody's."""
+    """Make this user the owner of the unionid; False if it already has an owner."""
     return _CLAIM_UNIONID.run_unless_taken(connection, unionid=unionid, user_id=user_id) is not None
 
 
 def make_own(connection: Connection, identity_id: int) -> None:
-    """Let an added identity be its user's own."""
+    """Turn an added identity into one of the user's own."""
     _MAKE_OWN.run(connection, id=identity_id)
 
 
 def move_all(connection: Connection, user_id: int, into: int) -> None:
-    """Give every identity and unionid of one user to another."""
+    """Move every identity and unionid of one user to another."""
     _MOVE.run(connection, user_id=user_id, into=into)
     _MOVE_UNIONIDS.run(connection, user_id=user_id, into=into)
 
 
 def delete(connection: Connection, identity_id: int, user_id: int) -> bool:
-    """Remove one identity of this user, and a unionid that none of the others carries; False when not theirs."""
+    """Remove one identity of this user, and its unionid if no other identity has it; False if it is not theirs."""
     if _DELETE_ONE.run(connection, id=identity_id, user_id=user_id).rowcount == 0:
         return False
     _DELETE_ORPHAN_UNIONIDS.run(connection, user_id=user_id)
@@ -188,7 +188,7 @@ def delete(connection: Connection, identity_id: int, user_id: int) -> bool:
 
 
 def conflicts(connection: Connection) -> list[UserConflict]:
-    """Return where an identity of one user carries the unionid of another, the oldest identity first."""
+    """Return identities of one user with the unionid of another user, the oldest identity first."""
     return [UserConflict(*row) for row in _CONFLICTS.run(connection)]
 
 

@@ -1,4 +1,4 @@
-"""Queries on invite codes by the batch: many at once, numbered, for a campaign."""
+"""Queries on batches of invite codes: many numbered codes for a campaign."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _COUNT = Statement(
     "SELECT COUNT(*) FROM invite_codes WHERE (:batch IS NULL OR batch = :batch)"
     " AND (:owner_id IS NULL OR owner_id = :owner_id)"
 )
-# An expanding list is what a Statement cannot say.
+# A Statement does not support an expanding list.
 _TAKEN = text("SELECT code FROM invite_codes WHERE code IN :codes").bindparams(bindparam("codes", expanding=True))
 _INSERT = Statement(
     "INSERT INTO invite_codes (code, owner_id, max_uses, expires_at, disabled_at, batch, batch_number, created_at)"
@@ -26,7 +26,7 @@ _INSERT = Statement(
 )
 _UNUSED = "owner_id IS NULL AND uses = 0 AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 _ASSIGN = Statement(f"UPDATE invite_codes SET owner_id = :owner_id WHERE code = :code AND {_UNUSED}")
-# MySQL reads from a table that it changes only through a table of its own making.
+# MySQL can read from the table that it changes only through a derived table.
 _ASSIGN_FIRST = Statement(
     f"UPDATE invite_codes SET owner_id = :owner_id WHERE {_UNUSED} AND id IN (SELECT id FROM"
     f" (SELECT id FROM invite_codes WHERE batch = :batch AND {_UNUSED} ORDER BY batch_number LIMIT :count) AS first)"
@@ -42,7 +42,7 @@ _STATS = Statement(
 
 
 def last(connection: Connection, batch: str) -> InviteCode | None:
-    """Return the code with the highest number of a batch; None when there is no such batch."""
+    """Return the code with the highest number of a batch, or None if there is no such batch."""
     row = _LAST.run(connection, batch=batch).first()
     return None if row is None else InviteCode(*row)
 
@@ -50,13 +50,13 @@ def last(connection: Connection, batch: str) -> InviteCode | None:
 def page(
     connection: Connection, after: int, at_once: int, *, batch: str | None = None, owner_id: int | None = None
 ) -> list[InviteCode]:
-    """Return up to ``at_once`` codes whose ids follow ``after``, in the order in which they were made."""
+    """Return up to ``at_once`` codes with ids after ``after``, in the order of their creation."""
     rows = _PAGE.run(connection, after=after, at_once=at_once, batch=batch, owner_id=owner_id)
     return [InviteCode(*row) for row in rows]
 
 
 def count(connection: Connection, *, batch: str | None = None, owner_id: int | None = None) -> int:
-    """Return how many codes a batch or a user has; of all, without either."""
+    """Return how many codes a batch or a user has; without either, how many there are."""
     return int(_COUNT.run(connection, batch=batch, owner_id=owner_id).scalar())
 
 
@@ -66,30 +66,30 @@ def taken(connection: Connection, codes: Sequence[str]) -> set[str]:
 
 
 def insert(connection: Connection, codes: Sequence[dict[str, Any]]) -> bool:
-    """Add codes, given by column; False when a code or a number in its batch is taken: raise Restart."""
+    """Add codes, given by column; False if a code or a number in its batch is taken: the caller must raise Restart."""
     return _INSERT.run_many_unless_taken(connection, codes)
 
 
 def assign(connection: Connection, code: str, owner_id: int, now: int) -> bool:
-    """Give an unused code without an owner to a user; False when it is not such a code."""
+    """Give an unused code without an owner to a user; False if it is not such a code."""
     return _ASSIGN.run(connection, code=code, owner_id=owner_id, now=now).rowcount == 1
 
 
 def assign_first(connection: Connection, batch: str, count: int, owner_id: int, now: int) -> int:
-    """Give the first unused codes without an owner of a batch to a user, up to ``count``; return how many."""
+    """Give a user the first ``count`` unused codes of a batch that have no owner; return how many."""
     return _ASSIGN_FIRST.run(connection, batch=batch, count=count, owner_id=owner_id, now=now).rowcount
 
 
 def disable(connection: Connection, code: str, now: int) -> bool:
-    """Take a code out of use; False when it is already, or there is none."""
+    """Disable a code; False if it is already disabled or does not exist."""
     return _DISABLE.run(connection, code=code, now=now).rowcount == 1
 
 
 def disable_batch(connection: Connection, batch: str, now: int) -> int:
-    """Take every code of a batch out of use; return of how many that changed something."""
+    """Disable every code of a batch; return how many were changed."""
     return _DISABLE_BATCH.run(connection, batch=batch, now=now).rowcount
 
 
 def stats(connection: Connection, now: int) -> list[InviteBatchStats]:
-    """Count codes by batch; those without a batch are one as well."""
+    """Count codes by batch; codes without a batch form one group."""
     return [InviteBatchStats(row[0], *map(int, row[1:])) for row in _STATS.run(connection, now=now)]

@@ -46,7 +46,7 @@ _HAS_INVITES = Statement(
     "SELECT 1 FROM invite_uses WHERE user_id = :user_id UNION ALL SELECT 1 FROM users WHERE invited_by_id = :user_id"
     " LIMIT 1"
 )
-# ``uses`` is the number of a code's rows: with 200,000 of them, counting these took 18 ms.
+# ``uses`` stores the number of a code's rows, because counting 200,000 rows took 18 ms.
 _COUNT_ARRIVALS = Statement("SELECT SUM(uses) FROM invite_codes WHERE owner_id = :owner_id")
 _USED_CODES = Statement(
     "SELECT id FROM invite_codes WHERE owner_id = :owner_id AND uses > 0 ORDER BY id LIMIT :at_most"
@@ -58,7 +58,7 @@ _LATEST = Statement(
     "SELECT u.id, u.used_at FROM invite_uses u JOIN invite_codes c ON c.id = u.invite_code_id"
     " WHERE c.owner_id = :owner_id ORDER BY u.id DESC LIMIT :count"
 )
-# Up to so many, each code is read by its index, from the end; of more, all that came with them is sorted.
+# For up to this many codes, each is read by its index from the end; for more, all their uses are sorted.
 _FEW_CODES = 20
 _NO_LONGER_OWN = Statement("UPDATE invite_codes SET is_own = NULL WHERE owner_id = :owner_id")
 _MOVE = Statement("UPDATE invite_codes SET owner_id = :into WHERE owner_id = :owner_id")
@@ -73,32 +73,32 @@ _FORGET_INVITER = Statement("UPDATE users SET invited_by_id = NULL WHERE invited
 
 
 def find(connection: Connection, code: str) -> InviteCode | None:
-    """Return this code, if there is such a one; case counts."""
+    """Return this code, if it exists; codes are case-sensitive."""
     return _one(_FIND.run(connection, code=code).first())
 
 
 def find_own(connection: Connection, owner_id: int, now: int) -> InviteCode | None:
-    """Return the code that the user hands out, unless it has expired."""
+    """Return the user's own code, unless it has expired."""
     return _one(_FIND_OWN.run(connection, owner_id=owner_id, now=now).first())
 
 
 def insert_own(
     connection: Connection, code: str, owner_id: int, *, max_uses: int | None, expires_at: int | None, now: int
 ) -> bool:
-    """Make the code that the user hands out; False when they have one already, or somebody has this code."""
+    """Create the user's own code; False if they already have one, or if this code exists."""
     values = {"code": code, "owner_id": owner_id, "max_uses": max_uses, "expires_at": expires_at, "now": now}
     return _INSERT_OWN.run_unless_taken(connection, **values) is not None
 
 
 def retire_own(connection: Connection, owner_id: int, now: int) -> None:
-    """Make room for a new own code when the user's has expired; the old one stays theirs."""
+    """Make room for a new own code if the user's has expired; the old code still belongs to them."""
     _RETIRE_OWN.run(connection, owner_id=owner_id, now=now)
 
 
 def claim_from_pool(connection: Connection, owner_id: int, now: int) -> bool:
-    """Make an unused code without an owner the one that the user hands out.
+    """Turn an unused code without an owner into the user's own code.
 
-    False when there is none, or when the user has one already.
+    False if there is none, or if the user already has one.
     """
     claimed = _CLAIM.run_unless_taken(connection, owner_id=owner_id, now=now)
     return claimed is not None and claimed.rowcount == 1
@@ -107,8 +107,8 @@ def claim_from_pool(connection: Connection, owner_id: int, now: int) -> bool:
 def use(connection: Connection, code: InviteCode, user_id: int, now: int) -> bool:
     """Record that this user came with the code, and through its owner.
 
-    False when the code is not good any more, has another owner than ``code`` says, or the user came with one before:
-    then the transaction must be undone.
+    False if the code is no longer valid, its owner has changed, or the user came with a code before. The transaction
+    must then be undone.
     """
     if _USE.run(connection, id=code.id, owner_id=code.owner_id, now=now).rowcount == 0:
         return False
@@ -120,22 +120,22 @@ def use(connection: Connection, code: InviteCode, user_id: int, now: int) -> boo
 
 
 def set_inviter(connection: Connection, user_id: int, inviter_id: int | None) -> None:
-    """Say through whom this user came; None: through nobody who is known."""
+    """Set the user's inviter; None if it is unknown."""
     _SET_INVITER.run(connection, id=user_id, inviter_id=inviter_id)
 
 
 def move_use(connection: Connection, user_id: int, into: int) -> None:
-    """Say of a use that it was another user's, who has none."""
+    """Move a use to another user, who has none."""
     _MOVE_USE.run(connection, user_id=user_id, into=into)
 
 
 def move_guests(connection: Connection, user_id: int, into: int) -> None:
-    """Say of everybody who came through one user that they came through another."""
+    """Set another inviter for everybody who came through one user."""
     _MOVE_GUESTS.run(connection, user_id=user_id, into=into)
 
 
 def forget_guest(connection: Connection, user_id: int) -> None:
-    """Leave a use without its user: it goes on to count."""
+    """Remove the user from a use, which still counts."""
     _FORGET_GUEST.run(connection, user_id=user_id)
 
 
@@ -146,13 +146,13 @@ def invited_at(connection: Connection, user_id: int) -> int | None:
 
 
 def lock_inviter(connection: Connection, user_id: int) -> int | None:
-    """Return through whom this user came, if anybody; nobody else changes that until the transaction ends."""
+    """Return the user's inviter, if any, locked until the transaction ends."""
     found: int | None = _LOCK_INVITER.run(connection, id=user_id).scalar()
     return found
 
 
 def has_invites(connection: Connection, user_id: int) -> bool:
-    """True when the user came with a code, or somebody came through them."""
+    """True if the user came with a code, or somebody came through them."""
     return _HAS_INVITES.run(connection, user_id=user_id).first() is not None
 
 
@@ -162,7 +162,7 @@ def count_arrivals(connection: Connection, owner_id: int) -> int:
 
 
 def latest_arrivals(connection: Connection, owner_id: int, count: int) -> list[int]:
-    """Return when the last ``count`` of them came (seconds UTC), the last one first."""
+    """Return when the last ``count`` of them came (seconds UTC), latest first."""
     codes = [row.id for row in _USED_CODES.run(connection, owner_id=owner_id, at_most=_FEW_CODES + 1)]
     if len(codes) > _FEW_CODES:
         return [row.used_at for row in _LATEST.run(connection, owner_id=owner_id, count=count)]
@@ -171,14 +171,14 @@ def latest_arrivals(connection: Connection, owner_id: int, count: int) -> list[i
 
 
 def move_codes(connection: Connection, owner_id: int, into: int) -> None:
-    """Give every code of one user to another, who keeps the own code that they have."""
+    """Move every code of one user to another, who keeps their own code."""
     if _MOVE.run_unless_taken(connection, owner_id=owner_id, into=into) is None:
         _NO_LONGER_OWN.run(connection, owner_id=owner_id)
         _MOVE.run(connection, owner_id=owner_id, into=into)
 
 
 def forget_user(connection: Connection, user_id: int, now: int) -> None:
-    """Take a user out: their codes are disabled and nobody's; that somebody came stays, but not that it was they."""
+    """Remove a user: their codes are disabled and lose their owner, and their use of a code stays without them."""
     _RETIRE_ALL.run(connection, user_id=user_id, now=now)
     forget_guest(connection, user_id)
     _FORGET_INVITER.run(connection, user_id=user_id)

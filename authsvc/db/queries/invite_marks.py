@@ -1,4 +1,4 @@
-"""Queries on invite marks: keyed hashes of whom an invite has counted, after they have left what they came with."""
+"""Queries on invite marks: keyed hashes of former identifications of people whom an invite has counted."""
 
 from collections.abc import Sequence
 
@@ -17,16 +17,16 @@ _DELETE_OLD = Deletion("invite_marks", "expires_at <= :before")
 
 
 def has_any(connection: Connection, marks: Sequence[str], now: int) -> bool:
-    """True when one of these has not expired."""
+    """True if one of these has not expired."""
     return bool(marks) and _FIND.run(connection, marks, now=now).first() is not None
 
 
 def add(connection: Connection, marks: Sequence[str], *, expires_at: int) -> None:
-    """Keep these until then, or longer when they are kept longer already."""
+    """Keep these at least until that time."""
     for mark in marks:
         _ADD.run(connection, mark=mark, expires_at=expires_at)
 
 
 def delete_expired(connection: Connection, before: int) -> int:
-    """Delete some marks that expired until then; return how many, 0 when none is left."""
+    """Delete some marks that expired before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

@@ -1,4 +1,4 @@
-"""Queries on logins that came with an Idempotency-Key."""
+"""Queries on logins with an Idempotency-Key."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from authsvc.values.invites import InviteStatus
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """A login asked for before, and what came of it; all fields are None while it still runs."""
+    """An earlier login and its result; all fields are None while it is running."""
 
     identity_id: int | None
     session_id: str | None
@@ -30,7 +30,7 @@ _RELEASE = Statement("DELETE FROM login_attempts WHERE login_hash = :login_hash 
 
 
 def claim(connection: Connection, login_hash: str, *, now: int, since: int) -> bool:
-    """Make this login the caller's to carry out; False when another request has it, or had it after ``since``."""
+    """Claim this login for the caller; False if another request has claimed it since ``since``."""
     _DROP_OLD.run(connection, since=since)
     return _CLAIM.run_unless_taken(connection, login_hash=login_hash, now=now) is not None
 
@@ -42,7 +42,7 @@ def find(connection: Connection, login_hash: str) -> LoginAttempt | None:
 
 
 def finish(connection: Connection, login_hash: str, attempt: LoginAttempt) -> None:
-    """Note what came of the login."""
+    """Store the result of the login."""
     _FINISH.run(
         connection,
         login_hash=login_hash,
@@ -53,10 +53,10 @@ def finish(connection: Connection, login_hash: str, attempt: LoginAttempt) -> No
 
 
 def release(connection: Connection, login_hash: str) -> None:
-    """Give up a login that failed, so that a repeat is carried out and gets its own answer."""
+    """Release a failed login, so that a repeat is carried out and gets its own answer."""
     _RELEASE.run(connection, login_hash=login_hash)
 
 
 def delete_started(connection: Connection, before: int) -> int:
-    """Forget some logins that began before then; return how many, 0 when none is left."""
+    """Delete some logins that began before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

@@ -1,4 +1,4 @@
-"""Queries on what ended before its tokens ran out: sessions, and everything that a user held at some moment."""
+"""Queries on tokens that became invalid before they expired: of ended sessions, and of users up to some time."""
 
 from collections.abc import Mapping
 
@@ -18,13 +18,13 @@ _DELETE_OLD = Deletion("not_before_marks", "not_before < :before")
 
 
 class EndedSessions:
-    """Finds sessions that were ended while a token of theirs may live. ``lifetimes`` are seconds by contract."""
+    """Finds ended sessions whose tokens may still be unexpired. ``lifetimes`` are seconds by contract."""
 
     def __init__(self, lifetimes: Mapping[str, int]) -> None:
         cases = " ".join(f"WHEN :contract{n} THEN :now - :lifetime{n}" for n in range(len(lifetimes)))
         self._pages = Pages(
             "SELECT id, contract, revoked_at FROM sessions"
-            # A contract that is gone from the code leaves tokens behind: none of ours lives longer than the longest.
+            # A contract that was removed from the code leaves tokens behind, none with more than the longest lifetime.
             f" WHERE revoked_at >= CASE contract {cases} ELSE :now - :longest END",
             ("revoked_at", "contract", "id"),
             begin=" AND revoked_at >= :start",
@@ -36,24 +36,24 @@ class EndedSessions:
     def find(
         self, connection: Connection, start: int, now: int, place: Place, at_most: int
     ) -> tuple[list[str], Place | None]:
-        """Return the ids of sessions ended from ``start`` on, a page of them, and where to go on; None at the end.
+        """Return a page of ids of sessions that ended from ``start`` on, and where to continue; None at the end.
 
-        Left out are those whose tokens have run out.
+        Sessions whose tokens have expired are left out.
         """
         rows, after = self._pages.read(connection, place, at_most, start=start, now=now, **self._values)
         return [row.id for row in rows], after
 
 
 def mark(connection: Connection, user_id: int, now: int) -> None:
-    """Note that no token of this user issued up to now is worth anything. A mark outlives its user's row."""
+    """Record that all tokens of this user issued up to now are invalid. The mark outlives the user's row."""
     _MARK.run(connection, user_id=user_id, now=now)
 
 
 def marked_since(connection: Connection, since: int) -> dict[int, int]:
-    """Return the users marked since then, each with the moment up to which tokens are worthless."""
+    """Return the users marked since that time, each with the time up to which their tokens are invalid."""
     return {row.user_id: row.not_before for row in _MARKED.run(connection, since=since)}
 
 
 def delete_old_marks(connection: Connection, before: int) -> int:
-    """Delete some marks from before then; return how many, 0 when none is left."""
+    """Delete some marks from before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

@@ -1,4 +1,4 @@
-"""Queries on phone calls: how many numbers WeChat was asked for, by whom, and which codes it has seen."""
+"""Queries on calls for phone numbers: how many, by whom, and which codes were sent to WeChat."""
 
 from sqlalchemy import Connection
 
@@ -19,26 +19,26 @@ _SWEEP_DAYS = Statement("DELETE FROM phone_calls WHERE day < :before")
 
 
 def claim_code(connection: Connection, code_hash: str, now: int) -> bool:
-    """Make this code the caller's to send; False when it was sent before."""
+    """Claim this code for the caller; False if it was sent before."""
     return _CLAIM_CODE.run_unless_taken(connection, code_hash=code_hash, now=now) is not None
 
 
 def release_code(connection: Connection, code_hash: str) -> None:
-    """Forget a code that never reached WeChat."""
+    """Release a code that never reached WeChat."""
     _RELEASE_CODE.run(connection, code_hash=code_hash)
 
 
 def add(connection: Connection, subject: str, day: int) -> int:
-    """Count one more call of a subject on a day, and return how many that makes.
+    """Count one more call of a subject on a day, and return the new count.
 
-    The row stays locked until the transaction ends, so the number is exact, and a rollback takes it back.
+    The row stays locked until the transaction ends, so the count is exact; a rollback undoes it.
     """
     _ADD.run(connection, subject=subject, day=day)
     return count(connection, subject, day)
 
 
 def take_back(connection: Connection, subject: str, day: int) -> None:
-    """Count one call less."""
+    """Undo one call."""
     _TAKE_BACK.run(connection, subject=subject, day=day)
 
 
@@ -48,6 +48,6 @@ def count(connection: Connection, subject: str, day: int) -> int:
 
 
 def sweep(connection: Connection, *, codes_before: int, days_before: int) -> None:
-    """Forget codes and days that no longer matter."""
+    """Delete codes and days that are no longer needed."""
     _SWEEP_CODES.run(connection, before=codes_before)
     _SWEEP_DAYS.run(connection, before=days_before)

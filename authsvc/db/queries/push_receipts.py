@@ -1,4 +1,4 @@
-"""Queries on receipts of pushes: which deliveries were acted on, by keyed hashes."""
+"""Queries on receipts of pushes that were acted on, stored as keyed hashes."""
 
 from collections.abc import Sequence
 
@@ -17,16 +17,16 @@ _DELETE = Deletion("push_receipts", "received_at < :before")
 
 
 def has_any(connection: Connection, receipts: Sequence[str]) -> bool:
-    """Tell whether any of these is there."""
+    """Tell whether any of these exists."""
     return any(_FIND.run(connection, receipt=receipt).first() is not None for receipt in receipts)
 
 
 def add(connection: Connection, receipts: Sequence[str], now: int) -> None:
-    """Store these; those that are there stay as they are."""
+    """Store these; existing ones do not change."""
     for receipt in receipts:
         _ADD.run(connection, receipt=receipt, now=now)
 
 
 def delete_received(connection: Connection, before: int) -> int:
-    """Delete some receipts from before then (seconds UTC); return how many, 0 when none is left."""
+    """Delete some receipts from before that time (seconds UTC); return how many, 0 if none is left."""
     return _DELETE.run(connection, before)

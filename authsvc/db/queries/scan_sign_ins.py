@@ -1,4 +1,4 @@
-"""Queries on browsers that are signed in by a scan. Every change names the state that it leaves."""
+"""Queries on browsers that are signed in by a scan. Every change checks the current state."""
 
 from dataclasses import dataclass, field
 
@@ -8,13 +8,16 @@ from authsvc.db.deletion import Deletion
 from authsvc.db.statements import Statement
 from authsvc.values.sessions import ScanState
 
-# What has run out is kept for so long: a page that comes late learns that it is late, and not that nobody knows it.
+# Expired rows are kept for this long, so that a late page learns that it is late, not that the row is unknown.
 RUN_OUT_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class ScanSignIn:
-    """A browser that asked. Times are seconds since 1970 UTC; ``session_id`` is that of the phone that scanned."""
+    """A browser's request.
+
+    Times are seconds since 1970 UTC; ``session_id`` is the session of the phone that scanned.
+    """
 
     id: str
     browser_hash: str = field(repr=False)
@@ -50,7 +53,7 @@ _DELETE_OLD = Deletion("scan_sign_ins", "expires_at < :before")
 
 
 def insert(connection: Connection, asked: ScanSignIn) -> None:
-    """Store a browser that has just asked."""
+    """Store a new request."""
     _INSERT.run(
         connection,
         id=asked.id,
@@ -64,28 +67,28 @@ def insert(connection: Connection, asked: ScanSignIn) -> None:
 
 
 def find(connection: Connection, scan_id: str) -> ScanSignIn | None:
-    """Return it as it is now."""
+    """Return its current state."""
     row = _FIND.run(connection, id=scan_id).first()
     return None if row is None else ScanSignIn(*row)
 
 
 def scan(connection: Connection, scan_id: str, *, appid: str, session_id: str, expires_at: int, now: int) -> None:
-    """Make it this session's to decide until then, if nobody has scanned it yet and there is time."""
+    """Let only this session decide until that time, if nobody has scanned it yet and it has not expired."""
     _SCAN.run(connection, id=scan_id, appid=appid, session_id=session_id, expires_at=expires_at, now=now)
 
 
 def decide(
     connection: Connection, scan_id: str, *, session_id: str, state: ScanState, expires_at: int, now: int
 ) -> None:
-    """Approve or refuse it, if this session scanned it, has not decided and is in time. It holds until then."""
+    """Approve or refuse it until that time, if this session scanned it, has not decided, and it has not expired."""
     _DECIDE.run(connection, id=scan_id, session_id=session_id, state=state, expires_at=expires_at, now=now)
 
 
 def hand_over(connection: Connection, scan_id: str, now: int) -> bool:
-    """Take the approval; True for one caller only, False for any other and when it is too late."""
+    """Take the approval; True for only one caller, False for all others and if it is too late."""
     return _HAND_OVER.run(connection, id=scan_id, now=now).rowcount == 1
 
 
 def delete_expired(connection: Connection, before: int) -> int:
-    """Delete some that ended before then; return how many, 0 when none is left."""
+    """Delete some that ended before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

@@ -10,7 +10,7 @@ from authsvc.db.statements import Statement
 
 @dataclass(frozen=True, slots=True)
 class ServiceCredential:
-    """A service's credential: its name, the keyed hash of its secret, and what it is for. Seconds since 1970 UTC."""
+    """A service's credential: its name, the keyed hash of its secret, and its scopes. Seconds since 1970 UTC."""
 
     name: str
     secret_hash: str = field(repr=False)
@@ -32,13 +32,13 @@ _DELETE = Statement("DELETE FROM service_credentials WHERE name = :name")
 
 
 def find(connection: Connection, name: str) -> ServiceCredential | None:
-    """Return the credential of this name, if there is one."""
+    """Return the credential with this name, if there is one."""
     row = _FIND.run(connection, name=name).one_or_none()
     return None if row is None else _credential(tuple(row))
 
 
 def lock(connection: Connection, name: str) -> bool:
-    """Keep others who lock it waiting until the transaction ends; False when there is none of this name."""
+    """Lock the credential until the transaction ends; False if there is none with this name."""
     return _LOCK.run(connection, name=name).first() is not None
 
 
@@ -48,12 +48,12 @@ def list_all(connection: Connection) -> list[ServiceCredential]:
 
 
 def exists(connection: Connection) -> bool:
-    """Tell whether there is any."""
+    """Tell whether there is any credential."""
     return _ANY.run(connection).first() is not None
 
 
 def insert(connection: Connection, credential: ServiceCredential) -> bool:
-    """Add a credential; False when the name is taken."""
+    """Add a credential; False if the name is taken."""
     added = _INSERT.run_unless_taken(
         connection,
         name=credential.name,
@@ -65,7 +65,7 @@ def insert(connection: Connection, credential: ServiceCredential) -> bool:
 
 
 def delete(connection: Connection, name: str) -> bool:
-    """Remove a credential; False when there was none."""
+    """Remove a credential; False if there was none."""
     return _DELETE.run(connection, name=name).rowcount == 1
 
 

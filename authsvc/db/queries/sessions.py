@@ -14,7 +14,7 @@ from authsvc.values.sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A session that has not ended, its user, and the openid that they signed in with (empty when unlinked)."""
+    """A live session, its user, and the openid that they signed in with (empty if unlinked)."""
 
     session: Session
     user: User
@@ -23,9 +23,10 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the sessions of a user stand: how many live and were opened lately in one app; of all, the highest number
+    """A summary of a user's sessions.
 
-    and the devices. Of those that have ended, only the last ones are looked at.
+    Counts the live ones and the recently opened ones of one app; the highest number and the devices are of all apps. Of
+    the ended sessions, only the last ones are read.
     """
 
     live: int
@@ -45,7 +46,7 @@ _INSERT = Statement(
     " VALUES (:id, :user_id, :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until,"
     " :absolute_until, :device, :identity_id, :number)"
 )
-# A session is live while it is not ended, within both limits, and no "end everything" came after it.
+# A session is live if it was not ended, is within both limits, and no "end everything" came after it.
 _LIVE = (
     "s.revoked_at IS NULL AND s.idle_expires_at > :now AND s.absolute_expires_at > :now"
     " AND s.token_version = u.token_version"
@@ -61,11 +62,11 @@ _LIVE_OF_USER = Statement(
     f" WHERE s.user_id = :user_id AND (:appid IS NULL OR s.appid = :appid) AND {_LIVE}"
     " ORDER BY s.last_used_at DESC LIMIT 200"
 )
-# The same for a user whose row the caller holds.
+# The same for a user whose row the caller has locked.
 _LIVE_NOW = (
     "idle_expires_at > :now AND absolute_expires_at > :now AND token_version = :token_version AND revoked_at IS NULL"
 )
-# By the index over user and end, and no more rows than may live and be asked for.
+# Uses the index over user and end, and reads no more rows than can be live and requested.
 _STANDING = Statement(
     "SELECT device, SUM(is_live) AS live, SUM(is_late) AS late, MAX(number) AS latest FROM"
     f" (SELECT device, number, {_LIVE_NOW} AND appid = :appid AS is_live,"
@@ -82,7 +83,7 @@ _KEPT = (
 _END_OLDEST = Statement(
     f"UPDATE sessions SET revoked_at = :now, revoke_reason = :reason WHERE id IN (SELECT id FROM ({_KEPT}) AS oldest)"
 )
-# Compare-and-swap: of many callers with one counter, one changes the row.
+# Compare-and-swap: of many callers with the same counter, one changes the row.
 _ROTATE = Statement(
     "UPDATE sessions SET counter = counter + 1, rotated_at = :now, last_used_at = :now,"
     " idle_expires_at = :now + idle_seconds WHERE id = :id AND counter = :counter AND revoked_at IS NULL"
@@ -117,7 +118,7 @@ def insert(
 ) -> None:
     """Store a new session that ends after ``idle`` seconds without refresh, and after ``absolute`` at the latest.
 
-    ``number`` is higher than that of the user's live ones: it tells which of two in one second is older.
+    ``number`` is higher than those of the user's live sessions: it tells which of two in one second is older.
     """
     _INSERT.run(
         connection,
@@ -139,9 +140,9 @@ def insert(
 def standing(
     connection: Connection, user_id: int, token_version: int, appid: str, *, now: int, since: int, ended_at_most: int
 ) -> Standing:
-    """Return how the sessions of a user stand, counting those of this app, and those opened after ``since``.
+    """Return a summary of a user's sessions, counting those of this app, and those opened after ``since``.
 
-    Exact for who holds the row of the user, as ``token_version`` is theirs.
+    Exact if the caller has locked the user's row, from which ``token_version`` comes.
     """
     rows = _STANDING.run(
         connection,
@@ -163,13 +164,13 @@ def standing(
 def end_oldest(
     connection: Connection, user_id: int, token_version: int, appid: str, *, keep: int, reason: str, now: int
 ) -> None:
-    """End all live sessions of a user in this app but for those used last, ``keep`` of them."""
+    """End all live sessions of a user in this app except the ``keep`` most recently used ones."""
     values = {"user_id": user_id, "token_version": token_version, "appid": appid}
     _END_OLDEST.run(connection, **values, keep=keep, reason=reason, now=now)
 
 
 def find_live(connection: Connection, session_id: str, now: int) -> LiveSession | None:
-    """Return the session while it lives."""
+    """Return the session if it is live."""
     found = _FIND_LIVE.run(connection, id=session_id, now=now).first()
     if found is None:
         return None
@@ -178,28 +179,28 @@ def find_live(connection: Connection, session_id: str, now: int) -> LiveSession 
 
 
 def live_of_user(connection: Connection, user_id: int, now: int, appid: str | None = None) -> list[Session]:
-    """Return up to 200 live sessions of a user (in this app, if one is named), the last used first."""
+    """Return up to 200 live sessions of a user (in this app, if one is named), most recently used first."""
     rows = _LIVE_OF_USER.run(connection, user_id=user_id, appid=appid, now=now)
     return [Session(*row) for row in map(tuple, rows)]
 
 
 def rotate(connection: Connection, session_id: str, counter: int, now: int) -> bool:
-    """Count one rotation if the counter is still this one; False when another caller was faster, or it ended."""
+    """Count one rotation if the counter has not changed; False if another caller was faster, or the session ended."""
     return _ROTATE.run(connection, id=session_id, counter=counter, now=now).rowcount == 1
 
 
 def extend(connection: Connection, session_id: str, now: int) -> bool:
-    """Begin the idle time anew; False when the session has ended."""
+    """Restart the idle time; False if the session has ended."""
     return _EXTEND.run(connection, id=session_id, now=now).rowcount == 1
 
 
 def touch(connection: Connection, session_id: str, *, now: int, before: int) -> None:
-    """Note that the session was used, unless that was noted since ``before``."""
+    """Record that the session was used, unless that was recorded since ``before``."""
     _TOUCH.run(connection, id=session_id, now=now, before=before)
 
 
 def end(connection: Connection, session_id: str, user_id: int, reason: str, now: int) -> bool:
-    """End one session of this user; False when it is not theirs or has ended."""
+    """End one session of this user; False if it is not theirs or has ended."""
     return _END.run(connection, id=session_id, user_id=user_id, reason=reason, now=now).rowcount == 1
 
 
@@ -209,17 +210,17 @@ def end_all(connection: Connection, user_id: int, reason: str, now: int) -> int:
 
 
 def end_others(connection: Connection, user_id: int, appid: str, reason: str, now: int, *, except_id: str) -> int:
-    """End the user's sessions in this app but for one; return how many."""
+    """End the user's sessions in this app except one; return how many."""
     return _END_OTHERS.run(
         connection, user_id=user_id, appid=appid, reason=reason, now=now, except_id=except_id
     ).rowcount
 
 
 def end_of_identity(connection: Connection, user_id: int, identity_id: int, reason: str, now: int) -> None:
-    """End the sessions that the user began by one identity."""
+    """End the sessions that the user began with one identity."""
     _END_OF_IDENTITY.run(connection, user_id=user_id, identity_id=identity_id, reason=reason, now=now)
 
 
 def delete_ended(connection: Connection, before: int) -> int:
-    """Delete some sessions that ended before then; return how many, 0 when none is left."""
+    """Delete some sessions that ended before that time; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

@@ -1,4 +1,4 @@
-"""Queries on how often registration tickets, and those who bear them, were refused."""
+"""Queries on how often registration tickets, and the WeChat accounts that have them, were refused."""
 
 from sqlalchemy import Connection
 
@@ -19,20 +19,20 @@ _DELETE_OLD = Deletion("spent_tickets", "expires_at < :before")
 
 
 def use(connection: Connection, ticket_id: str, expires_at: int, now: int) -> int:
-    """Count one use, and return how many that makes since the row was made; an expired row begins anew.
+    """Count one use, and return the count since the row was created; an expired row starts again.
 
-    The row stays locked until the transaction ends: whoever comes meanwhile waits, and sees what became of this use.
-    A rollback takes it back.
+    The row stays locked until the transaction ends, so other callers wait and see the result of this use. A rollback
+    undoes the count.
     """
     _USE.run(connection, ticket_id=ticket_id, expires_at=expires_at, now=now)
     return int(_USES.run(connection, ticket_id=ticket_id).scalar())
 
 
 def spend(connection: Connection, ticket_id: str, uses: int) -> None:
-    """Say that a ticket that is being used has been used so often."""
+    """Set the number of uses of a ticket that is being used."""
     _SPEND.run(connection, ticket_id=ticket_id, uses=uses)
 
 
 def delete_expired(connection: Connection, before: int) -> int:
-    """Forget some tickets that have expired anyway; return how many, 0 when none is left."""
+    """Delete some expired tickets; return how many, 0 if none is left."""
     return _DELETE_OLD.run(connection, before)

@@ -10,7 +10,7 @@ from authsvc.errors import AccountClosed
 from authsvc.values.operator import UserSummary
 from authsvc.values.people import PhoneNumber, Profile, User
 
-# The columns that from_row() reads, for every query that brings a user along.
+# The columns that from_row() reads, for every query that returns a user.
 COLUMNS = (
     "u.id, u.status, u.nickname, u.avatar_url, u.gender, u.token_version, u.created_at,"
     " u.country_code, u.phone, u.claimed_phone"
@@ -22,7 +22,7 @@ _INSERT = Statement(
 )
 _FIND_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.id = :id"
 _FIND = Statement(_FIND_SQL)
-# Whoever decides by what a user is locks the row, where the database has row locks; SQLite's writers are alone anyway.
+# A decision about a user locks the row, if the database has row locks; SQLite has only one writer anyway.
 _LOCK = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
 _IS_ACTIVE = Statement("SELECT 1 FROM users WHERE id = :id AND status = 'active'")
 _BY_PHONE_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone"
@@ -59,7 +59,7 @@ _REOPEN = Statement(
     "UPDATE users SET status = 'active', closed_at = NULL, updated_at = :now"
     " WHERE id = :id AND status = 'closed' AND closed_at > :since"
 )
-# Of whom has closed the account, ``closed_at`` stays: they are erased as they asked, and reopen nothing.
+# For a closed account, ``closed_at`` stays: it is erased as requested, and cannot be reopened.
 _DISABLE = Statement(
     "UPDATE users SET status = 'disabled', updated_at = :now, token_version = token_version + 1"
     " WHERE id = :id AND status IN ('active', 'closed') AND merged_into_id IS NULL"
@@ -75,8 +75,8 @@ _FORGET_PHONE = Statement(
 _DUE = Statement(
     "SELECT id FROM users WHERE closed_at <= :before AND status IN ('closed', 'disabled') ORDER BY id LIMIT 500"
 )
-# No later than any closing: it cannot be undone, and a purge finds it if we do not come to the end. The disabled stay
-# so until then: a ban outlives the account.
+# Earlier than any closing, so it cannot be undone, and a purge finds it if the erasure is interrupted. A disabled user
+# stays disabled until then, because a ban outlives the account.
 _CONDEMN_SQL = (
     "UPDATE users SET status = CASE WHEN status = 'disabled' THEN status ELSE 'closed' END, closed_at = 0,"
     " updated_at = :now, token_version = token_version + 1 WHERE id = :id AND merged_into_id IS NULL"
@@ -99,13 +99,13 @@ _BY_NICKNAME = Statement(f"{_SUMMARY} WHERE nickname LIKE :pattern ESCAPE '!' OR
 
 
 def from_row(row: tuple[Any, ...]) -> User:
-    """Make a user of the values of COLUMNS, in that order."""
+    """Create a user from the values of COLUMNS, in that order."""
     phone = PhoneNumber(row[7], row[8]) if row[8] is not None else None
     return User(row[0], row[1], Profile(row[2], row[3], row[4]), row[5], row[6], phone, row[9])
 
 
 def insert(connection: Connection, profile: Profile, now: int) -> User:
-    """Make an active user."""
+    """Create an active user."""
     result = _INSERT.run(
         connection, nickname=profile.nickname, avatar_url=profile.avatar_url, gender=profile.gender, now=now
     )
@@ -118,34 +118,34 @@ def get(connection: Connection, user_id: int) -> User:
 
 
 def is_active(connection: Connection, user_id: int) -> bool:
-    """True when there is such a user, neither disabled nor closed."""
+    """True if the user exists and is neither disabled nor closed."""
     return _IS_ACTIVE.run(connection, id=user_id).first() is not None
 
 
 def same_person(connection: Connection, user_id: int) -> list[tuple[int, str | None]]:
-    """Return (id, avatar address) of this user and of all who were merged into them; empty for no user."""
+    """Return (id, avatar address) of this user and of all users merged into it; empty if there is no such user."""
     return [(row.id, row.avatar_url) for row in _SAME_PERSON.run(connection, id=user_id)]
 
 
 def summary(connection: Connection, user_id: int) -> UserSummary | None:
-    """Return what an operator sees of this user."""
+    """Return the operator's view of this user."""
     found = _summaries(_BY_ID.run(connection, id=user_id))
     return found[0] if found else None
 
 
 def with_phone(connection: Connection, phone: PhoneNumber) -> list[UserSummary]:
-    """Return who has this number, verified or claimed."""
+    """Return the users with this number, verified or claimed."""
     values = {"country_code": phone.country_code, "phone": phone.national, "claimed": phone.e164}
     return _summaries(_BY_ANY_PHONE.run(connection, **values))
 
 
 def with_openid(connection: Connection, openid: str) -> list[UserSummary]:
-    """Return who has this openid in some app. Reads every identity."""
+    """Return the users with this openid in any app. Reads every identity."""
     return _summaries(_BY_OPENID.run(connection, openid=openid))
 
 
 def named(connection: Connection, prefix: str) -> list[UserSummary]:
-    """Return up to 100 users whose nickname begins so, whatever the case. Reads every user."""
+    """Return up to 100 users whose nickname has this beginning, ignoring case. Reads every user."""
     literally = prefix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return _summaries(_BY_NICKNAME.run(connection, pattern=f"{literally}%"))
 
@@ -168,15 +168,15 @@ def _summaries(rows: Rows) -> list[UserSummary]:
 
 
 def find_by_phone(connection: Connection, phone: PhoneNumber) -> User | None:
-    """Return whose verified phone this is, if anybody's; nobody else changes them until the transaction ends."""
+    """Return the owner of this verified phone, if there is one, locked until the transaction ends."""
     row = _FIND_BY_PHONE.run(connection, country_code=phone.country_code, phone=phone.national).first()
     return None if row is None else from_row(tuple(row))
 
 
 def lock(connection: Connection, user_id: int) -> User:
-    """Return the user with this id; nobody else changes them until the transaction ends.
+    """Return the user with this id, locked until the transaction ends.
 
-    Raises AccountClosed for one who was erased meanwhile.
+    Raises AccountClosed if the user was erased meanwhile.
     """
     row = _LOCK.run(connection, id=user_id).first()
     if row is None:
@@ -185,7 +185,7 @@ def lock(connection: Connection, user_id: int) -> User:
 
 
 def record_login(connection: Connection, user_id: int, profile: Profile, now: int) -> None:
-    """Note a login, and keep what the profile newly says; ``None`` fields leave what is stored."""
+    """Record a login, and store the new profile fields; ``None`` leaves a field unchanged."""
     _RECORD_LOGIN.run(
         connection,
         id=user_id,
@@ -209,7 +209,7 @@ def set_profile(connection: Connection, user_id: int, profile: Profile, now: int
 
 
 def set_phone(connection: Connection, user_id: int, phone: PhoneNumber, now: int) -> bool:
-    """Make the number this user's verified one and end others' mere claims to it; False when it is taken."""
+    """Make the number this user's verified one and end other users' claims to it; False if it is taken."""
     values = {"country_code": phone.country_code, "phone": phone.national}
     if _SET_PHONE.run_unless_taken(connection, id=user_id, now=now, **values) is None:
         return False
@@ -218,28 +218,28 @@ def set_phone(connection: Connection, user_id: int, phone: PhoneNumber, now: int
 
 
 def clear_phone(connection: Connection, user_id: int, now: int) -> bool:
-    """Remove the verified number; False when there was none."""
+    """Remove the verified number; False if there was none."""
     return _CLEAR_PHONE.run(connection, id=user_id, now=now).rowcount == 1
 
 
 def claim_phone(connection: Connection, user_id: int, phone: PhoneNumber) -> None:
-    """Note a number that the user merely typed in; others may have typed in the same."""
+    """Store a number that the user only typed in; others may have typed in the same."""
     _CLAIM_PHONE.run(connection, id=user_id, claimed=phone.e164)
 
 
 def has_owner(connection: Connection, phone: PhoneNumber) -> bool:
-    """True when this is somebody's verified number."""
+    """True if this is somebody's verified number."""
     return _HAS_OWNER.run(connection, country_code=phone.country_code, phone=phone.national).first() is not None
 
 
 def end_everything(connection: Connection, user_id: int, now: int) -> None:
-    """Make every session and token of the user so far worthless."""
+    """Make all existing sessions and tokens of the user invalid."""
     _END_EVERYTHING.run(connection, id=user_id)
     not_before_marks.mark(connection, user_id, now)
 
 
 def merge(connection: Connection, user_id: int, into: int, now: int) -> None:
-    """Close a user who turned out to be another; the row stays as a trace, without a phone."""
+    """Close a user that was merged into another; the row stays as a trace, without a phone."""
     _MERGE.run(connection, id=user_id, into=into, now=now)
     _MERGE_FORMER.run(connection, id=user_id, into=into)
     not_before_marks.mark(connection, user_id, now)
@@ -251,34 +251,34 @@ def close(connection: Connection, user_id: int, now: int) -> bool:
 
 
 def reopen(connection: Connection, user_id: int, *, since: int, now: int) -> bool:
-    """Undo a closing that began after ``since``; False when there is none."""
+    """Undo a closing that began after ``since``; False if there is none."""
     return _REOPEN.run(connection, id=user_id, since=since, now=now).rowcount == 1
 
 
 def disable(connection: Connection, user_id: int, now: int) -> bool:
-    """Lock a user out, whose tokens are worthless from now on; False for one who is so, or was merged into another."""
+    """Disable a user and invalidate their tokens; False if already disabled or merged into another."""
     return _is_out(connection, _DISABLE.run(connection, id=user_id, now=now), user_id, now)
 
 
 def enable(connection: Connection, user_id: int, now: int) -> bool:
-    """Undo that; False for a user who is not disabled. Who had closed the account before is as they were then."""
+    """Enable a user; False if not disabled. An account that was closed before is closed again."""
     return _ENABLE.run(connection, id=user_id, now=now).rowcount == 1
 
 
 def forget_phone(connection: Connection, user_id: int, now: int) -> bool:
-    """Remove the number, verified or claimed; False when there was none."""
+    """Remove the number, verified or claimed; False if there was none."""
     return _FORGET_PHONE.run(connection, id=user_id, now=now).rowcount == 1
 
 
 def due_for_erasure(connection: Connection, before: int) -> list[int]:
-    """Return up to 500 users whose closing began before then."""
+    """Return up to 500 users whose closing began before that time."""
     return [row.id for row in _DUE.run(connection, before=before)]
 
 
 def condemn(connection: Connection, user_id: int, now: int, *, closed_before: int | None = None) -> bool:
-    """Close an account for good, to be erased; False when there is none, or when it was merged into another.
+    """Close an account irrevocably before its erasure; False if there is none, or it was merged into another.
 
-    With ``closed_before`` only one whose closing began before then, and was not undone.
+    With ``closed_before``, only if its closing began before that time and was not undone.
     """
     if closed_before is None:
         condemned = _CONDEMN.run(connection, id=user_id, now=now)
@@ -288,7 +288,7 @@ def condemn(connection: Connection, user_id: int, now: int, *, closed_before: in
 
 
 def _is_out(connection: Connection, changed: Rows, user_id: int, now: int) -> bool:
-    """True if that changed the user, whose tokens are worthless then: verifiers elsewhere have to hear of it."""
+    """True if the user changed, and then mark their tokens as invalid for verifiers."""
     if changed.rowcount != 1:
         return False
     not_before_marks.mark(connection, user_id, now)
