@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 
@@ -12,9 +13,14 @@ def read(text: str, *, fraction: Callable[[str], Any] = float) -> Any:
     deeper than Python goes. 1e400 is JSON, and infinite as a float.
     """
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=fraction, object_pairs_hook=_unique)
+        return _decoder(fraction).decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+@cache  # a decoder costs as much to make as a login's few members to read
+def _decoder(fraction: Callable[[str], Any]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_constant=_refuse, parse_float=fraction, object_pairs_hook=_unique)
 
 
 def _refuse(name: str) -> Any:

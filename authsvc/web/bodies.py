@@ -34,6 +34,7 @@ _FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]%-]{0,80}=|--[^\r\n]{1,100}\r?\nco
 # Of an upload: parts (wx.uploadFile sends one, and whatever its formData holds), and bytes of what stands above one.
 _MOST_PARTS = 20
 _MOST_PART_HEAD = 4096
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
 
 
@@ -113,7 +114,7 @@ def write(body: Mapping[str, Any], status: int = 200) -> Response:
 
 def as_json(body: Mapping[str, Any]) -> bytes:
     """Return ``body`` as ``write`` writes it."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    return _ENCODER.encode(body).encode("utf-8", "backslashreplace")
 
 
 def _data() -> bytes:
