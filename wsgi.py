@@ -1,4 +1,4 @@
-"""What gunicorn and ``flask run`` import."""
+"""The application for gunicorn and ``flask run``."""
 
 import sys
 
@@ -8,7 +8,7 @@ from authsvc.db.sqlitefile import UnfitDatabase
 from authsvc.signing.keyset import BadKeys
 from authsvc.web.routing import UndeclaredRoute
 
-# gunicorn's word for an app that does not load: it ends, instead of making one worker after another.
+# gunicorn's exit code for an app that does not load: it ends, instead of starting one worker after another.
 _NEVER = 4
 
 try:

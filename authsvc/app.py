@@ -40,7 +40,10 @@ MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
 
 
 def create_app(settings: Settings | None = None, *, clock: SystemClock | None = None) -> Flask:
-    """Build the service. Raises BadSettings, BadKeys, UnfitDatabase or UndeclaredRoute rather than start half-right."""
+    """Build the service.
+
+    Raises BadSettings, BadKeys, UnfitDatabase or UndeclaredRoute instead of starting half-ready.
+    """
     settings = settings or Settings.from_env()
     clock = clock or SystemClock()
     logs.configure(settings.log_level, settings.log_format, settings.secrets)

@@ -1,4 +1,4 @@
-"""Time, handed in so that a test can move it."""
+"""Time, passed in so that a test can change it."""
 
 import time
 
@@ -6,25 +6,25 @@ HOUR, DAY = 3600, 86400  # in seconds
 
 
 def give_way() -> None:
-    """Let other requests of this worker have their turn: called between two pieces of long work.
+    """Let other requests of this worker run. Call this between two pieces of long work.
 
-    gevent answers ``sleep(0)`` without looking whether anybody sent something: requests then waited 450 ms beside
-    pieces of five, and 20 ms with this.
+    gevent does not check sockets at ``sleep(0)``: beside pieces of 5 ms, requests then waited 450 ms, and 20 ms with
+    this.
     """
     time.sleep(0.0001)
 
 
 class SystemClock:
-    """The machine's clocks: one that tells the time and may be set, one that only counts."""
+    """The machine's clocks: the wall clock, which may be set, and the monotonic clock."""
 
     def now(self) -> float:
         """Seconds since 1970-01-01 UTC."""
         return time.time()
 
     def seconds(self) -> int:
-        """Whole seconds since 1970-01-01 UTC, as tables and tokens have them."""
+        """Whole seconds since 1970-01-01 UTC, as used in tables and tokens."""
         return int(self.now())
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never set, so the one to measure durations with."""
+        """Seconds since an arbitrary moment. This clock is never set, so use it to measure durations."""
         return time.monotonic()

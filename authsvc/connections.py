@@ -1,8 +1,8 @@
-"""Connections to other machines that are made by a deadline or not at all, and what is read from them by it.
+"""Connections to other machines, with a deadline for connecting and reading.
 
-A socket's timeout counts anew for each wait: from byte to byte, from one address of a name to the next, and under
-gevent from one piece of a TLS handshake or record to the next. Nothing at all ends a question to a silent name server.
-So a far end that drips outlasts any timeout; here every wait is given only what is left of the whole.
+A socket's timeout starts again for each wait: for each byte, for each address of a name, and under gevent for each
+piece of a TLS handshake or record. Nothing ends a query to a silent name server. So a server that answers byte by byte
+outlasts any timeout. Here, every wait gets only the remaining time of the whole call.
 """
 
 import io
@@ -21,25 +21,25 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
-# A pooled connection that has been idle this long is opened anew: its far end may have closed it, and a request
-# lost on a dead connection could not be repeated (the code in it may be spent).
+# A pooled connection that has been idle this long is replaced: the server may have closed it, and a request lost on a
+# dead connection could not be repeated (its code may be used up).
 _IDLE_SECONDS = 30.0
-# A name server may answer after those who asked have given up: whoever comes next has the answer. Short, as nobody
-# tells us how long it is good for.
+# A name server may answer after its callers have given up; the next caller then gets the answer. The time is short,
+# because the lifetime of the answer is not known.
 _KEPT_SECONDS = 30.0
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
 # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
 _OF_ANOTHER_NAME = (62, 64)
 
-# level, option, value: as setsockopt takes it.
+# level, option, value, as for setsockopt.
 SocketOption = tuple[int, int, int | bytes]
-# family, type, protocol, canonical name, address: as getaddrinfo gives it.
+# family, type, protocol, canonical name, address, as from getaddrinfo.
 Address = tuple[int, int, int, str, Any]
 
 
 class NotConnected(Exception):
-    """There is no connection, so nothing was sent. The text says why; it names no host and repeats nobody's text."""
+    """There is no connection, so nothing was sent. The text says why, without host names and without others' texts."""
 
     def __init__(self, reason: str, *, at_proxy: bool = False) -> None:
         super().__init__(reason)
@@ -55,7 +55,7 @@ _call = _Call()
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let everything inside that connects or reads fail with NotConnected or TimeoutError after so many seconds."""
+    """Make everything inside that connects or reads fail with NotConnected or TimeoutError after this many seconds."""
     outer = _call.ends_at
     _call.ends_at = min(outer, time.monotonic() + seconds)
     try:
@@ -65,7 +65,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def remaining() -> float:
-    """Seconds left of the call that runs in this thread."""
+    """Remaining seconds of the call that runs in this thread."""
     return _call.ends_at - time.monotonic()
 
 
@@ -75,18 +75,18 @@ def remaining() -> float:
 @dataclass(slots=True)
 class _Question:
     answer: "Future[list[Address]]" = field(default_factory=Future)
-    kept_until: float = float("inf")  # until it is answered, nobody else asks
+    kept_until: float = float("inf")  # until there is an answer, nobody else asks
 
 
 class _Names:
-    """Asks the system for addresses, each name once at a time however many wait: nothing can end such a question."""
+    """Asks the system for addresses, once at a time for each name, because such a query cannot be cancelled."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._questions: dict[tuple[str, int], _Question] = {}
 
     def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
-        """Return the addresses of a host. Raises NotConnected when there are none, or not in time."""
+        """Return the addresses of a host. Raises NotConnected if there are none, or not in time."""
         if (itself := _numeric(host, port)) is not None:
             return [itself]
         try:
@@ -101,7 +101,7 @@ class _Names:
             question = self._questions.get((host, port))
             if question is None or question.kept_until < time.monotonic():
                 question = _Question()
-                # A daemon: it may still wait for a name server when everything else has ended.
+                # A daemon thread, because it may still wait for a name server when everything else has ended.
                 threading.Thread(target=self._answer, args=(question, host, port), daemon=True).start()
                 self._questions[host, port] = question
         return question
@@ -122,7 +122,7 @@ def _ask(host: str, port: int) -> list[Address]:
 
 
 def _numeric(host: str, port: int) -> Address | None:
-    """Return the address that a host already is: nobody has to be asked for it."""
+    """Return the address if the host is one already, which needs no query."""
     try:
         parsed = ip_address(host)
     except ValueError:
@@ -136,9 +136,9 @@ _names = _Names()
 
 
 def connect(host: str, port: int, seconds: float, options: Iterable[SocketOption] = ()) -> socket.socket:
-    """Return a socket that is connected within ``seconds`` and the deadline, whatever its name has for addresses.
+    """Return a socket that is connected within ``seconds`` and the deadline, however many addresses its name has.
 
-    Its timeout is what was left. Raises NotConnected.
+    Its timeout is the remaining time. Raises NotConnected.
     """
     give_up = time.monotonic() + min(seconds, remaining())
     addresses = _names.addresses(host.strip("[]"), port, give_up - time.monotonic())
@@ -148,7 +148,7 @@ def connect(host: str, port: int, seconds: float, options: Iterable[SocketOption
         if left <= 0:
             raise NotConnected("no connection in time")
         try:
-            # A share for each: one that is dead must not use up the time of those behind it.
+            # Each address gets a share of the time, so a dead one does not use up the time of the others.
             found = _open(address, left / (len(addresses) - number), options)
         except OSError as error:
             failure = NotConnected(failure_text(error))
@@ -173,7 +173,7 @@ def _open(address: Address, seconds: float, options: Iterable[SocketOption]) -> 
 
 
 def failure_text(error: BaseException) -> str:
-    """Return what kept a connection from being made, in words of ours or of the system: no host, nobody's text."""
+    """Return why a connection could not be made, in our words or the system's, without host names."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _OF_ANOTHER_NAME:  # the library's text repeats the name
             return "its certificate is for another name"
@@ -187,11 +187,11 @@ def failure_text(error: BaseException) -> str:
     return type(error).__name__
 
 
-# --- far ends that drip -----------------------------------------------------------------------------------------------
+# --- servers that answer byte by byte ---------------------------------------------------------------------------------
 
 
 class CutOff:
-    """Ends whatever waits for a connection, at whatever layer and in whatever step, once the time is over."""
+    """Ends every wait on a connection, in any layer and step, when the time is over."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -203,8 +203,8 @@ class CutOff:
         return self
 
     def guard(self, opened: socket.socket, seconds: float) -> None:
-        """Shut the connection down after so many seconds, unless the block has ended by then."""
-        # A handle of our own: TLS takes the socket over, and the number of a closed one is soon another's.
+        """Shut the connection down after this many seconds, unless the block has ended."""
+        # A separate handle: TLS takes over the socket, and the number of a closed one is soon reused.
         self._handle = socket.socket(fileno=os.dup(opened.fileno()))
         self._timer = threading.Timer(max(seconds, 0), self._cut)
         self._timer.daemon = True
@@ -214,7 +214,7 @@ class CutOff:
         with self._lock:
             if self._handle is not None:
                 self.came = True
-                with suppress(OSError):  # its far end has closed it
+                with suppress(OSError):  # the other side has closed it
                     self._handle.shutdown(socket.SHUT_RDWR)
 
     def __exit__(self, *_: object) -> None:
@@ -227,20 +227,20 @@ class CutOff:
 
 
 class TimedSocket:
-    """A connected socket, or TLS over one, whose readers and writers obey the deadline; the rest goes to the real one.
+    """A connected socket, or TLS over one, whose reads and writes obey the deadline; other calls go to the real one.
 
-    Where there is none, the socket's own timeout holds, as ever.
+    Without a deadline, the socket's own timeout applies as usual.
     """
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        # Of TLS within TLS, to a proxy, the outer one.
+        # For TLS within TLS, to a proxy, this is the outer one.
         self._outer = sock if isinstance(sock, socket.socket) else sock.socket
         self._is_encrypted = isinstance(self._outer, ssl.SSLSocket)
         self._timeout = sock.gettimeout()
 
     def settimeout(self, seconds: float | None) -> None:
-        """Set how long a wait may take where the deadline leaves more."""
+        """Set how long a wait may take if the deadline allows more."""
         self._timeout = seconds
         self._sock.settimeout(seconds)
 
@@ -249,7 +249,7 @@ class TimedSocket:
         return self._read(lambda: bytes(self._sock.recv(count)))
 
     def recv_into(self, buffer: Any) -> int:
-        """As ``recv``, into a buffer; returns how many bytes."""
+        """Like ``recv``, into a buffer; returns the number of bytes."""
         return self._read(lambda: int(self._sock.recv_into(buffer)))
 
     def _read(self, ask: Callable[[], T]) -> T:
@@ -260,7 +260,7 @@ class TimedSocket:
         return self._read_record(ask, None if left is None else time.monotonic() + left)
 
     def _read_record(self, ask: Callable[[], T], give_up: float | None) -> T:
-        """Wait for the pieces of a TLS record one by one: under gevent each of them would be given the whole time."""
+        """Wait for the pieces of a TLS record one by one; under gevent, each would otherwise get the whole time."""
         while True:
             self._sock.settimeout(0)
             try:
@@ -273,7 +273,7 @@ class TimedSocket:
                 self._peek()
 
     def _peek(self) -> bytes:
-        """Beneath TLS, if there is any: wait until there is a byte, or the end, and leave it there."""
+        """Wait below TLS, if there is TLS, until a byte or the end arrives, and do not consume it."""
         return socket.socket.recv(self._outer, 1, socket.MSG_PEEK)
 
     def sendall(self, content: Any) -> None:
@@ -293,7 +293,7 @@ class TimedSocket:
         return reader if buffering == 0 else io.BufferedReader(reader)
 
     def is_silent(self) -> bool:
-        """True while the far end has neither closed nor sent anything unasked; an alert of TLS counts as well."""
+        """True if the other side has neither closed nor sent anything unasked, such as a TLS alert."""
         self._outer.settimeout(0)
         try:
             self._peek()
@@ -324,9 +324,9 @@ class _TimedReader(io.RawIOBase):
 
 
 class TimedConnection:
-    """Mixed into a connection class of urllib3's: its timeout bounds name, addresses, proxy and TLS together.
+    """A mixin for urllib3's connection classes: one timeout covers name, addresses, proxy and TLS together.
 
-    Whatever fails before the request is sent is NotConnected.
+    Every failure before the request is sent raises NotConnected.
     """
 
     sock: Any
@@ -340,7 +340,7 @@ class TimedConnection:
     _used_at = 0.0
 
     def connect(self) -> None:
-        """Connect, by way of the proxy if there is one, up to where a request may be sent."""
+        """Connect, through the proxy if there is one, up to the point where a request may be sent."""
         self._give_up = time.monotonic() + min(self.timeout or float("inf"), remaining())
         with CutOff() as self._cut_off:
             try:
@@ -351,7 +351,7 @@ class TimedConnection:
                 at_proxy = bool(self.proxy) and not self._has_connected_to_proxy
                 raise self._failed(error, "the TLS handshake takes too long", at_proxy=at_proxy) from None
         self.sock = TimedSocket(self.sock)
-        self._used_at = time.monotonic()  # TLS and tunnels are connected before their first request
+        self._used_at = time.monotonic()  # TLS and tunnels connect before their first request
 
     def _new_conn(self) -> socket.socket:
         opened = connect(self._dns_host, self.port, self._give_up - time.monotonic(), self.socket_options or ())
@@ -376,7 +376,7 @@ class TimedConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Asked before a pooled connection is used again. urllib3 polls, which gevent makes dear; a peek is cheap."""
+        """Checked before reuse of a pooled connection. urllib3 polls, which is dear under gevent; a peek is cheap."""
         return self.sock is not None and bool(self.sock.is_silent())
 
     def ready(self, seconds: float) -> TimedSocket:

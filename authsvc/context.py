@@ -1,4 +1,4 @@
-"""What belongs to the request at hand and is wanted where no request is: in log lines and audit events."""
+"""Data of the current request that log lines and audit events need outside of the web room."""
 
 from contextvars import ContextVar
 

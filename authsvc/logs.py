@@ -1,10 +1,10 @@
 """Logging: one format for every library, and nothing secret in it.
 
-Secrets are removed from the finished text of a record, traceback included, at the handlers of the root: no call
-site has to remember it, and a library that logs a whole URL (urllib3 does, with AppSecret in its query) is covered.
+The root handlers remove secrets from the finished text of a record, including its traceback. No call site has to
+remember it, and libraries that log a whole URL (urllib3 does, with AppSecret in its query) are covered.
 
-Much of what is logged was written by strangers, and every worker looks at it between two requests. So a record is cut
-before anything looks at it, and looking takes a time in proportion to what is left.
+Much of the logged text comes from strangers, and every worker searches it between two requests. So a record is cut
+before it is searched, and the search takes linear time.
 """
 
 import json
@@ -20,15 +20,15 @@ from pythonjsonlogger.json import JsonFormatter
 
 MASK = "***"
 
-# In characters. One argument is such as the path of a request; a traceback is the longest text that a record has.
+# In characters. An argument is, for example, the path of a request; a traceback is the longest text of a record.
 _MOST_ARGUMENT = 2_000
 _MOST_MESSAGE = 6_000
 _MOST_TRACEBACK = 20_000
 _CUT = "…"
 
-# name=value in queries and forms, "name": "value" in JSON (also escaped once more), and bearer tokens anywhere. Where a
-# text was cut, what is left of a value is masked too. No expression may look twice at what a stranger can repeat: what
-# one begins with is not repeated, and what is repeated is followed by something else, or by anything.
+# name=value in queries and forms, "name": "value" in JSON (also escaped once more), and bearer tokens anywhere. If a
+# text was cut, the rest of a value is masked too. No expression may read text twice that a stranger can repeat: the
+# beginning of an expression is not repeated, and a repeated part is followed by something different, or by anything.
 _NAMES = (
     "secret|appsecret|access_token|refresh_token|session_key|js_code|code|platCode|phoneCode|encryptedData|iv|"
     "rawData|signature|password|phoneNumber|purePhoneNumber|openid|openId|unionid|unionId|idempotency_key"
@@ -41,19 +41,19 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # A JWT, or its beginning.
     (re.compile(r"\beyJ[\w-]+(?:\.[\w-]+)*=*"), MASK),
 )
-# What a terminal or a collector of lines obeys: a path with %0A in it must not become a line of its own.
+# Control characters for terminals and log collectors: a path with %0A must not become a separate line.
 _CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
 class Scrubber:
-    """Removes known secret values and everything that looks like one from a text."""
+    """Removes known secret values, and everything that looks like a secret, from a text."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         spellings = {spelling for secret in secrets if len(secret) >= 8 for spelling in _spellings(secret)}
         self._secrets = tuple(sorted(spellings, key=len, reverse=True))
 
     def cut(self, text: str, most: int) -> str:
-        """Return at most ``most`` characters of ``text``, then how many there were more; never half a secret."""
+        """Return at most ``most`` characters of ``text``, and how many more there were; never cuts through a secret."""
         if len(text) <= most:
             return text
         end = most
@@ -62,7 +62,7 @@ class Scrubber:
         return f"{text[:end]}{_CUT} ({len(text) - end} more)"
 
     def _across(self, text: str, end: int) -> list[int]:
-        """Return where secrets begin that would be cut in two by a cut at ``end``."""
+        """Return where the secrets begin that a cut at ``end`` would split."""
         places = (text.find(secret, max(0, end - len(secret) + 1), end + len(secret) - 1) for secret in self._secrets)
         return [place for place in places if place >= 0]
 
@@ -76,13 +76,13 @@ class Scrubber:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A password is percent-encoded in an address, a PEM key has its newlines escaped in JSON."""
+    """Return the forms of a secret: a password is percent-encoded in a URL, a PEM key has escaped newlines in JSON."""
     in_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
     return {secret, quote(secret, safe=""), quote(secret), *in_json}
 
 
 class _CutArguments:
-    """The named arguments of a record (gunicorn's access lines have them), each cut when it is asked for."""
+    """The named arguments of a record (gunicorn's access log has them), each cut on access."""
 
     def __init__(self, arguments: Mapping[str, object], scrubber: Scrubber) -> None:
         self._arguments = arguments
@@ -97,7 +97,7 @@ def _argument(value: object, scrubber: Scrubber) -> object:
 
 
 def _bounded(record: logging.LogRecord, scrubber: Scrubber) -> logging.LogRecord:
-    """Return a record of its own for one handler, whose message is finished and not too long."""
+    """Return a separate record for one handler, with a finished message of limited length."""
     bounded = logging.makeLogRecord(record.__dict__)
     if record.args and isinstance(record.args, Mapping):
         bounded.args = _CutArguments(record.args, scrubber)  # type: ignore[assignment]  # all that % asks of it
@@ -129,7 +129,7 @@ class _ScrubbingJsonFormatter(JsonFormatter):
         return self._scrubber.cut(str(super().formatStack(stack_info)), _MOST_TRACEBACK)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """What a library puts beside the message is cut too, and becomes text unless it is short by nature."""
+        """Cut additional values of a library too, and turn them into text unless they are short by nature."""
         return {name: self._short(value) for name, value in log_data.items()}
 
     def _short(self, value: object) -> object:
@@ -158,11 +158,11 @@ class _ScrubbingTextFormatter(logging.Formatter):
 
 
 class _Stderr(logging.StreamHandler[Any]):
-    """Where everything goes. The library's own report of a record that cannot be written would print its arguments."""
+    """The handler for all records. The library's own error report for a failed record would print its arguments."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         if record.name == __name__:
-            return  # stderr itself is gone or full: no request fails for that
+            return  # stderr itself is closed or full, which must not make a request fail
         kind = getattr(sys.exc_info()[0], "__name__", "error")
         place = f"{record.filename}:{record.lineno}"
         said = "a record of %s could not be written: %s at %s"
@@ -170,14 +170,14 @@ class _Stderr(logging.StreamHandler[Any]):
 
 
 class _RowFilter(logging.Filter):
-    """SQLAlchemy prints every fetched row at DEBUG: sealed keys and openids have no place in a log."""
+    """Drop SQLAlchemy's DEBUG records: they contain every fetched row, with encrypted keys and openids."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.name.startswith("sqlalchemy.") and record.levelno == logging.DEBUG)
 
 
 def configure(level: str, style: str, secrets: tuple[str, ...] = ()) -> None:
-    """Send every logger of the process to stderr in one scrubbed format (``json`` or ``text``)."""
+    """Send every logger of the process to stderr in one format without secrets (``json`` or ``text``)."""
     formatter = f"{__name__}.{'_ScrubbingJsonFormatter' if style == 'json' else '_ScrubbingTextFormatter'}"
     logging.config.dictConfig(_dict_config(level, formatter, Scrubber(secrets)))
 
@@ -190,10 +190,10 @@ def _dict_config(level: str, formatter: str, scrubber: Scrubber) -> dict[str, An
         "filters": {"no_rows": {"()": _RowFilter}},
         "handlers": {"stderr": {"class": f"{__name__}._Stderr", "formatter": "scrubbed", "filters": ["no_rows"]}},
         "root": {"level": level, "handlers": ["stderr"]},
-        # gunicorn gives its loggers handlers of their own; ours replaces them.
+        # gunicorn gives its loggers their own handlers; ours replaces them.
         "loggers": {
             "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
-            # Says at INFO that it was imported.
+            # It logs its import at INFO.
             "alembic.runtime.plugins": {"level": "WARNING"},
             "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": True},
         },

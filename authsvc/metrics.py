@@ -1,8 +1,8 @@
-"""What is counted, for Prometheus: names and labels in one place.
+"""The Prometheus metrics: names and labels in one place.
 
-No label holds anything of a user, and each has few values, so the number of series does not grow with the users.
-Under gunicorn the workers write to files below ``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py), and any of them
-tells the sum of all.
+No label contains user data, and labels have few values, so the number of series does not grow with the users. Under
+gunicorn the workers write to files below ``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py), and any of them returns the
+sum of all.
 """
 
 import os
@@ -23,7 +23,7 @@ requests = Counter(
 )
 request_seconds = Histogram(
     "authsvc_request_seconds",
-    "How long requests took, by kind of route.",
+    "Duration of requests by kind of route.",
     ("kind",),
     buckets=_SECONDS,
     registry=_registry,
@@ -36,19 +36,19 @@ wechat_calls = Counter(
 )
 phone_calls = Counter(
     "authsvc_phone_calls",
-    "Codes of the phone button by what became of them; WeChat bills those that it answered.",
+    "Codes of the phone button by outcome; WeChat bills those that it answered.",
     ("outcome",),
     registry=_registry,
 )
 database_faults = Counter(
     "authsvc_database_faults",
-    "Transactions that the database failed or that had to run again, by word (docs/metrics.md).",
+    "Transactions that failed or ran again because of the database, by word (docs/metrics.md).",
     ("word",),
     registry=_registry,
 )
 pictures = Counter(
     "authsvc_pictures",
-    "Pictures of others by kind (avatar, code) and outcome: drawn, refused, or the name of an error in docs/errors.md.",
+    "Processed pictures by kind (avatar, code) and outcome: drawn, refused, or the name of an error in docs/errors.md.",
     ("kind", "outcome"),
     registry=_registry,
 )
@@ -56,7 +56,7 @@ pushes = Counter("authsvc_pushes", "Messages that WeChat pushed, by event.", ("e
 
 
 def exposition() -> bytes:
-    """Return everything counted by all workers, in Prometheus' text format."""
+    """Return the metrics of all workers, in Prometheus' text format."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(_registry)
     everybody = CollectorRegistry()

@@ -1,25 +1,25 @@
-"""Who stands behind a connection: the one place that reads what a peer or a proxy names as an address.
+"""The client's address: the only place that parses the address of a peer or from a proxy.
 
-An address that is not known is None. It is never counted together with another and never equal to one: whoever counts
-or compares leaves it out.
+An unknown address is None. It must never be counted together with another address or treated as equal to one, so code
+that counts or compares addresses leaves it out.
 """
 
 import ipaddress
 from ipaddress import IPv4Address, IPv6Address
 
-# The longest spelling of an address, a zone, brackets and a port.
+# The longest spelling of an address with a zone, brackets and a port.
 _MOST_CHARS = 100
 _IPV4_BITS = 2**32 - 1
-# RFC 6052 §2.1: clients over IPv4, as a translator in front of an IPv6 network names them.
+# RFC 6052 §2.1: how a translator in front of an IPv6 network writes IPv4 clients.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def address(named: str | None) -> str | None:
-    """Return the address that a peer or proxy names, in its one spelling, or None where it names none.
+    """Return the address of a peer, or from a proxy, in canonical form, or None if there is none.
 
-    Taken are IPv4 and IPv6 with or without brackets, port, zone (dropped) and quotes. What carries IPv4 inside IPv6
-    (mapped, NAT64, 6to4) is the IPv4 address: a listener on ``::`` names all IPv4 clients so, all in one /64. None is
-    for ``unknown``, names, text of any other kind or length, and addresses that no client has.
+    Accepts IPv4 and IPv6 with or without brackets, port, zone (dropped) and quotes. IPv4 inside IPv6 (mapped, NAT64,
+    6to4) becomes the IPv4 address: a listener on ``::`` sees all IPv4 clients in that form, all in one /64. Returns
+    None for ``unknown``, names, any other text, and addresses that no client has.
     """
     text = (named or "").strip()
     if len(text) > _MOST_CHARS:
@@ -33,12 +33,12 @@ def address(named: str | None) -> str | None:
 
 
 def is_neighbour(known: str) -> bool:
-    """Tell whether an address (from ``address``) is what a proxy on this machine connects from: no client's."""
+    """Tell whether an address (from ``address``) is that of a proxy on this machine, and so not a client's."""
     return known in ("127.0.0.1", "::1")
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Tell whether a host in an address of ours is this machine: the loopback network, or none named at all."""
+    """Tell whether a host in a setting is this machine: a loopback address, or no host at all."""
     if host is None or host == "localhost":
         return True
     try:
@@ -48,12 +48,12 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def subscriber(known: str) -> str:
-    """Return what one subscriber holds, from what ``address`` returned: an IPv4 address, or a /64 of IPv6."""
+    """Return the network of one subscriber for an address from ``address``: an IPv4 address, or a /64 of IPv6."""
     return _network(known, 64)
 
 
 def site(known: str) -> str:
-    """Return what one line of a household or company may hold, from the same: an IPv4 address, or a /56 of IPv6."""
+    """Return the network of one household or company, likewise: an IPv4 address, or a /56 of IPv6."""
     return _network(known, 56)
 
 
@@ -78,5 +78,5 @@ def _carried(parsed: IPv6Address) -> IPv4Address | IPv6Address:
     if parsed.ipv4_mapped is not None:
         return parsed.ipv4_mapped
     inside = IPv4Address(int(parsed) & _IPV4_BITS) if parsed in _NAT64 else parsed.sixtofour
-    # Nobody is this machine by way of a translator.
+    # A translated loopback address is not this machine.
     return parsed if inside is None or inside.is_loopback or inside.is_unspecified else inside

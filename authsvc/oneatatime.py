@@ -1,7 +1,7 @@
-"""One at a time, by number, for all processes of this machine: who holds a number keeps others of that number out.
+"""Locks by number, for all processes of this machine: each number has one holder at a time.
 
-A number is a byte of a file, which stays empty, and holding it is a lock on that byte (POSIX record locks reach beyond
-the end of a file). The system lets go of it should the process die.
+A number is a byte of a file, which stays empty, and holding it is a lock on that byte (POSIX record locks can lie
+beyond the end of a file). The system releases it if the process dies.
 """
 
 import fcntl
@@ -13,18 +13,21 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class OneAtATime:
-    """Hands out numbers, each to one holder."""
+    """Gives each number to one holder."""
 
     def __init__(self, path: Path) -> None:
-        """``path`` is the file, made when it is first needed. On local disks: other file systems may not lock bytes."""
+        """``path`` is the file, created on first use.
+
+        It must be on a local disk; other file systems may not lock bytes.
+        """
         self._path = path
         self._turn = threading.Lock()
-        # A process shares its record locks, and loses all of them when it closes the file once: it stays open.
+        # A process loses all its record locks on a file when it closes the file once, so the file stays open.
         self._held: set[int] = set()
         self._file: int | None = None
 
     def take(self, number: int) -> bool:
-        """Hold a number (0 to 2**63 - 1) until ``leave``; False while anybody holds it. Raises OSError."""
+        """Hold a number (0 to 2**63 - 1) until ``leave``; False if it has a holder. Raises OSError."""
         with self._turn:
             if number in self._held:
                 return False
@@ -39,7 +42,7 @@ class OneAtATime:
             return True
 
     def leave(self, number: int) -> None:
-        """Let others have a number that is held here."""
+        """Release a number that is held here."""
         with self._turn:
             if number in self._held and self._file is not None:
                 self._held.discard(number)

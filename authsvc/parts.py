@@ -71,16 +71,16 @@ from authsvc.web.contracts import longest_token_seconds, token_lifetimes
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
 
-# Calls of a batch at once: with WeChat at 200 ms that is 3,600 a minute.
+# Concurrent calls of a batch: if WeChat takes 200 ms, that is 3,600 a minute.
 _AT_ONCE = 12
-# Pictures of others that one process holds while they wait to be drawn: up to 2 MB each, and some 100 KB.
+# How many pictures may wait in one process: avatars of up to 2 MB each, and codes of about 100 KB.
 _AVATARS_AT_ONCE = 8
 _CODES_AT_ONCE = 64
 _NATIVE_IDLE_SECONDS = 30 * DAY
 
 
 class Parts:
-    """Every part of the service, by subject: each is made once, when another one first asks for it."""
+    """Every part of the service, by subject. Each is created once, when another one first needs it."""
 
     def __init__(
         self, settings: Settings, database: Database, keys: KeyRing, checker: TokenChecker, clock: SystemClock
@@ -92,7 +92,7 @@ class Parts:
         self.clock = clock
 
     def services(self) -> Services:
-        """Return what the routes and the commands call: all of it now, so that a bad setting fails at the start."""
+        """Return the parts for routes and commands, all of them now, so that a bad setting fails at start."""
         return Services(**{field.name: getattr(self, field.name) for field in fields(Services)})
 
     # --- shared by several subjects
@@ -101,7 +101,7 @@ class Parts:
         return KeyedHash(self.settings.secret_keys, purpose)
 
     def pictures(self, kind: str) -> PictureStore:
-        """Where pictures of a kind are kept: in a bucket for several machines, else in a folder."""
+        """The place for pictures of a kind: a bucket for several machines, otherwise a folder."""
         if self.settings.bucket is None:
             return PictureFolder(self.settings.instance_path / kind)
         return PictureBucket(self.settings.bucket, kind)
@@ -136,7 +136,7 @@ class Parts:
         return AccessTokens(AccessTokenStore(self._shelf(), self.wechat.fetch_access_token, self.clock), self.apps)
 
     def _shelf(self) -> Shelf:
-        """Where access_tokens are kept: in Redis for several machines, else in a file."""
+        """The place for access_tokens: Redis for several machines, otherwise a file."""
         if self.settings.redis_url is None:
             return FileShelf(self.settings.instance_path / "access_token", self.clock)
         return RedisShelf(self.settings.redis_url, self.clock)

@@ -1,7 +1,7 @@
-"""A folder that only we read and write, and files in it that are old or new, never half.
+"""A folder that only we can read and write, with files that are replaced atomically.
 
-Everything is opened relative to the folder, without following links and without waiting, so whatever somebody plants
-in there is noticed and never written to. Local disks: on NFS a rename is not what it is here.
+Everything is opened relative to the folder, without following links and without waiting, so anything planted there is
+noticed and never written to. It must be on a local disk, because a rename on NFS is not reliable.
 """
 
 import os
@@ -19,7 +19,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """Give a descriptor of the folder, made if need be and private in any case. Raises OSError, for a link too."""
+    """Give a descriptor of the folder, which is created if needed and made private. Raises OSError, also for a link."""
     descriptor = _open(path)
     try:
         yield descriptor
@@ -32,7 +32,7 @@ def _open(path: Path) -> int:
         descriptor = os.open(path, _FOLDER)
     except FileNotFoundError:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.chmod(0o700)  # a umask may have taken our own bits away
+        path.chmod(0o700)  # a umask may have removed our own bits
         descriptor = os.open(path, _FOLDER)
     if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
         try:
@@ -46,7 +46,7 @@ def _open(path: Path) -> int:
 def write(folder: int, name: str, content: bytes) -> None:
     """Write a draft (``.name.….draft``) in the same folder, force it to disk, rename it, force the rename to disk.
 
-    Raises OSError, and leaves what was there before.
+    Raises OSError, and then leaves the old file unchanged.
     """
     draft = f".{name}.{secrets.token_hex(8)}.draft"
     try:
@@ -62,7 +62,7 @@ def write(folder: int, name: str, content: bytes) -> None:
 def _write_through(folder: int, name: str, content: bytes) -> None:
     descriptor = os.open(name, _CREATE, PRIVATE, dir_fd=folder)
     try:
-        os.fchmod(descriptor, PRIVATE)  # a umask can only take bits away; it must not take ours
+        os.fchmod(descriptor, PRIVATE)  # a umask may have removed our own bits
         written = 0
         while written < len(content):
             written += os.write(descriptor, content[written:])
@@ -72,7 +72,7 @@ def _write_through(folder: int, name: str, content: bytes) -> None:
 
 
 def _put_in_place(folder: int, draft: str, name: str) -> None:
-    """Rename over whatever has the name: a link or a pipe is replaced itself, a folder has to step aside."""
+    """Rename over anything with this name: a link or a pipe is replaced, a folder is moved aside."""
     try:
         os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     except IsADirectoryError:
@@ -81,5 +81,5 @@ def _put_in_place(folder: int, draft: str, name: str) -> None:
 
 
 def put_aside(folder: int, name: str) -> None:
-    """Give whatever has this name another one, so that an operator can look at it."""
+    """Rename what has this name, so that an operator can look at it."""
     os.rename(name, f"{name}.unfit-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)

@@ -1,4 +1,4 @@
-"""Connections to Redis that are made by a deadline and read by it."""
+"""Connections to Redis with a deadline for connecting and reading."""
 
 import logging
 import socket
@@ -62,7 +62,7 @@ def _context(
     mode: ssl.VerifyMode,
     check_hostname: bool,
 ) -> ssl.SSLContext:
-    """Made once for each way of being set up: reading the authorities of the system takes 20 ms of CPU."""
+    """Created once per set of options, because reading the system's authorities takes 20 ms of CPU."""
     context = ssl.create_default_context(cafile=ca_file, capath=ca_folder)
     context.check_hostname = check_hostname
     context.verify_mode = mode
@@ -81,20 +81,20 @@ _CLASSES: dict[str, type[AbstractConnection]] = {"redis": _Plain, "rediss": _Enc
 def pool(url: str, *, seconds: float, **options: Any) -> ConnectionPool:
     """Return a pool for ``redis://``, ``rediss://`` or ``unix://`` whose connections obey the deadline.
 
-    Connecting, and each wait for an answer, take at most ``seconds``; the deadline bounds them together. ``options``
-    are those of a pool and its connections.
+    Connecting, and each wait for an answer, take at most ``seconds``; the deadline limits them together. ``options``
+    are options of a pool and its connections.
     """
     if (kind := _CLASSES.get(url.partition("://")[0])) is not None:
         options["connection_class"] = kind
     if url.startswith("rediss://") and "ssl_cert_reqs=none" not in url:
         options["ssl_check_hostname"] = True  # not everybody's default: not before redis-py 6
-    # One more try on a connection that Redis has closed meanwhile; none after a timeout.
+    # One more try if Redis has closed the connection meanwhile; none after a timeout.
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     return ConnectionPool.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=retry, **options)
 
 
 def look(url: str) -> None:
-    """Log an error when Redis cannot be used just now. Nothing waits for it: it is asked again when it is needed."""
+    """Log an error if Redis cannot be used at the moment. Nothing waits for it; it is tried again when it is needed."""
     glance = Redis(connection_pool=pool(url, seconds=_GLANCE_SECONDS))
     reason = None
     try:
@@ -103,12 +103,12 @@ def look(url: str) -> None:
     except Unreachable as failure:
         reason = str(failure)
     except AuthenticationError:
-        reason = "it does not take the password"
-    except (RedisError, OSError) as error:  # whose texts name hosts
+        reason = "it refuses the password"
+    except (RedisError, OSError) as error:  # their texts contain host names
         reason = type(error).__name__
     glance.close()
     if reason is not None:
         logger.error(
-            "REDIS_URL: Redis cannot be used (%s); until it can, each machine keeps access_tokens and counts by itself",
+            "REDIS_URL: Redis cannot be used (%s); until it works, each machine stores access_tokens and counts alone",
             reason,
         )

@@ -1,6 +1,6 @@
-"""Secrets at rest and keyed hashes, from SECRET_KEYS alone.
+"""Encryption of stored secrets and keyed hashes, with keys derived from SECRET_KEYS.
 
-Every purpose has its own key, derived by HKDF (RFC 5869), so a text sealed for one purpose never opens for another.
+Every purpose has its own key, derived with HKDF (RFC 5869), so a text sealed for one purpose never opens for another.
 """
 
 import base64
@@ -24,7 +24,7 @@ class Sealer:
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, sealed: str | None) -> str | None:
-        """Return the sealed text, or None when there is none or no key of ours opens it."""
+        """Return the sealed text, or None if there is none or none of our keys opens it."""
         if sealed is None or not _is_canonical(sealed):
             return None
         try:
@@ -34,19 +34,19 @@ class Sealer:
 
 
 class KeyedHash:
-    """HMAC-SHA256 for one purpose: stands in for a value that must not be stored or logged."""
+    """HMAC-SHA256 for one purpose, in place of a value that must not be stored or logged."""
 
     def __init__(self, secret_keys: tuple[bytes, ...], purpose: str) -> None:
         self._key = derive_key(secret_keys[0], purpose)
 
     def of(self, *parts: str) -> str:
-        """Return 64 hex digits; parts are kept apart, so ("ab", "c") and ("a", "bc") differ."""
+        """Return 64 hex digits; parts are separated, so ("ab", "c") and ("a", "bc") differ."""
         message = "\0".join(parts).encode()
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
 
 class LastingHash:
-    """A KeyedHash that a change of SECRET_KEYS does not blind: the first key names, every key recognises."""
+    """A KeyedHash that survives a change of SECRET_KEYS: the first key creates hashes, every key recognises them."""
 
     def __init__(self, secret_keys: tuple[bytes, ...], purpose: str) -> None:
         self._hashes = [KeyedHash((key,), purpose) for key in secret_keys]
@@ -61,7 +61,7 @@ class LastingHash:
 
 
 def _is_canonical(sealed: str) -> bool:
-    """Fernet's decoder skips foreign characters and what follows the padding; a sealed text has one spelling only."""
+    """True for the only valid spelling: Fernet's decoder ignores foreign characters and text after the padding."""
     try:
         return base64.urlsafe_b64encode(base64.urlsafe_b64decode(sealed)) == sealed.encode()
     except ValueError:

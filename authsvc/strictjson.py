@@ -1,4 +1,4 @@
-"""JSON of others, read in one way: what two parsers could take for two things is none."""
+"""Strict parsing of JSON from outside: text that two parsers could read differently is refused."""
 
 import json
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def read(text: str, *, fraction: Callable[[str], Any] = float) -> Any:
-    """Return the value that a JSON text holds; ``fraction`` makes the numbers that are not whole.
+    """Return the value of a JSON text; ``fraction`` creates numbers with a fraction.
 
-    Raises ValueError for any other text, for a member that comes twice, for NaN and Infinity, and for what nests
-    deeper than Python goes. 1e400 is JSON, and infinite as a float.
+    Raises ValueError for any other text, for a duplicate member, for NaN and Infinity, and for nesting that is too
+    deep for Python. 1e400 is valid JSON, but infinite as a float.
     """
     try:
         return _decoder(fraction).decode(text)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
 
 
 @cache  # a decoder costs as much to make as a login's few members to read
@@ -30,5 +30,5 @@ def _refuse(name: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a member twice")
+        raise ValueError("a duplicate member")
     return members

@@ -1,1 +1,1 @@
-"""Pictures that others made: counted before they are decoded, and decoded in a process of its own."""
+"""Pictures from outside: checked before they are decoded, and decoded in a separate process."""

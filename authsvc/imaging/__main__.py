@@ -1,9 +1,8 @@
-"""The helper process, ``python -m authsvc.imaging``: draws what it is sent, one picture after the other.
+"""The helper process, ``python -m authsvc.imaging``: redraws the pictures it receives, one after the other.
 
-It is started by ``helper.py`` with nothing but a socket as standard input: no settings, no secrets, no other files.
-Before the first picture it gives up what it will not need, so that a decoder gone wrong can neither open a file nor
-start a program, nor take more than its share of memory and time. It ends when the socket closes: with its worker,
-however that ended.
+``helper.py`` starts it with only a socket as standard input: no settings, no secrets, no other files. Before the first
+picture it gives up all rights that it does not need, so a compromised decoder can neither open a file nor start a
+program, nor use more than its share of memory and time. It ends when the socket closes, that is, with its worker.
 """
 
 import io
@@ -25,7 +24,7 @@ from authsvc.imaging.frames import MOST_BYTES, Frames, Gone
 from authsvc.imaging.limits import CPU_SECONDS, MEMORY_BYTES, WALL_SECONDS
 from authsvc.values.pictures import LEAST_WIDTH
 
-# Behind the workers: whoever waits for a picture waits longer than whoever signs in.
+# Lower priority than the workers: sign-ins are more urgent than pictures.
 _NICE = 10
 _STANDARD_FILES = 3
 
@@ -42,7 +41,7 @@ def main() -> None:
 
 
 def _serve(frames: Frames) -> bool:
-    """Answer one frame; False when this process is not to go on."""
+    """Answer one frame; False if this process must end."""
     kind, content, _ = frames.receive()
     assert kind in get_args(Kind)  # noqa: S101 (its only caller is helper.py)
     _limit_the_next_picture()
@@ -54,7 +53,7 @@ def _serve(frames: Frames) -> bool:
     except MemoryError:
         word, drawn, is_last = "refused", b"too much memory", True
     if len(drawn) > MOST_BYTES:
-        word, drawn = "refused", b"too large when drawn anew"
+        word, drawn = "refused", b"too large after redrawing"
     signal.setitimer(signal.ITIMER_REAL, 0)
     frames.send(word, drawn, is_last=is_last)
     return not is_last
@@ -62,9 +61,9 @@ def _serve(frames: Frames) -> bool:
 
 def _give_up_rights() -> None:
     _rehearse()
-    with suppress(OSError):  # a filter of system calls may have its own opinion
+    with suppress(OSError):  # a system call filter may refuse it
         os.nice(_NICE)
-    with suppress(OSError):  # when memory runs out, this process goes and not a worker
+    with suppress(OSError):  # if memory runs out, the kernel kills this process and not a worker
         Path("/proc/self/oom_score_adj").write_text("1000")
     _lower(resource.RLIMIT_AS, MEMORY_BYTES)
     _lower(resource.RLIMIT_CORE, 0)
@@ -74,7 +73,7 @@ def _give_up_rights() -> None:
 
 
 def _rehearse() -> None:
-    """Draw one picture of each kind: what Pillow loads when it is first used is loaded now."""
+    """Draw one picture of each kind, so that Pillow loads everything now that it loads on first use."""
     for form in get_args(Format):
         for mode in ("RGB", "L") if form == "JPEG" else ("RGB", "P", "RGBA"):
             output = io.BytesIO()
@@ -90,12 +89,12 @@ def _lower(name: int, limit: int) -> None:
     try:
         resource.setrlimit(name, (lowered, lowered))
     except (OSError, ValueError):
-        if sys.platform == "linux":  # elsewhere, on somebody's laptop, kernels do not have all of them
+        if sys.platform == "linux":  # other kernels, as on a laptop, do not have all of them
             raise
 
 
 def _limit_the_next_picture() -> None:
-    """Have the kernel end this process when it takes too long, whether or not somebody watches."""
+    """Have the kernel kill this process if it takes too long, even if no worker is watching."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     until = int(time.process_time()) + 1 + CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (until if most == resource.RLIM_INFINITY else min(until, most), most))

@@ -1,4 +1,4 @@
-"""Pictures drawn anew, so that nothing but pixels is kept. Runs in the helper process alone: here Pillow is."""
+"""Redraws pictures, so that only pixels are kept. Runs only in the helper process, which is the only user of Pillow."""
 
 import io
 
@@ -8,7 +8,7 @@ from authsvc.imaging import jpeg, png, webp
 from authsvc.imaging.essence import Essence, Format, Kind, Undecodable
 from authsvc.values.pictures import LEAST_WIDTH, MOST_WIDTH
 
-# WeChat's own avatars are 132 px; phones send photographs. A decoded WebP lies in memory four times.
+# WeChat's own avatars are 132 px; phones send photographs. Decoding a WebP takes four times its size in memory.
 MOST_PIXELS: dict[Format, int] = {"JPEG": 25_000_000, "PNG": 25_000_000, "WEBP": 16_000_000}
 _AVATAR_SIDE = 512
 _TURNS = {
@@ -21,12 +21,12 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ENDINGS: dict[Format, str] = {"JPEG": "jpg", "PNG": "png"}
-# What the last bytes must be. A picture that goes on behind its end is not what WeChat sends.
+# The required last bytes. WeChat sends no pictures with data after their end.
 _ENDS: dict[Format, bytes] = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
 def draw(kind: Kind, content: bytes) -> tuple[str, bytes]:
-    """Return a picture's ending ("jpg" or "png") and itself, drawn anew. Raises Undecodable, whatever is wrong."""
+    """Return the extension ("jpg" or "png") and the redrawn picture. Raises Undecodable for every problem."""
     try:
         return _DRAWN[kind](content)
     except Undecodable:
@@ -34,19 +34,19 @@ def draw(kind: Kind, content: bytes) -> tuple[str, bytes]:
     except MemoryError:
         raise
     except Exception as error:
-        # A decoder's exceptions are as many as its formats have corners; their texts may quote the picture.
+        # Decoders raise many kinds of exceptions, and their texts may quote the picture.
         raise Undecodable(f"damaged: {type(error).__name__}") from None
 
 
 def essence(content: bytes) -> Essence:
-    """Return what matters of a JPEG, PNG or WebP, without decoding it. Raises Undecodable."""
+    """Return the essence of a JPEG, PNG or WebP, without decoding it. Raises Undecodable."""
     if content.startswith(b"\xff\xd8\xff"):
         return jpeg.read(content)
     if content.startswith(png.SIGNATURE):
         return png.read(content)
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return webp.read(content)
-    raise Undecodable("neither JPEG nor PNG nor WebP")
+    raise Undecodable("not a JPEG, PNG or WebP")
 
 
 def _avatar(content: bytes) -> tuple[str, bytes]:
@@ -55,7 +55,7 @@ def _avatar(content: bytes) -> tuple[str, bytes]:
     if found.width * found.height > MOST_PIXELS[found.form]:
         raise Undecodable("too many pixels")
     with _opened(found) as picture:
-        # Small first: a JPEG is then decoded at an eighth of its size.
+        # Scale down first: a JPEG is then decoded at an eighth of its size.
         small = _averageable(picture)
         small.thumbnail((_AVATAR_SIDE, _AVATAR_SIDE))
         turn = _TURNS.get(found.orientation)
@@ -66,7 +66,7 @@ def _avatar(content: bytes) -> tuple[str, bytes]:
 
 
 def _averageable(picture: Image.Image) -> Image.Image:
-    """Return the picture in a mode that can be made smaller without stripes: neither a palette nor 1 or 16 bits."""
+    """Return the picture in a mode that scales without artifacts: neither a palette nor 1 or 16 bits."""
     if picture.mode in ("P", "PA"):
         return picture.convert("RGBA")
     if picture.mode == "1":
@@ -77,14 +77,14 @@ def _averageable(picture: Image.Image) -> Image.Image:
 
 
 def _code(content: bytes) -> tuple[str, bytes]:
-    """Return a code as WeChat draws it, JPEG or PNG of 280 to 1280 px a side; a JPEG keeps its quality."""
+    """Return a code drawn by WeChat, a JPEG or PNG of 280 to 1280 px per side; a JPEG keeps its quality."""
     found = essence(content)
     if found.form not in _ENDINGS:
         raise Undecodable(f"a code as {found.form}")
     if not all(LEAST_WIDTH <= side <= MOST_WIDTH for side in (found.width, found.height)):
         raise Undecodable(f"a code of {found.width} × {found.height} px")
     if not content.endswith(_ENDS[found.form]):
-        raise Undecodable("cut off, or not the end")
+        raise Undecodable("cut off, or data after the end")
     with _opened(found) as picture:
         options = {"quality": "keep"} if found.form == "JPEG" else {}
         return _ENDINGS[found.form], _saved(picture, found.form, **options)

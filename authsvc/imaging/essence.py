@@ -1,13 +1,13 @@
-"""What is looked at of a picture, and whatever is wrong with one.
+"""The essence of a picture: the parts that are decoded; and the error for pictures that are refused.
 
-A picture from outside is taken apart before anything decodes it: its parts are counted, and only those that hold pixels
-go on. Profiles, comments, thumbnails and further frames, which a decoder would unpack, are never read.
+A picture from outside is taken apart before it is decoded: its parts are counted, and only those with pixels are kept.
+Profiles, comments, thumbnails and further frames, which a decoder would unpack, are never read.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-# What a picture is for, which decides what it may be and what becomes of it.
+# The purpose of a picture, which decides what is allowed and how it is redrawn.
 Kind = Literal["avatar", "code"]
 Format = Literal["JPEG", "PNG", "WEBP"]
 
@@ -16,14 +16,14 @@ MOST_SIDE = 16_384
 
 
 class Undecodable(Exception):
-    """This is not a whole picture of an expected kind, or would cost more than any honest one. The text says why."""
+    """This is not a complete picture of an expected kind, or would cost more than any honest one. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Essence:
-    """A picture without anything but its pixels: a whole file again, one frame, ``width`` × ``height`` as stored.
+    """A picture reduced to its pixels: a complete file again, with one frame, ``width`` × ``height`` as stored.
 
-    ``orientation`` is Exif's (1 to 8), which says how the pixels are to be turned.
+    ``orientation`` is Exif's (1 to 8), which says how to rotate the pixels.
     """
 
     form: Format

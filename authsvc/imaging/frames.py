@@ -1,20 +1,20 @@
-"""What goes between a worker and its helper: a word of eight letters at most, whether it is the last one, and bytes."""
+"""The frames between a worker and its helper: a word of at most eight letters, a flag for the last one, and bytes."""
 
 import socket
 import struct
 import time
 
 _HEADER = struct.Struct(">8s?I")
-# The largest upload; what is drawn from it is smaller.
+# The largest upload; the redrawn picture is smaller.
 MOST_BYTES = 2 * 1024 * 1024
 
 
 class Silent(Exception):
-    """The other side took longer than it may."""
+    """The other side took too long."""
 
 
 class Gone(Exception):
-    """The other side has closed the connection, or says what it never would."""
+    """The other side has closed the connection, or sent an invalid frame."""
 
 
 class Frames:
@@ -25,7 +25,7 @@ class Frames:
         self._ends_at: float | None = None
 
     def within(self, seconds: float) -> None:
-        """Let all that follows end within so many seconds, or raise Silent."""
+        """Make everything that follows end within this many seconds, or raise Silent."""
         self._ends_at = time.monotonic() + seconds
 
     def send(self, word: str, content: bytes = b"", *, is_last: bool = False) -> None:
@@ -46,7 +46,7 @@ class Frames:
         return word.rstrip(b"\0").decode("ascii", "replace"), self._exactly(size), is_last
 
     def close(self) -> None:
-        """Let go of the socket; the other side sees the end."""
+        """Close the socket; the other side sees the end."""
         self._channel.close()
 
     def _exactly(self, size: int) -> bytes:

@@ -1,8 +1,7 @@
-"""The helper process as its worker sees it: started, asked, ended.
+"""The worker's side of the helper process: starts it, sends pictures, ends it.
 
-A freshly started interpreter and not a fork: what runs there has none of the worker's memory, settings, descriptors or
-greenlets. The connection is a pair of sockets, so that waiting for it is waiting for a socket, in whatever way the
-worker does that (gevent or threads).
+The helper is a new interpreter and not a fork, so it has none of the worker's memory, settings, descriptors or
+greenlets. The connection is a pair of sockets, so the worker waits for it as for any socket (gevent or threads).
 """
 
 import logging
@@ -25,15 +24,15 @@ logger = logging.getLogger(__name__)
 
 _PROGRAM = "authsvc.imaging"
 _START_SECONDS = 10.0
-# Beyond the helper's own limit, which it normally keeps.
+# More than the helper's own limit, which normally applies first.
 _ANSWER_SECONDS = WALL_SECONDS + 2
 _LAST_WORDS_SECONDS = 0.5
-# How a process ends that a picture has brought down: too much processor time, or a decoder that broke.
+# How a process ends because of a picture: too much CPU time, or a crashed decoder.
 _ENDED_BY_PICTURE = {-signal.SIGXCPU, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
 
 
 class Lost(Exception):
-    """The helper ended without a reason that lies in the picture: another one may be asked."""
+    """The helper ended for a reason other than the picture, so another helper may be tried."""
 
 
 class Helper:
@@ -44,14 +43,15 @@ class Helper:
         here, there = socket.socketpair()
         try:
             process = subprocess.Popen(  # noqa: S603 (nothing in it comes from outside)
-                # No start-up files and no modules but those that this process has itself.
+                # No start-up files, and only the modules that this process has itself.
                 [sys.executable, "-S", "-s", "-P", "-m", _PROGRAM],
                 stdin=there.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 env={"PYTHONPATH": os.pathsep.join(_module_folders())},
-                # A group of its own, so that Ctrl-C does not reach it; not a session, which Linux schedules by itself.
+                # A separate process group, so that Ctrl-C does not reach it; not a session, which Linux schedules
+                # separately.
                 process_group=0,
             )
         except OSError as error:
@@ -62,7 +62,7 @@ class Helper:
         self._frames = Frames(here)
         self._process = process
         self._owner = os.getpid()
-        # Also when this object is forgotten, or the interpreter ends.
+        # Also if this object is garbage-collected, or the interpreter ends.
         self._ending = weakref.finalize(self, _end, process, self._frames, self._owner)
         self._wait_until_ready()
 
@@ -74,20 +74,20 @@ class Helper:
             self.end()
             raise PicturesBusy("the helper did not start in time") from None
         except Gone:
-            raise PicturesUnavailable(f"the helper ended at its start: {self._ended_by_itself()}") from None
+            raise PicturesUnavailable(f"the helper ended during its start: {self._ended_by_itself()}") from None
         except BaseException:
             self.end()
             raise
 
     @property
     def is_usable(self) -> bool:
-        """False once it has ended, and in a process that was forked from the one which started it."""
+        """False if it has ended, and in a process that was forked from the one that started it."""
         return self._ending.alive and self._owner == os.getpid()
 
     def ask(self, kind: Kind, content: bytes) -> tuple[str, bytes]:
-        """Have a picture drawn; return its ending ("jpg" or "png") and itself.
+        """Have a picture redrawn; return its extension ("jpg" or "png") and content.
 
-        Raises Undecodable, PicturesBusy or Lost. Afterwards ``is_usable`` tells whether it goes on.
+        Raises Undecodable, PicturesBusy or Lost. Afterwards ``is_usable`` tells whether it can be used again.
         """
         self._frames.within(_ANSWER_SECONDS)
         try:
@@ -98,7 +98,7 @@ class Helper:
             raise PicturesBusy("a picture took too long") from None
         except Gone:
             raise _reason(self._ended_by_itself()) from None
-        except BaseException:  # who waited has left, and the answer would be the next one's
+        except BaseException:  # the caller has left, and the next caller would get the answer
             self.end()
             raise
         if is_last:
@@ -108,13 +108,13 @@ class Helper:
         return word, drawn
 
     def _ended_by_itself(self) -> int | None:
-        """Return how it ended after it has closed the connection, which comes a moment before."""
+        """Return how it ended after it has closed the connection, which happens a moment earlier."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LAST_WORDS_SECONDS)
         return self.end()
 
     def end(self) -> int | None:
-        """End the process if it has not ended, and leave nothing of it; return how it ended, as subprocess says it."""
+        """End the process if it is running, and reap it; return its exit status, as subprocess reports it."""
         self._ending()
         status: int | None = self._process.returncode
         return status
@@ -129,7 +129,7 @@ def _end(process: subprocess.Popen[bytes], frames: Frames, owner: int) -> None:
 
 
 def _reason(status: int | None) -> Exception:
-    """Return what to raise when the helper has ended in the middle of a picture."""
+    """Return the exception for a helper that ended in the middle of a picture."""
     if status == -signal.SIGALRM:
         return PicturesBusy("a picture took too long")
     if status in _ENDED_BY_PICTURE:
@@ -138,6 +138,6 @@ def _reason(status: int | None) -> Exception:
 
 
 def _module_folders() -> list[str]:
-    """Return where this process finds its modules, ours first."""
+    """Return this process's module path, with authsvc's folder first."""
     folders = [Path(authsvc.__file__).parent.parent, *map(Path, sys.path)]
     return [str(folder.absolute()) for folder in folders]

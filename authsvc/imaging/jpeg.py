@@ -1,7 +1,7 @@
-"""JPEG taken apart. ITU T.81: Annex B says what a file is made of.
+"""Takes JPEG files apart. ITU T.81, Annex B, defines their structure.
 
-A decoder goes over all blocks of the picture once per scan, however little the scan holds, so 30 bytes cost as much as
-a photograph; and it reads every segment before the first scan, joining those of one kind.
+A decoder goes over all blocks of the picture once per scan, even for an empty scan, so 30 bytes can cost as much as a
+photograph. It also reads every segment before the first scan, and joins those of one kind.
 """
 
 import re
@@ -11,7 +11,7 @@ from authsvc.imaging.orientation import orientation
 
 # Segments and scans together. Phones and editors write up to a hundred, most of them pieces of a profile or a preview.
 MOST_SEGMENTS = 512
-# Programs write ten or fewer.
+# Programs write at most ten.
 MOST_SCANS = 64
 # Scans × pixels: ten scans of a picture of 25 megapixels.
 MOST_PASSES = 256_000_000
@@ -19,18 +19,18 @@ MOST_PASSES = 256_000_000
 # A marker: not a byte of data (stuffed with 00), a restart (D0 to D7) or a fill byte (FF).
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
-# Baseline, extended, progressive. Nobody sends lossless, hierarchical or arithmetic ones.
+# Baseline, extended, progressive. Lossless, hierarchical and arithmetic ones are not in use.
 _FRAMES = {0xC0, 0xC1, 0xC2}
 _FOREIGN = {0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xDC, 0xDE, 0xDF}
 # Quantization, Huffman codes, restart interval.
 _TABLES = {0xDB, 0xC4, 0xDD}
-# What says which colours are meant: the first of each.
+# The segments that define the colours: the first of each.
 _COLOURS = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}
 _APP1, _EXIF, _XMP = 0xE1, b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def read(content: bytes) -> Essence:
-    """Return what matters of a JPEG, up to its first end. Raises Undecodable."""
+    """Return the essence of a JPEG, up to its first end. Raises Undecodable."""
     reader = _Reader(content)
     reader.read()
     return reader.essence()
@@ -67,7 +67,7 @@ class _Reader:
         raise Undecodable(f"a JPEG of more than {MOST_SEGMENTS} segments")
 
     def _segment(self, marker: int, start: int) -> int:
-        """Look at the segment whose marker stands there; return where to go on."""
+        """Read the segment with this marker; return where to continue."""
         length = int.from_bytes(self._content[start + 2 : start + 4])
         end = start + 2 + length
         if marker == _SOI or length < 2 or end > len(self._content):
@@ -76,7 +76,7 @@ class _Reader:
         if marker in _FRAMES:
             self._frame(body)
         elif marker in _FOREIGN:
-            raise Undecodable(f"a JPEG of a kind that nobody sends: {marker:02x}")
+            raise Undecodable(f"a JPEG of an unsupported kind: {marker:02x}")
         elif marker == _SOS:
             end = self._scan(end)
         elif marker == _APP1:
@@ -95,7 +95,7 @@ class _Reader:
     def _scan(self, end: int) -> int:
         """Count a scan; return where its data ends."""
         if self._size is None:
-            raise Undecodable("a JPEG with a scan of nothing")
+            raise Undecodable("a JPEG with an empty scan")
         self._scans += 1
         width, height = self._size
         if self._scans > MOST_SCANS or self._scans * width * height > MOST_PASSES:

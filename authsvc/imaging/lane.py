@@ -1,4 +1,4 @@
-"""Where pictures of one kind wait for their helper: so many and no more, each for so long and no longer."""
+"""The queue of pictures of one kind before their helper, with a limited length and a limited waiting time."""
 
 import logging
 import threading
@@ -16,13 +16,13 @@ _PATIENCE_SECONDS = 5.0
 
 
 class Lane:
-    """Has pictures of one kind drawn, one at a time, by a helper process that starts with the first of them.
+    """Has pictures of one kind redrawn, one at a time, by a helper process that starts with the first picture.
 
-    A kind has a lane of its own, so that people's uploads never keep the codes waiting that other people scan.
+    Each kind has its own lane, so uploads never delay the codes that other people want to scan.
     """
 
     def __init__(self, kind: Kind, places: int) -> None:
-        """Let ``places`` pictures be inside at once: the one that is drawn, and those that wait."""
+        """Allow ``places`` pictures at once: the one in progress, and the waiting ones."""
         self._kind: Kind = kind
         self._places = places
         self._inside = 0
@@ -31,10 +31,10 @@ class Lane:
         self._helper: Helper | None = None
 
     def draw(self, content: bytes) -> tuple[str, bytes]:
-        """Return a picture's ending ("jpg" or "png") and itself, drawn anew.
+        """Return the extension ("jpg" or "png") and the redrawn picture.
 
-        Raises Undecodable for what is no whole picture of this kind or costs too much, PicturesBusy (try again), or
-        PicturesUnavailable when no helper can be started.
+        Raises Undecodable for an incomplete picture, another kind, or one that costs too much; PicturesBusy (try
+        again); or PicturesUnavailable if no helper can be started.
         """
         outcome = "failed"
         try:
@@ -53,10 +53,12 @@ class Lane:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Wait for one's turn; raises PicturesBusy at once when too many do, or when it does not come."""
+        """Wait for a turn; raises PicturesBusy immediately if too many are waiting, or if the turn does not come in
+        time.
+        """
         with self._lock:
             if self._inside >= self._places:
-                raise PicturesBusy(f"{self._inside} pictures wait")
+                raise PicturesBusy(f"{self._inside} pictures are waiting")
             self._inside += 1
         try:
             if not self._turn.acquire(timeout=_PATIENCE_SECONDS):

@@ -1,23 +1,23 @@
-"""How a picture is to be turned: one number, read from Exif or XMP without reading the rest of either.
+"""The orientation of a picture: one number, read from Exif or XMP without reading the rest of either.
 
-Exif is a TIFF directory. Cameras and editors write odd values into its other entries (a resolution as a fraction of
-zero, a unit as a long number), on which libraries stumble; they are stepped over here.
+Exif is a TIFF directory. Cameras and editors write invalid values into its other entries (a resolution with a zero
+denominator, a unit as a long number), at which libraries fail; they are skipped here.
 """
 
 import re
 import struct
 
 _TAG = 0x0112
-# The types in which it has been seen: BYTE, SHORT, LONG. The value stands at the beginning of the entry's last field.
+# Its observed types: BYTE, SHORT, LONG. The value is at the beginning of the entry's last field.
 _VALUES = {1: "B", 3: "H", 4: "I"}
 _ENTRY_BYTES = 12
-# Cameras write some forty.
+# Cameras write about forty.
 _MOST_ENTRIES = 1000
 _XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])[\"'<]")
 
 
 def orientation(exif: bytes | None, xmp: bytes | None) -> int:
-    """Return 1 to 8, by Exif and else by XMP; 1 (as it is) when neither says anything that makes sense."""
+    """Return 1 to 8 from Exif, or else from XMP; 1 (unchanged) if neither has a valid value."""
     return (exif and _of_exif(exif)) or (xmp and _of_xmp(xmp)) or 1
 
 

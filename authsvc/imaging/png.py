@@ -1,4 +1,4 @@
-"""PNG taken apart. W3C PNG, third edition: a signature, then chunks.
+"""Takes PNG files apart. W3C PNG, third edition: a signature, then chunks.
 
 A decoder unpacks compressed text and profiles when it meets them, and reads every chunk one by one.
 """
@@ -13,7 +13,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Programs write pixels in pieces of 8 KB or more: 256 of them in 2 MB.
 MOST_CHUNKS = 4096
 
-# What decides how pixels look, in this order. Chunks not named here say nothing about pixels.
+# The chunks that define how pixels look, in this order. Other chunks do not affect pixels.
 _BEFORE_PIXELS = (b"IHDR", b"PLTE", b"tRNS")
 _NOTED = {*_BEFORE_PIXELS, b"eXIf"}
 _AROUND = 12  # length, name and checksum
@@ -21,7 +21,7 @@ _XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 
 
 def read(content: bytes) -> Essence:
-    """Return what matters of a PNG, up to its end: of an animated one, the picture for programs that know no better.
+    """Return the essence of a PNG, up to its end; for an animated one, its default picture.
 
     Raises Undecodable.
     """
@@ -44,7 +44,7 @@ def read(content: bytes) -> Essence:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and body of each chunk before the end. Raises Undecodable, also for one that counts and is damaged."""
+    """Yield name and body of each chunk before the end. Raises Undecodable, also for a damaged chunk that is needed."""
     at = len(SIGNATURE)
     for _ in range(MOST_CHUNKS):
         end = at + _AROUND + int.from_bytes(content[at : at + 4])

@@ -1,4 +1,4 @@
-"""WebP taken apart. RFC 9649: a RIFF file of chunks, in which VP8 or VP8L is the picture, and ANMF holds a frame."""
+"""Takes WebP files apart. RFC 9649: a RIFF file of chunks; VP8 or VP8L is the picture, and ANMF contains a frame."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from authsvc.imaging.orientation import orientation
 MOST_CHUNKS = 4096
 
 _RIFF_HEADER = 12
-_FRAME_HEADER = 16  # where a frame of an animation stands, and for how long
+_FRAME_HEADER = 16  # position and duration of an animation frame
 _ALPHA_FLAG = 0x10
 
 
 def read(content: bytes) -> Essence:
-    """Return what matters of a WebP; of an animated one, its first frame. Raises Undecodable."""
+    """Return the essence of a WebP; for an animated one, its first frame. Raises Undecodable."""
     riff_end = 8 + int.from_bytes(content[4:8], "little")
     if riff_end > len(content):
         raise Undecodable("a WebP without an end")
@@ -29,7 +29,7 @@ def read(content: bytes) -> Essence:
 
 
 def _still(found: dict[bytes, bytes]) -> Essence:
-    """Return the picture that these chunks hold as a file of its own."""
+    """Return the picture in these chunks as a separate file."""
     turned = orientation(_tiff(found.get(b"EXIF")), found.get(b"XMP "))
     if lossless := found.get(b"VP8L"):
         width, height = _lossless_size(lossless)
@@ -84,5 +84,5 @@ def _riff(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def _tiff(exif: bytes | None) -> bytes | None:
-    """Return Exif as WebP has it: without the six letters that JPEG puts before it, which some programs leave there."""
+    """Return WebP's Exif data without the six-letter prefix of JPEG, which some programs leave there."""
     return exif.removeprefix(b"Exif\0\0") if exif else None

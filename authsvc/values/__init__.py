@@ -1,1 +1,1 @@
-"""Frozen values that travel between rooms, by subject. No behaviour beyond what a value knows of itself."""
+"""Frozen values that rooms exchange, by subject. They have no behaviour beyond their own data."""

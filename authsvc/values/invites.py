@@ -1,4 +1,4 @@
-"""Invite codes and what became of them."""
+"""Invite codes and the results of their use."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from authsvc.values.people import UserStatus
 
 InviteFault = Literal["disabled", "expired", "used_up"]
-# What became of the code that somebody came with.
+# The result for the code that somebody came with.
 InviteStatus = Literal["accepted", "unknown", "own_code", "already_invited", "disabled", "expired", "used_up", "loop"]
 Registration = Literal["open", "invite_only", "closed"]
 InviteCodeSource = Literal["new", "pool"]
@@ -14,10 +14,10 @@ InviteCodeSource = Literal["new", "pool"]
 
 @dataclass(frozen=True, slots=True)
 class InvitePolicy:
-    """What the invite code of a user's own is like: ``prefix`` and ``length`` random characters, at most 20 together.
+    """The form of a user's own invite code: ``prefix`` and ``length`` random characters, at most 20 together.
 
-    ``max_uses`` and ``days`` of 0 are no limit. With ``source`` pool it is one that was seeded without an owner, as
-    long as there are any.
+    ``max_uses`` and ``days`` of 0 mean no limit. With ``source`` pool, it is a seeded code without an owner, while
+    there are any.
     """
 
     prefix: str = ""
@@ -29,9 +29,9 @@ class InvitePolicy:
 
 @dataclass(frozen=True, slots=True)
 class InviteCode:
-    """An invite code as stored; times in seconds UTC. ``None`` says: no owner (a pool), no limit, never.
+    """An invite code as stored; times in seconds UTC. ``None`` means: no owner (a pool), no limit, never.
 
-    ``owner_status`` is that of the owner, if there is one; ``batch_number`` counts the codes of one batch from 1 on.
+    ``owner_status`` is the status of the owner, if there is one; ``batch_number`` counts the codes of one batch from 1.
     """
 
     id: int
@@ -47,7 +47,7 @@ class InviteCode:
     batch_number: int | None = None
 
     def fault(self, now: int) -> InviteFault | None:
-        """Return why nobody can use it at this moment, if so. An owner who has left takes the code out of use."""
+        """Return why nobody can use it at the moment, or None. If the owner has left, the code is disabled."""
         if self.disabled_at is not None or self.owner_status not in (None, "active"):
             return "disabled"
         if self.expires_at is not None and self.expires_at <= now:
@@ -57,7 +57,7 @@ class InviteCode:
 
 @dataclass(frozen=True, slots=True)
 class InviteBatch:
-    """A batch of codes as it is wanted: how many, and what each is like (see ``InvitePolicy`` and ``InviteCode``)."""
+    """A requested batch of codes: how many, and the form of each (see ``InvitePolicy`` and ``InviteCode``)."""
 
     name: str
     count: int
@@ -70,7 +70,7 @@ class InviteBatch:
 
 @dataclass(frozen=True, slots=True)
 class ImportedInvite:
-    """A code that is brought along, made here or elsewhere."""
+    """A code to import, created here or elsewhere."""
 
     code: str
     batch: str | None = None
@@ -82,7 +82,7 @@ class ImportedInvite:
 
 @dataclass(frozen=True, slots=True)
 class InviteBatchStats:
-    """How the codes of a batch stand; ``batch`` None counts those of no batch. A code may be in several columns."""
+    """Counts of the codes of a batch; ``batch`` None is for codes without one. A code may count in several columns."""
 
     batch: str | None
     codes: int
@@ -95,9 +95,9 @@ class InviteBatchStats:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Who came with a user's codes: how many in all, and some of them, the latest first: (number, seconds UTC).
+    """The people who came with a user's codes: the total, and some of them, latest first, as (number, seconds UTC).
 
-    The first to come has number 1: that is all there is to say of them.
+    The first person has number 1. Nothing else about them is shown.
     """
 
     count: int

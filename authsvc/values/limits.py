@@ -1,4 +1,4 @@
-"""How often, and how much of what costs money."""
+"""Rate limits, and budgets for what costs money."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,10 +23,10 @@ Asker = Literal["address", "app", "user", "service"]
 
 @dataclass(frozen=True, slots=True)
 class PhoneBudgets:
-    """How many numbers WeChat may be asked for in a day; 0 is no limit. ``per_app`` stops everybody.
+    """How many phone numbers may be requested from WeChat in a day; 0 means no limit. ``per_app`` stops everybody.
 
-    ``unattributed`` is the share of ``per_app`` for calls that name nobody, ``unattributed_per_address`` what one
-    address (of IPv6, a /56) may take of it.
+    ``unattributed`` is the share of ``per_app`` for calls that identify nobody, and ``unattributed_per_address`` the
+    part of it for one address (IPv6: a /56).
     """
 
     per_user: int = 5
@@ -38,7 +38,7 @@ class PhoneBudgets:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests within so many seconds."""
+    """A number of requests within a number of seconds."""
 
     requests: int
     seconds: int

@@ -1,4 +1,4 @@
-"""What an operator and other services see."""
+"""Values for operators and other services."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from authsvc.values.people import UserStatus
 
 ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode", "revoke"]
-# Why the database cannot do its work: for operators, in readiness and in the log.
+# Why the database cannot do its work, for readiness and the log.
 DatabaseWord = Literal[
     "busy",
     "unreachable",
@@ -21,23 +21,23 @@ DatabaseWord = Literal[
     "tls",
     "unknown",
 ]
-# The column has 255.
+# The column has 255 characters.
 _REST_CHARACTERS = 150
 
 
 class Refused(Exception):
-    """What an operator asked for is not done: the text says why. ``will_pass``: the same will do later."""
+    """The operator's request was refused; the text says why. ``will_pass``: the same request will work later."""
 
     will_pass: bool = False
 
 
 class Incomplete(Exception):
-    """What an operator asked for is done, but not all of it: the text says what is missing."""
+    """The operator's request was only partly done; the text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserConflict:
-    """Two users with one unionid: an identity of the first, in this mini program, carries the unionid of the other."""
+    """Two users with one unionid: an identity of the first, in this mini program, has the unionid of the other."""
 
     user_id: int
     other_user_id: int
@@ -45,13 +45,13 @@ class UserConflict:
 
 
 def of_app(appid: str, rest: str = "") -> str:
-    """Return the ``detail`` of an audit event in one mini program. ``rest`` may be what a device says of itself."""
+    """Return the ``detail`` of an audit event in one mini program. ``rest`` may be a User-Agent."""
     return f"app {appid}, {rest[:_REST_CHARACTERS]}" if rest else f"app {appid}"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """A change that matters for security. ``subject`` is a keyed hash of an openid; ``at`` is seconds UTC."""
+    """A security-relevant change. ``subject`` is a keyed hash of an openid; ``at`` is seconds UTC."""
 
     id: int
     at: int
@@ -64,7 +64,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class UserSummary:
-    """A user as an operator finds them. Times are seconds UTC; phones as E.164 writes them."""
+    """The operator's view of a user. Times are seconds UTC; phone numbers are in E.164."""
 
     id: int
     status: UserStatus

@@ -1,4 +1,4 @@
-"""People: their profile, their numbers, what they have agreed to, what happened to their account."""
+"""People: their profile, phone numbers, consents, and account activity."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,27 +9,27 @@ UserStatus = Literal["active", "disabled", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """A phone number in its one canonical form: country code ("86") and national digits."""
+    """A phone number in canonical form: country code ("86") and national digits."""
 
     country_code: str
     national: str = field(repr=False)
 
     @property
     def e164(self) -> str:
-        """The number as E.164 writes it, such as +8613800138000."""
+        """The number in E.164, such as +8613800138000."""
         return f"+{self.country_code}{self.national}"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a person shows of themselves; ``None`` where nothing is known."""
+    """A person's profile; ``None`` for unknown fields."""
 
     nickname: str | None = None
     avatar_url: str | None = field(default=None, repr=False)
     gender: int | None = None
 
     def over(self, older: "Profile") -> "Profile":
-        """Return this profile with its gaps filled from an older one."""
+        """Return this profile with missing fields filled from an older one."""
         return Profile(
             self.nickname if self.nickname is not None else older.nickname,
             self.avatar_url if self.avatar_url is not None else older.avatar_url,
@@ -39,7 +39,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, as other rooms see them. ``created_at`` is seconds since 1970 UTC."""
+    """A user, as other rooms see it. ``created_at`` is seconds since 1970 UTC."""
 
     id: int
     status: UserStatus
@@ -52,9 +52,9 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class IdentityLink:
-    """An identity as its owner sees it: in which mini program, since when (seconds UTC).
+    """The owner's view of an identity: its mini program, and since when (seconds UTC).
 
-    ``is_added`` is another WeChat than their own, which a session of that mini program has let in.
+    ``is_added`` marks a second WeChat account that a session of that mini program has linked.
     """
 
     id: int
@@ -65,7 +65,7 @@ class IdentityLink:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What somebody has agreed to: the version that the client named, and when (seconds UTC)."""
+    """A consent: the version that the client named, and when (seconds UTC)."""
 
     version: str
     given_at: int
@@ -73,9 +73,9 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class ActivityEntry:
-    """An audit event as its person sees it: in which mini program, and from which device (User-Agent, cut), if known.
+    """A person's view of an audit event, with the mini program and the device (shortened User-Agent), if known.
 
-    ``id`` says where to go on; ``at`` is seconds UTC.
+    ``id`` says where to continue; ``at`` is seconds UTC.
     """
 
     id: int
@@ -87,7 +87,7 @@ class ActivityEntry:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The latest of what happened to an account since then (seconds UTC), newest first, and whether there is more."""
+    """The latest events of an account since a time (seconds UTC), newest first, and whether there are more."""
 
     entries: tuple[ActivityEntry, ...]
     since: int

@@ -1,4 +1,4 @@
-"""Frozen values about pictures: of mini-program codes, and of the place where pictures are kept."""
+"""Frozen values about pictures of mini-program codes, and about the place where pictures are stored."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ PAGE_CHARACTERS = 128
 LEAST_WIDTH, MOST_WIDTH = 280, 1280
 # WeChat's 82 characters.
 SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}\Z")
-# As app.json has it: no slash first, no query. WeChat reserves scancode_time (85096).
+# As in app.json: no leading slash, no query. WeChat reserves scancode_time (85096).
 PAGE = re.compile(r"(?!.*scancode_time)(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?\Z")
-# 128 bits that nobody guesses, and an ending that we chose: nothing of a stranger's making names a file.
+# 128 unguessable bits, and an extension that we chose: strangers have no influence on a file name.
 PICTURE_NAME = r"[0-9a-f]{32}\.(?:jpg|png|webp)"
 COLOR = re.compile(r"[0-9a-f]{6}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class WxaCode:
-    """A mini-program code to be drawn: what it carries and how it looks. WeChat page: 获取不限制的小程序码.
+    """A mini-program code to be drawn: its content and its look. WeChat page: 获取不限制的小程序码.
 
     ``page`` is empty for the home page; ``line_color`` six hex digits, used unless ``auto_color``; ``width`` in pixels.
     """
@@ -39,7 +39,7 @@ class WxaCode:
     is_hyaline: bool = False
 
     def faults(self) -> dict[str, str]:
-        """Return why WeChat would refuse it, "too_long" or "malformed" by field; nothing for a good one."""
+        """Return why WeChat would refuse it, "too_long" or "malformed" by field; empty for a valid one."""
         wrong = {
             "scene": not SCENE.match(self.scene),
             "page": not PAGE.match(self.page),
@@ -54,7 +54,7 @@ class WxaCode:
 
 @dataclass(frozen=True, slots=True)
 class CodePicture:
-    """A kept picture of a mini-program code: its file name, and the address where it can be had."""
+    """A stored picture of a mini-program code: its file name and its URL."""
 
     name: str
     url: str
@@ -63,11 +63,10 @@ class CodePicture:
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """How many pictures of codes are kept: for one user, for one service, and of everybody.
+    """How many pictures of codes are stored: per user, per service, and in total.
 
-    Services have four fifths of the total among them. ``keep`` is seconds since a picture was last asked for.
-
-    0 is no limit. ``per_minute`` is how many a batch asks WeChat for, which draws 5,000.
+    Services together get four fifths of the total. ``keep`` is seconds since a picture was last requested. 0 means no
+    limit. ``per_minute`` is how many a batch requests from WeChat, whose own limit is 5,000.
     """
 
     per_user: int = 20

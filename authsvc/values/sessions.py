@@ -1,4 +1,4 @@
-"""Sessions and sign-ins: what comes in, what a token says, who is let in."""
+"""Sessions and sign-ins: login requests, claims of tokens, callers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ from authsvc.values.people import Profile, User
 from authsvc.values.wechat import EncryptedData, SignedProfile
 
 ExtraClaim = Literal["openid", "nickname"]
-# The shapes that a deployment serves; native is always one of them.
+# The shapes that a deployment can serve; native is always served.
 ContractName = Literal["native", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"]
 ScanState = Literal["pending", "scanned", "approved", "refused"]
 
-# Of a User-Agent this much is stored.
+# How much of a User-Agent is stored.
 DEVICE_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCaps:
-    """How many sessions of one user live at most, and how many may be opened within a day; 0 of these is no limit."""
+    """How many live sessions a user may have, and how many may be opened within a day; for the latter, 0 is no limit."""
 
     per_user: int = 50
     per_day: int = 500
@@ -27,9 +27,9 @@ class SessionCaps:
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """What a contract promises its front end about the token: lifetime and idle limit in seconds.
+    """The token policy of a contract: lifetime and idle limit in seconds.
 
-    ``least_left`` is how many seconds a token must still have to be kept by a refresh that does not replace it.
+    ``least_left`` is how many seconds a token must still be valid so that a refresh need not replace it.
     """
 
     contract: str
@@ -41,10 +41,10 @@ class TokenPolicy:
 
 @dataclass(frozen=True, slots=True)
 class LoginCommand:
-    """A login as any contract understood it.
+    """A login request, as parsed by any contract.
 
-    ``appid`` is the caller's explicit choice, ``referer`` the header; ``policy`` is None for the native contract,
-    whose tokens are as the settings say.
+    ``appid`` is the caller's explicit choice, ``referer`` the header; ``policy`` is None for the native contract, whose
+    tokens follow the settings.
     """
 
     code: str = field(repr=False)
@@ -52,17 +52,17 @@ class LoginCommand:
     encrypted: EncryptedData | None = None
     signed: SignedProfile | None = None
     phone_code: str | None = field(default=None, repr=False)
-    # The encrypted payload must be that of the phone button.
+    # The encrypted payload must come from the phone button.
     expects_phone: bool = False
-    # What the client merely says of the person.
+    # What the client claims about the person.
     claimed: "Profile | None" = None
-    # Whatever text came as invite code.
+    # The invite code as sent, unchecked.
     invite_code: str | None = None
-    # False where a stranger gets a registration ticket instead of a user.
+    # False if a new person gets a registration ticket instead of a user.
     registers: bool = True
     # The version of the privacy terms that the person agrees to.
     consent_version: str | None = None
-    # A closed account is to be opened again, within its cooling-off period.
+    # Reopen a closed account within its cooling-off period.
     reopens: bool = False
     appid: str | None = None
     referer: str | None = field(default=None, repr=False)
@@ -75,8 +75,8 @@ class LoginCommand:
 class Session:
     """One login on one device. The id is 128 random bits as base64url text; times are seconds since 1970 UTC.
 
-    ``counter`` says how often its ticket was rotated, ``contract`` which front end it serves, ``identity_id`` by which
-    of the user's identities they signed in.
+    ``counter`` says how often its ticket was rotated, ``contract`` which front end it serves, and ``identity_id`` which
+    of the user's identities signed in.
     """
 
     id: str
@@ -93,7 +93,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed JWT and the seconds it lives."""
+    """A signed JWT and its lifetime in seconds."""
 
     text: str = field(repr=False)
     expires_in: int
@@ -101,7 +101,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaims:
-    """Claims of a token whose signature, issuer, audience and times were checked: nothing else makes one."""
+    """Claims of a token whose signature, issuer, audience and times were checked; created only by that check."""
 
     user_id: int
     session_id: str
@@ -114,7 +114,7 @@ class VerifiedClaims:
 
 @dataclass(frozen=True, slots=True)
 class LiveToken:
-    """A token that would be accepted now, and in whose name; ``claims`` are those of an access token."""
+    """A token that would be accepted now, and its user; ``claims`` are those of an access token."""
 
     user_id: int
     session_id: str
@@ -124,9 +124,9 @@ class LiveToken:
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """What a login gives: who, in which session, with which token.
+    """The result of a login: the user, the session, and the token.
 
-    ``opened`` is the decrypted payload, if any; ``invite`` what became of the invite code, if one came along.
+    ``opened`` is the decrypted payload, if any; ``invite`` the result for the invite code, if there was one.
     """
 
     user: User
@@ -141,14 +141,14 @@ class LoginResult:
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """Nobody's identity yet: a sealed ticket with which its owner may register, once, within ten minutes."""
+    """An identity without a user: a sealed ticket with which its owner may register, once, within ten minutes."""
 
     ticket: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A signed-in user, as a guard let them in: who, in which session, with which token."""
+    """A signed-in user, as checked by a guard: the user, the session, and the token."""
 
     user: User
     session: Session

@@ -1,9 +1,9 @@
-"""What our tokens look like, for those who sign, read and describe them. docs/verifying.md promises it to others."""
+"""The form of tokens, for code that signs, reads and describes them. docs/verifying.md documents it for others."""
 
 ALGORITHM = "ES256"
 CURVE = "P-256"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 (RFC 9068 §2.1, no secret)
-# Of the revocation feed: no access token, and no access token is one.
+# The type of the revocation feed, so that it and an access token cannot be confused.
 FEED_TYPE = "revocations+jwt"
-# Of a session, as services/sessions/newsessions.py makes them: nothing else may reach a query.
+# The form of session ids, as services/sessions/newsessions.py makes them: nothing else may reach a query.
 SESSION_ID = "[A-Za-z0-9_-]{1,32}"

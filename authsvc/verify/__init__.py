@@ -1,4 +1,4 @@
-"""The old name of ``authsvc_verifier``, a distribution of its own now. Kept for one release."""
+"""The old name of ``authsvc_verifier``, which is now a separate distribution. Kept for one release."""
 
 import warnings
 
@@ -17,7 +17,7 @@ except ModuleNotFoundError as missing:
     if missing.name != "authsvc_verifier":
         raise
     raise ModuleNotFoundError(
-        "authsvc.verify is the distribution authsvc-verifier now: pip install ./verifier, and import authsvc_verifier",
+        "authsvc.verify is now the distribution authsvc-verifier: pip install ./verifier, and import authsvc_verifier",
         name=missing.name,
     ) from None
 
@@ -32,4 +32,4 @@ __all__ = [
     "Verifier",
 ]
 
-warnings.warn("authsvc.verify is authsvc_verifier now: import that", DeprecationWarning, stacklevel=2)
+warnings.warn("authsvc.verify is now authsvc_verifier; import that instead", DeprecationWarning, stacklevel=2)

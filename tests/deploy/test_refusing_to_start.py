@@ -114,7 +114,7 @@ def test_a_redis_that_cannot_be_used_is_an_error_in_the_log_and_keeps_nothing_fr
 ) -> None:
     code, said = run(FLASK, {**environment, "REDIS_URL": "redis://127.0.0.1:1/0", "LOG_FORMAT": "text"}, tmp_path)
     assert code == 0 and "Traceback" not in said
-    assert re.search(r"ERROR .*: REDIS_URL: Redis cannot be used \(Connection refused\); until it can, ", said), said
+    assert re.search(r"ERROR .*: REDIS_URL: Redis cannot be used \(Connection refused\); until it works, ", said), said
 
 
 def test_what_is_wrong_with_redis_is_said_without_its_host(caplog: pytest.LogCaptureFixture) -> None:

@@ -127,8 +127,8 @@ def test_so_many_wait_and_no_more_and_not_for_ever(avatars: Lane, monkeypatch: p
         os.kill(pid, signal.SIGCONT)
         found = [future.result() for future in waiting]
     texts = [text for text, _ in found]
-    assert sorted(texts) == ["4 pictures wait"] * 4 + ["drawn"] + ["waited too long"] * 3
-    assert all(seconds < 0.25 for text, seconds in found if text == "4 pictures wait")
+    assert sorted(texts) == ["4 pictures are waiting"] * 4 + ["drawn"] + ["waited too long"] * 3
+    assert all(seconds < 0.25 for text, seconds in found if text == "4 pictures are waiting")
     assert PicturesBusy.retry_after
 
 
@@ -162,7 +162,7 @@ def test_a_large_picture_leaves_no_memory_behind(avatars: Lane) -> None:
 
 def test_without_a_helper_it_is_our_fault(avatars: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper, "_PROGRAM", "authsvc.no_such_program")
-    with pytest.raises(PicturesUnavailable, match="ended at its start: 1"):
+    with pytest.raises(PicturesUnavailable, match="ended during its start: 1"):
         avatars.draw(GOOD)
     monkeypatch.setattr(helper.sys, "executable", "/no/such/python")
     with pytest.raises(PicturesUnavailable, match="FileNotFoundError"):

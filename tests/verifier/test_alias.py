@@ -17,7 +17,7 @@ def _never_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def imported(name: str) -> ModuleType:
-    with pytest.warns(DeprecationWarning, match="authsvc.verify is authsvc_verifier now"):
+    with pytest.warns(DeprecationWarning, match="authsvc.verify is now authsvc_verifier"):
         return importlib.import_module(name)
 
 
