@@ -19,7 +19,7 @@ DEVICE_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True)
 class SessionCaps:
-    """How many live sessions a user may have, and how many may be opened within a day; for the latter, 0 is no limit."""
+    """How many live sessions a user may have, and how many may be opened within a day (0: no limit)."""
 
     per_user: int = 50
     per_day: int = 500
