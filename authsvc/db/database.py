@@ -4,7 +4,6 @@ import logging
 import random
 import re
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,7 +22,8 @@ from authsvc.db.connections import Connections, Silent, made_at
 from authsvc.db.faults import Cure, Fault
 from authsvc.db.fitness import Condition, Fitness, Look
 from authsvc.db.models import EXACT_COLUMNS, VERSION_TABLE
-from authsvc.db.sqlitefile import UnfitDatabase, has_room
+from authsvc.db.sqlitefile import UnfitDatabase, has_room, turns_of
+from authsvc.db.turns import Turns
 from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
 
 logger = logging.getLogger(__name__)
@@ -65,23 +65,6 @@ class _Failed(Exception):
         return kind(self.fault.explain(str(self)))
 
 
-class _Line:
-    """A queue for SQLite's single writer. Writers of one process wait here without a connection and without polling."""
-
-    def __init__(self) -> None:
-        self._writer = threading.Lock()
-
-    @contextmanager
-    def wait(self, seconds: float) -> Iterator[None]:
-        """Hold the place at the front of the queue. Raises ServiceBusy if that takes too long."""
-        if not self._writer.acquire(timeout=seconds):
-            raise ServiceBusy("too many transactions are waiting for their turn")
-        try:
-            yield
-        finally:
-            self._writer.release()
-
-
 class Database:
     """Runs work in transactions. Nothing outside ``authsvc.db`` sees an engine."""
 
@@ -90,7 +73,7 @@ class Database:
         self._url = engine.url.render_as_string()  # without the password
         self._writing = engine.execution_options(**{engine_room.WRITES: True})
         self._heads = set(ScriptDirectory(migrations).get_heads())
-        self._line = _Line() if engine.dialect.name == "sqlite" else None
+        self._turns = Turns(turns_of(engine.url.database)) if engine.dialect.name == "sqlite" else None
         self._connections = Connections(engine, engine_room.ANSWER_SECONDS)
         self._fitness = Fitness(self._look)
         engine_room.listen(engine)
@@ -147,7 +130,7 @@ class Database:
         raise AssertionError("the loop has no other end")
 
     def _turn(self, engine: Engine, seconds: float) -> AbstractContextManager[None]:
-        return self._line.wait(seconds) if self._line and engine is self._writing else nullcontext()
+        return self._turns.take(seconds) if self._turns and engine is self._writing else nullcontext()
 
     def _attempt(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         """Run work once. Raises _Failed; after that, connections with the same problem are not reused."""
@@ -247,7 +230,7 @@ class Database:
         if self._engine.dialect.name != "sqlite":
             return True
         try:
-            with engine_room.patience(seconds), self._line.wait(seconds) if self._line else nullcontext():
+            with engine_room.patience(seconds), self._turns.take(seconds) if self._turns else nullcontext():
                 for step in steps:
                     step(self._engine)
         except (sqlite3.OperationalError, PoolTimeout, ServiceBusy) as error:

@@ -16,6 +16,8 @@ _SCHEME = "sqlite:///"
 _HEADER = b"SQLite format 3\0"
 # The files that SQLite puts beside the file. They get the mode of the file, but only when SQLite creates them.
 _BESIDE = ("-wal", "-shm", "-journal")
+# The file beside it in which processes queue to write.
+_TURNS = "-turns"
 _OPEN = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # With less space left on its disk, the next write may fail.
 _ROOM = 1 << 20
@@ -28,6 +30,11 @@ class UnfitDatabase(Refused):
 def path_of(database_url: str) -> Path | None:
     """Return the file that an address names, or None if it names a server."""
     return Path(database_url.removeprefix(_SCHEME)) if database_url.startswith(_SCHEME) else None
+
+
+def turns_of(file: str | None) -> Path | None:
+    """Return the file in which the writers of this database queue, None if only this process can write to it."""
+    return Path(file + _TURNS) if file and file != ":memory:" else None
 
 
 def prepare(database_url: str) -> None:
@@ -51,7 +58,7 @@ def prepare(database_url: str) -> None:
         os.close(descriptor)
     if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
         raise UnfitDatabase(f"DATABASE_URL: SQLite has to create files beside {path}, but the folder is not writable")
-    for ending in _BESIDE:
+    for ending in (*_BESIDE, _TURNS):
         _tighten_beside(path.with_name(path.name + ending))
 
 

@@ -78,7 +78,7 @@ def test_every_file_of_the_database_is_ours_alone(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path)) as reading:  # keeps the log where it is
             reading.execute("SELECT COUNT(*) FROM users").fetchall()
             found = {file.name: mode(file) for file in path.parent.iterdir()}
-    assert found == {"authsvc.db": 0o600, "authsvc.db-wal": 0o600, "authsvc.db-shm": 0o600}
+    assert found == {f"authsvc.db{ending}": 0o600 for ending in ("", "-wal", "-shm", "-turns")}
     assert mode(path.parent) == 0o700
 
 

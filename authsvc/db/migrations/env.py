@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from authsvc.db import engine, faults, repeatable
 from authsvc.db.models import VERSION_TABLE, Base
+from authsvc.db.sqlitefile import turns_of
+from authsvc.db.turns import Turns
 
 logger = logging.getLogger("authsvc.db.migrations")
 
@@ -57,7 +59,8 @@ def _alone() -> Iterator[Connection]:
     repeatable.install()
     with engine.patience(engine.LONG_SECONDS):
         if patient.dialect.name == "sqlite":
-            with patient.connect() as connection, _references_at_the_end(connection):
+            turns = Turns(turns_of(patient.url.database))
+            with turns.take(_TURN_SECONDS), patient.connect() as connection, _references_at_the_end(connection):
                 yield connection
         else:
             with patient.connect() as connection:
