@@ -23,6 +23,7 @@ from authsvc.signing.keyfile import create_key_file
 from authsvc.values.wechat import MiniProgram, WeChatSession
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
+from authsvc.wechat.wire import Wire
 from tests.conftest import APPID
 from tests.harness.leaks import Canaries, spellings, written_in
 from tests.harness.processes import free_port
@@ -224,6 +225,14 @@ def test_no_exception_of_a_call_carries_what_was_sent(kind: str, simulator: Simu
 def test_the_check_finds_a_log_without_scrubber(
     simulator: Simulator, loud_log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What asks WeChat logs nothing itself: here it tells each address, as libraries and people who debug do."""
+    exchange = Wire.exchange
+
+    def tell(self: Wire, method: str, target: str, body: bytes | None, **bounds: float) -> tuple[int, bytes]:
+        logging.getLogger("wire").debug("%s %s", method, target)
+        return exchange(self, method, target, body, **bounds)
+
+    monkeypatch.setattr(Wire, "exchange", tell)
     monkeypatch.setattr(logs.Scrubber, "scrub", lambda self, text: text)
     with FAILURES["bad status"](simulator) as address, pytest.raises(WeChatError):
         WeChatClient(Transport(address, max_in_flight=2)).code2session(MiniProgram(APPID, SECRET, "us"), CODE)
