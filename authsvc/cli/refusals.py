@@ -94,7 +94,7 @@ def _told(error: Exception) -> click.ClickException | None:
         case DatabaseUnusable():
             return refusal(f"the database cannot be used ({error})")
         case AuthSvcError():
-            return refusal(f"{error.en} ({error})", errors.will_pass(error))
+            return refusal(f"{error.en} ({error.error}: {error})", errors.will_pass(error))
         case UnicodeEncodeError():
             # Bytes on the command line that are no text in its encoding arrive as lone surrogates (PEP 383).
             return refusal("an argument is not text in this terminal's encoding: use UTF-8")
