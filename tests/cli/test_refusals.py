@@ -52,7 +52,7 @@ def ended(raised: BaseException, kind: type[click.Group] = Group, *, goes_on: bo
         (KeyRefusal("too early", 1), 75, "Error: too early"),
         (Incomplete("done, but"), 3, "Error: done, but"),
         (Stopped(e.WeChatQuotaExhausted("45009")), 75, "45009)"),
-        (e.ServiceBusy("locked"), 75, "Error: The service is busy; please try again (locked)"),
+        (e.ServiceBusy("locked"), 75, "Error: The service is busy; please try again (service_busy: locked)"),
         (e.PicturesBusy("64 wait"), 75, "64 wait)"),
         (e.WeChatUnreachable("refused"), 75, "refused)"),
         # What waiting does not cure.
