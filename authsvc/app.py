@@ -1,20 +1,21 @@
 """The composition root: settings → adapters → parts → blueprints. No logic."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
+import click
 from flask import Flask
-from flask_migrate import Migrate
 
-from authsvc import logs, redispool
+from authsvc import logs
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
 from authsvc.db import engine, sqlitefile
 from authsvc.db.database import Database
-from authsvc.db.models import db
 from authsvc.parts import Parts
 from authsvc.signing.keyring import KeyRing, key_source
 from authsvc.signing.tokens import TokenChecker
+from authsvc.values.limits import Rate
 from authsvc.values.tokens import ALGORITHM
 from authsvc.web import access, bodies, contracts, metering, paths, ratelimits, routing
 from authsvc.web import errors as web_errors
@@ -49,12 +50,13 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
     for name, alias in settings.aliases_used:
         logger.info("setting %s was read from %s", name, alias)
-    if settings.redis_url is not None:
-        redispool.look(settings.redis_url)
     app = Flask("authsvc", instance_path=str(settings.instance_path), static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
-    database = _database(app, settings)
+    database = _database(settings)
+    app.extensions["authsvc-database"] = database
+    if click.get_current_context(silent=True) is not None:  # built for a command, not for a worker
+        _serve_migrations(app, settings)
     source = key_source(settings.instance_path, settings.jwt_private_key, settings.jwt_private_key_file)
     keys = KeyRing(source, clock)
     checker = TokenChecker(keys, settings.public_base_url, settings.apps)
@@ -66,7 +68,10 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
     Parts(settings, database, keys, checker, clock).services().install(app.extensions)
     app.extensions[ratelimits.EXTENSION] = RateLimits(
-        settings.rate_limits, folder=settings.instance_path, redis_url=settings.redis_url, workers=settings.workers
+        settings.rate_limits,
+        folder=settings.instance_path,
+        shared=_shared_counter(settings.redis_url),
+        workers=settings.workers,
     )
 
     paths.install(app)
@@ -80,19 +85,36 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     return app
 
 
-def _database(app: Flask, settings: Settings) -> Database:
+def _database(settings: Settings) -> Database:
     url = settings.database_url
     sqlitefile.prepare(url)
     if settings.workers > 1:
         engine.warn_of_old_sqlite(url)
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, settings.database_pool_size)
-    db.init_app(app)
-    Migrate(app, db, directory=MIGRATIONS)
-    with app.app_context():
-        database = Database(db.engine, MIGRATIONS)
+    database = Database(engine.create(url, settings.database_pool_size), MIGRATIONS)
     database.refuse_unfit()
     return database
+
+
+def _shared_counter(redis_url: str | None) -> Callable[[Rate, str, str], float] | None:
+    if redis_url is None:
+        return None
+    from authsvc import redispool
+    from authsvc.web.rediscounter import RedisCounter
+
+    redispool.look(redis_url)
+    return RedisCounter(redis_url).hit
+
+
+def _serve_migrations(app: Flask, settings: Settings) -> None:
+    """Let ``flask db …`` and ``flask shell`` find the models and the migrations."""
+    from flask_migrate import Migrate
+
+    from authsvc.db.models import db
+
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(settings.database_url, settings.database_pool_size)
+    db.init_app(app)
+    Migrate(app, db, directory=MIGRATIONS)
 
 
 def _metadata(settings: Settings) -> dict[str, object]:

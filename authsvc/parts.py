@@ -63,7 +63,6 @@ from authsvc.services.signin.transaction import LoginTransaction
 from authsvc.signing.keyring import KeyRing
 from authsvc.signing.tokens import TokenChecker, TokenIssuer
 from authsvc.tokenstore.fileshelf import FileShelf
-from authsvc.tokenstore.redisshelf import RedisShelf
 from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.sessions import TokenPolicy
@@ -139,6 +138,8 @@ class Parts:
         """The place for access_tokens: Redis for several machines, otherwise a file."""
         if self.settings.redis_url is None:
             return FileShelf(self.settings.instance_path / "access_token", self.clock)
+        from authsvc.tokenstore.redisshelf import RedisShelf
+
         return RedisShelf(self.settings.redis_url, self.clock)
 
     @cached_property

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import count
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, QueuePool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,8 +21,8 @@ from authsvc.db import faults, fitness, remnants
 from authsvc.db.connections import Connections, Silent, made_at
 from authsvc.db.faults import Cure, Fault
 from authsvc.db.fitness import Condition, Fitness, Look
-from authsvc.db.models import EXACT_COLUMNS, VERSION_TABLE
 from authsvc.db.sqlitefile import UnfitDatabase, has_room, turns_of
+from authsvc.db.tables import EXACT_COLUMNS, VERSION_TABLE
 from authsvc.db.turns import Turns
 from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
 
@@ -72,7 +72,7 @@ class Database:
         self._engine = engine
         self._url = engine.url.render_as_string()  # without the password
         self._writing = engine.execution_options(**{engine_room.WRITES: True})
-        self._heads = set(ScriptDirectory(migrations).get_heads())
+        self._newest = _newest(migrations)
         self._turns = Turns(turns_of(engine.url.database)) if engine.dialect.name == "sqlite" else None
         self._connections = Connections(engine, engine_room.ANSWER_SECONDS)
         self._fitness = Fitness(self._look)
@@ -104,6 +104,10 @@ class Database:
             if isinstance(failed.__cause__, DBAPIError) and failed.fault.is_lasting:
                 logger.info("the database refused: %s", failed.__cause__.statement)  # which contains no values
             raise failed.told() from failed.__cause__
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._engine.dispose()
 
     def _transact(
         self, engine: Engine, work: Callable[[Connection], T], seconds: float = engine_room.WAIT_SECONDS
@@ -197,7 +201,7 @@ class Database:
             if failed.fault.word != "schema":
                 raise
             return False
-        return found == self._heads
+        return found == {self._newest}
 
     def _write_a_row(self, look: Look) -> None:
         def work(connection: Connection) -> str:
@@ -259,6 +263,11 @@ class Database:
             raise UnfitDatabase(faults.advice_on_package(str(error))) from error
         if folding:
             raise UnfitDatabase(f"these columns must be case-sensitive and are not: {', '.join(folding)}")
+
+
+def _newest(migrations: str) -> str:
+    """The revision of the newest migration, which its file's name begins with. (Alembic would load half of itself.)"""
+    return max(path.name for path in Path(migrations, "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def _pause(attempt: int) -> None:

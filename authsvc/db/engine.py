@@ -97,6 +97,11 @@ def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, 
     return args
 
 
+def create(database_url: str, pool_size: int) -> Engine:
+    """Return the engine of a process that serves requests or runs a command."""
+    return create_engine(database_url, **options(database_url, pool_size))
+
+
 def for_long_work(engine: Engine) -> Engine:
     """Return an engine for the same database. All its transactions write, and its statements may take an hour."""
     url = engine.url.render_as_string(hide_password=False)

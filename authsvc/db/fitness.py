@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from authsvc.db.models import Base
 from authsvc.db.statements import Statement
+from authsvc.db.tables import COLUMNS
 from authsvc.values.operator import DatabaseWord
 
 # More frequent callers get the last answer, so asking costs the database nothing.
@@ -110,13 +110,13 @@ def touch_every_table(connection: Connection) -> None:
 
 def _on_no_row() -> list[Statement]:
     statements = []
-    for table in Base.metadata.sorted_tables:
-        columns = ", ".join(table.columns.keys())
-        first = table.columns.keys()[-1]
+    for table, names in COLUMNS.items():
+        columns = names.split()
+        every, last = ", ".join(columns), columns[-1]
         statements += [
-            Statement(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {table.name} WHERE 1 = 0"),
-            Statement(f"UPDATE {table.name} SET {first} = {first} WHERE 1 = 0"),
-            Statement(f"DELETE FROM {table.name} WHERE 1 = 0"),
+            Statement(f"INSERT INTO {table} ({every}) SELECT {every} FROM {table} WHERE 1 = 0"),
+            Statement(f"UPDATE {table} SET {last} = {last} WHERE 1 = 0"),
+            Statement(f"DELETE FROM {table} WHERE 1 = 0"),
         ]
     return statements
 

@@ -1,6 +1,7 @@
 """Tables. Times are whole seconds since 1970 UTC; ids made by WeChat or authsvc are compared byte for byte.
 
-The hot path does not load these models (see ``db/statements.py``); migrations and the shell use them.
+The hot path does not load these models (see ``db/statements.py``); migrations and the shell use them. What statements
+know of tables is in ``db/tables.py``.
 """
 
 from flask_sqlalchemy import SQLAlchemy
@@ -16,31 +17,6 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
-
-# By default MySQL ignores case, but openids, session ids and hashes are case-sensitive.
-EXACT_COLUMNS = {
-    "users": ("country_code", "phone", "claimed_phone"),
-    "identities": ("appid", "openid", "unionid"),
-    "unionids": ("unionid",),
-    "sessions": ("id", "appid"),
-    "spent_tickets": ("ticket_id",),
-    "login_attempts": ("login_hash", "session_id"),
-    "decrypt_failures": ("key_hash",),
-    "phone_calls": ("subject",),
-    "spent_phone_codes": ("code_hash",),
-    "push_receipts": ("receipt",),
-    "code_pictures": ("stem", "ending", "service"),
-    "service_credentials": ("name", "secret_hash"),
-    "invite_codes": ("code", "batch"),
-    "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
-    "audit_events": ("subject",),
-    "consents": ("version",),
-    "ban_marks": ("mark", "ban"),
-    "invite_marks": ("mark",),
-}
-
-# Not Alembic's default name, because another program's migrations may use the same schema.
-VERSION_TABLE = "authsvc_migrations"
 
 # Without AUTOINCREMENT, SQLite would reuse the id of an erased row: of users, whom other services know by id, and of
 # identities, by which a repeated login finds its first answer.

@@ -16,13 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flask import current_app
-from limits import RateLimitItemPerSecond
-from limits.errors import StorageError
-from limits.storage import RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
-from authsvc import redispool
-from authsvc.connections import deadline
 from authsvc.errors import AccountDisabled, NoSuchRoute, NotPermitted, TooManyRequests, Unauthenticated
 from authsvc.values.limits import Asker, LimitedKind, Rate
 from authsvc.web.access import client_network
@@ -36,12 +30,8 @@ _KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export"
 # What these ask for costs nobody but this machine, and little more than asking Redis: 8 µs here, 45 there. And
 # ``/healthz`` waits for nobody.
 _COUNTED_HERE: frozenset[LimitedKind] = frozenset({"request", "gateway", "read", "push", "health"})
-# Counting must not keep anybody waiting: so long for a word from Redis, and so long for its whole answer, and then
-# this machine counts for a while.
-_PATIENCE_SECONDS = 1.0
-_ALTOGETHER_SECONDS = 3.0
+# Where Redis fails, this machine counts for so long.
 _AWAY_SECONDS = 2.0
-_MOST_CONNECTIONS = 2000
 
 
 def at_the_door(kind: LimitedKind, *, knows_callers: bool) -> None:
@@ -87,6 +77,10 @@ def _limits() -> "RateLimits":
     return found
 
 
+class CounterAway(Exception):
+    """Nobody counts for all machines just now. The text says why, without a host."""
+
+
 class RateLimits:
     """Counts what was asked in a sliding window, so that nobody gets twice the limit where two windows meet."""
 
@@ -95,18 +89,18 @@ class RateLimits:
         rates: Mapping[LimitedKind, Mapping[Asker, Rate]],
         *,
         folder: Path,
-        redis_url: str | None,
+        shared: Callable[[Rate, str, str], float] | None,
         workers: int,
     ) -> None:
-        """Hold these rates, and count in a file in ``folder`` or in Redis.
+        """Hold these rates, and count in a file in ``folder``, or by ``shared`` (``RedisCounter.hit``).
 
         Where neither works, each of ``workers`` processes counts for itself and grants its share.
         """
         self._rates = {(kind, asker): rate for kind, asked in rates.items() for asker, rate in asked.items()}
         self._workers = workers
         self._open_table = _Once(lambda: _table(folder / "ratelimits"))
-        self._redis = None if redis_url is None else SlidingWindowCounterRateLimiter(_redis(redis_url))
-        self._redis_away_until = 0.0
+        self._shared = shared
+        self._shared_away_until = 0.0
 
     def take(self, kind: LimitedKind, asker: Asker, key: str) -> None:
         """Count one request of ``key``. Raises TooManyRequests, with the seconds until there is room again."""
@@ -118,26 +112,15 @@ class RateLimits:
             raise TooManyRequests(f"{kind} per {asker}", max(1, math.ceil(seconds)))
 
     def _wait(self, kind: LimitedKind, rate: Rate, scope: str, key: str) -> float:
-        if self._redis is not None and kind not in _COUNTED_HERE and time.monotonic() >= self._redis_away_until:
+        if self._shared is not None and kind not in _COUNTED_HERE and time.monotonic() >= self._shared_away_until:
             try:
-                with deadline(_ALTOGETHER_SECONDS):
-                    return _hit(self._redis, rate, scope, key)
-            except StorageError as error:
-                self._redis_away_until = time.monotonic() + _AWAY_SECONDS
-                logger.warning(
-                    "rate limits: Redis fails (%s), each machine counts for itself", type(error.storage_error).__name__
-                )
+                return self._shared(rate, scope, key)
+            except CounterAway as reason:
+                self._shared_away_until = time.monotonic() + _AWAY_SECONDS
+                logger.warning("rate limits: Redis fails (%s), each machine counts for itself", reason)
         table = self._open_table()
         share = rate.requests if table.is_shared else math.ceil(rate.requests / self._workers)
         return table.hit(f"{scope} {rate.requests}/{rate.seconds} {key}", share, rate.seconds)
-
-
-def _hit(counter: SlidingWindowCounterRateLimiter, rate: Rate, scope: str, key: str) -> float:
-    """Count, and return 0; or the seconds to wait."""
-    item = RateLimitItemPerSecond(rate.requests, rate.seconds)
-    if counter.hit(item, scope, key):
-        return 0
-    return max(1.0, counter.get_window_stats(item, scope, key).reset_time - time.time())
 
 
 class _Once:
@@ -161,9 +144,3 @@ def _table(path: Path) -> CounterTable:
     except OSError as error:
         logger.warning("rate limits: each worker counts for itself and grants its share (%s: %s)", path, error.strerror)
         return CounterTable(None)
-
-
-def _redis(url: str) -> RedisStorage:
-    # As many as a worker has requests at once; redis-py's own limit of a hundred would count as a Redis that fails.
-    connections = redispool.pool(url, seconds=_PATIENCE_SECONDS, max_connections=_MOST_CONNECTIONS)
-    return RedisStorage(url, connections, key_prefix="authsvc:rate", wrap_exceptions=True)

@@ -65,8 +65,7 @@ def beside(service: Service, clock: SystemClock | None = None) -> Iterator[Flask
     """A running service's house once more in this process: what a command does, without starting an interpreter."""
     app = create_app(Settings.from_env({**service.environment, "LOG_LEVEL": "WARNING"}), clock=clock)
     yield app
-    with app.app_context():
-        db.engine.dispose()
+    app.extensions["authsvc-database"].close()
 
 
 def empty(database: Database) -> None:

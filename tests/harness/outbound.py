@@ -34,6 +34,7 @@ from authsvc.tokenstore.shelf import ShelfUnavailable
 from authsvc.values.limits import Rate
 from authsvc.values.pictures import BucketPlace
 from authsvc.web.ratelimits import RateLimits
+from authsvc.web.rediscounter import RedisCounter
 from authsvc.wechat.transport import Query, Transport
 from authsvc_verifier import CannotVerify, Verifier
 from tests.harness.sockets import SILENT
@@ -97,7 +98,7 @@ class Case:
 
     def _limits(self, url: str) -> Any:
         rates = {"login": {"address": Rate(9, 60)}, "read": {"address": Rate(9, 60)}}
-        limits = RateLimits(rates, folder=Path(tempfile.mkdtemp()), redis_url=url, workers=1)  # type: ignore[arg-type]
+        limits = RateLimits(rates, folder=Path(tempfile.mkdtemp()), shared=RedisCounter(url).hit, workers=1)  # type: ignore[arg-type]
         limits.take("read", "address", "192.0.2.1")  # opens the file of what is counted here
         return lambda: limits.take("login", "address", "192.0.2.1")
 

@@ -14,7 +14,6 @@ from flask import Blueprint, Flask
 from authsvc.app import create_app
 from authsvc.cli.routes import routes
 from authsvc.config import Settings
-from authsvc.db.models import db
 from authsvc.signing.keyfile import create_key_file
 from authsvc.values.limits import LimitedKind
 from authsvc.web.contracts.native import NATIVE
@@ -73,8 +72,7 @@ def built(folder: Path, **changes: str) -> Iterator[Flask]:
     create_key_file(folder / "keys" / "signing.json")
     app = create_app(Settings.from_env({**ENVIRONMENT, "INSTANCE_PATH": str(folder), **changes}))
     yield app
-    with app.app_context():
-        db.engine.dispose()
+    app.extensions["authsvc-database"].close()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from authsvc.db import engine, faults, repeatable
-from authsvc.db.models import VERSION_TABLE, Base
+from authsvc.db.models import Base
 from authsvc.db.sqlitefile import turns_of
+from authsvc.db.tables import VERSION_TABLE
 from authsvc.db.turns import Turns
 
 logger = logging.getLogger("authsvc.db.migrations")
