@@ -153,6 +153,7 @@ def _read(source: Source) -> Settings | None:
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "json", ("json", "text")),
     }
+    source.complain_of_misspellings()
     if source.problems or base_url is None:
         return None
     aliases = tuple(source.aliases_used.items())

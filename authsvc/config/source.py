@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ _ENV_FILE = Path(".env")
 # Settings whose values are paths.
 _PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
 _LINES = {"JWT_PRIVATE_KEY"}
+# How alike two names must be (difflib's ratio) for one to be a misspelling of the other, and how long.
+_ALIKE = 0.85
+_LEAST_LETTERS = 6
 
 
 class BadSettings(Refused):
@@ -63,6 +67,19 @@ class Source:
         self.problems: list[str] = []
         self.aliases_used: dict[str, str] = {}
         self._unreadable: set[str] = set()
+        self._known: set[str] = set()
+
+    def complain_of_misspellings(self) -> None:
+        """Note a problem for each name that is no setting but nearly one that was asked for and is not set.
+
+        A misspelt setting would silently leave its default in force, such as a registration that stays open. What is
+        like no setting belongs to other programs.
+        """
+        unset = sorted(self._known - set(self._values_given))
+        for name in sorted(set(self._values_given) - self._known):
+            nearest = get_close_matches(name, unset, n=1, cutoff=_ALIKE) if len(name) >= _LEAST_LETTERS else []
+            if nearest:
+                self.complain(f"{name} is not a setting: did you mean {nearest[0]}?")
 
     def complain(self, problem: str) -> None:
         """Note a problem once, unless it only results from a value that cannot be read."""
@@ -70,7 +87,9 @@ class Source:
             self.problems.append(problem)
 
     def _get_value(self, env_key: str, default: Any) -> Any:
-        for name in (env_key, *ALIASES.get(env_key, ())):
+        names = (env_key, *ALIASES.get(env_key, ()))
+        self._known.update(names, (f"{name}_FILE" for name in names))
+        for name in names:
             value = self._given(name)
             if value is not None:
                 if name != env_key:
@@ -106,6 +125,7 @@ class Source:
 
     def file(self, name: str) -> Path | None:
         """Return the file that the value comes from, if there is one."""
+        self._known.add(f"{name}_FILE")
         path = self._values_given.get(f"{name}_FILE")
         return Path(path).absolute() if path else None
 

@@ -477,3 +477,62 @@ def test_a_bucket_and_what_is_wrong_with_one() -> None:
     assert "AWS_ENDPOINT_URL_S3" in said
     # Other programs' keys in the environment are nobody's business without a bucket.
     assert Settings.from_env({**GOOD, "AWS_ACCESS_KEY_ID": "key"}).bucket is None
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("REGISTRATON", "REGISTRATION"),
+        ("REGISTRATIONS", "REGISTRATION"),
+        ("REDIS_URI", "REDIS_URL"),
+        ("RATE_LIMIT_LOGINS", "RATE_LIMIT_LOGIN"),
+        ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+        ("SESSION_PER_USER", "SESSIONS_PER_USER"),
+        ("JWT_PRIVATE_KEYFILE", "JWT_PRIVATE_KEY_FILE"),
+        ("ACCOUNT_COOLINGOFF_DAYS", "ACCOUNT_COOLING_OFF_DAYS"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_with_the_nearest_name(misspelt: str, meant: str) -> None:
+    """Its value is not repeated: it may be a secret."""
+    assert problems({**GOOD, misspelt: "closed"}) == [f"{misspelt} is not a setting: did you mean {meant}?"]
+
+
+def test_a_misspelt_setting_that_is_missing_is_both() -> None:
+    given = {name: value for name, value in GOOD.items() if name != "SECRET_KEYS"}
+    found = problems({**given, "SECRET_KEY": KEY})
+    assert "SECRET_KEY is not a setting: did you mean SECRET_KEYS?" in found
+    assert any(problem.startswith("SECRET_KEYS is not set") for problem in found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HOSTNAME",
+        "HOST",
+        "PATH",
+        "DATABASE_HOST",
+        "REDIS_PORT",
+        "REDIS_HOST",
+        "KUBERNETES_SERVICE_PORT",
+        "LANG",
+        "POD_IP",
+    ],
+)
+def test_what_belongs_to_others_is_none_of_ours(name: str) -> None:
+    assert settings(**{name: "x"}).apps
+
+
+def test_a_name_like_a_setting_that_is_set_belongs_to_others() -> None:
+    assert settings(REDIS_URI="redis://elsewhere", REDIS_URL="redis://127.0.0.1:6379/0").redis_url
+
+
+def test_no_setting_of_ours_is_taken_for_another() -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    names = {line.lstrip("# ").partition("=")[0] for line in lines if "=" in line}
+    ours = {name for name in names if name.isupper() and " " not in name}
+    assert len(ours) > 60
+    for name in ours:
+        try:
+            settings(**{name: "x"})
+        except BadSettings as refused:
+            assert "is not a setting" not in str(refused), name
