@@ -1,4 +1,4 @@
-"""What the product does. Knows nothing of Flask, of HTTP or of Redis."""
+"""The use cases of the product, independent of Flask, HTTP and Redis."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _EXTENSION = "authsvc"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Every use case, built once by the composition root."""
+    """All use cases, built once by the composition root."""
 
     apps: Apps
     login: Logins
@@ -77,11 +77,11 @@ class Services:
     introspection: Introspection
 
     def install(self, extensions: MutableMapping[str, Any]) -> None:
-        """Keep these among the extensions of an app, where ``of`` finds them."""
+        """Store these in the extensions of an app, where ``of`` finds them."""
         extensions[_EXTENSION] = self
 
     @classmethod
     def of(cls, extensions: MutableMapping[str, Any]) -> "Services":
-        """Return those that are kept among the extensions of an app."""
+        """Return the use cases stored in the extensions of an app."""
         kept: Services = extensions[_EXTENSION]
         return kept

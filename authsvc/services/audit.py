@@ -1,4 +1,4 @@
-"""Security-relevant changes, one event each. Never a login per line, never an openid, phone number or token."""
+"""Security-relevant changes, one event each. No ordinary logins, and no openids, phone numbers or tokens."""
 
 import logging
 
@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Stores events, and names people by user id and ``subject``: a keyed hash of the openid they came with first.
+    """Stores events, and identifies people by user id and ``subject``: a keyed hash of their first openid.
 
-    The id dies with the user; the hash is the same should the same WeChat come again.
+    The id is deleted with the user; the hash is the same if the same WeChat account comes again.
     """
 
     def __init__(self, hashes: KeyedHash) -> None:
@@ -30,18 +30,18 @@ class AuditLog:
         detail: str = "",
         openid: str | None = None,
     ) -> None:
-        """Store an event in the transaction of the change it tells of, and log it.
+        """Store an event in the transaction of its change, and log it.
 
-        Of one kind, a user has a hundred within a day; more are in the log alone.
-        ``user_id`` is whom it is about, if anybody: recorded while the identities of the user are still theirs. Of
-        somebody who has no user any more it is the ``openid``, where that is known.
+        At most a hundred events of one kind are stored per user and day; further ones are only logged.
+        ``user_id`` is the user concerned, if any; record the event while the user still has their identities. For a
+        person without a user, ``openid`` is used instead, if known.
         """
         openid = openid if user_id is None else identities.first_openid(connection, user_id)
         subject = "" if openid is None else self._subject(openid)
         is_stored = audit_events.insert(
             connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now
         )
-        place = "" if is_stored else " (in the log alone: too many today)"
+        place = "" if is_stored else " (only logged: too many today)"
         logger.info("audit: %s user=%s subject=%s %s%s", event, user_id, subject, detail, place)
 
     def find(
@@ -54,7 +54,7 @@ class AuditLog:
         since: int,
         limit: int,
     ) -> list[AuditEvent]:
-        """Return the newest events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
+        """Return the newest matching events, oldest first; ``None`` matches any, ``since`` is seconds UTC."""
         subject = None if openid is None else self._subject(openid)
         return audit_events.find(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
 

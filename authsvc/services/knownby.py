@@ -1,4 +1,4 @@
-"""What WeChat has vouched for of a person, and the keyed marks that stand for it where it must not be stored."""
+"""What WeChat has confirmed about a person, and the keyed marks that replace it where it must not be stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from authsvc.values.people import PhoneNumber, User
 
 @dataclass(frozen=True, slots=True)
 class KnownBy:
-    """Identities as (appid, openid), unionids, and verified phone numbers. What is merely claimed is nobody's."""
+    """Identities as (appid, openid), unionids, and verified phone numbers. Unverified claims are not included."""
 
     identities: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     unionids: tuple[str, ...] = field(default=(), repr=False)
@@ -19,7 +19,7 @@ class KnownBy:
 
     @classmethod
     def of_user(cls, user: User, found: Sequence[Identity]) -> Self:
-        """Return what a user with these identities is known by."""
+        """Return what identifies a user with these identities."""
         return cls(
             tuple((identity.appid, identity.openid) for identity in found),
             tuple(sorted({identity.unionid for identity in found if identity.unionid})),
@@ -31,7 +31,7 @@ class KnownBy:
         return [hashes.of(*parts) for parts in self._parts()]
 
     def any_marks(self, hashes: LastingHash) -> list[str]:
-        """Return every mark that may be stored for them, whichever of SECRET_KEYS was the first then."""
+        """Return every mark that may be stored for them, with each of SECRET_KEYS."""
         return [mark for parts in self._parts() for mark in hashes.any_of(*parts)]
 
     def _parts(self) -> list[tuple[str, ...]]:

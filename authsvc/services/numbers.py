@@ -1,9 +1,9 @@
 """One form per phone number: country code and national digits.
 
-What WeChat has verified, and billed, is a number, whatever a library thinks of it: the library brings it into its usual
-form where it knows one, and the digits are taken as they are where it does not. Numbering plans change faster than a
-library, and WeChat divides numbers in its own way (1876 and 5551234 for +1 876 555 1234): so what counts is the whole
-number, and where its country code ends is looked up. What people type in is held to the library's rules.
+A number that WeChat has verified, and billed, is valid, whatever a library says: if the library knows a usual form, it
+is used; otherwise the digits stay as they are. Numbering plans change faster than a library, and WeChat splits numbers
+in its own way (1876 and 5551234 for +1 876 555 1234). So only the whole number counts, and the end of its country code
+is looked up. Numbers that people type in must follow the library's rules.
 """
 
 import re
@@ -17,13 +17,13 @@ from authsvc.values.people import PhoneNumber
 from authsvc.values.wechat import WeChatPhone
 
 _MAINLAND = "86"
-# No calling code is the beginning of another (ITU-T E.164), so a whole number says where its own ends.
+# No calling code is a prefix of another (ITU-T E.164), so a whole number determines its calling code.
 _CALLING_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _LONGEST_CALLING_CODE = 3
-# + or zeros in front of a country code, and what people put between digits.
+# + or zeros in front of a country code, and separators between digits.
 _CODE = re.compile(r"[+0]* {0,3}([1-9][0-9]{0,7})\Z", re.ASCII)
 _SEPARATORS = str.maketrans("", "", " -.()")
-# Four digits are the shortest numbers that anybody has (Saint Helena, +290); twenty is what is stored.
+# The shortest numbers have four digits (Saint Helena, +290); at most twenty are stored.
 _NATIONAL = re.compile(r"[0-9]{4,20}\Z", re.ASCII)
 _MOST_CHARS = 40
 
@@ -40,17 +40,17 @@ def from_wechat(payload: Mapping[str, Any]) -> PhoneNumber:
 
 
 def from_code(phone: WeChatPhone) -> PhoneNumber:
-    """Return the number that WeChat gave for a phone code; raises WeChatBadAnswer for what is none."""
+    """Return the number that WeChat returned for a phone code; raises WeChatBadAnswer if it is not one."""
     number = verified(phone.country_code, phone.national)
     if number is None:
-        raise WeChatBadAnswer("that is no phone number")
+        raise WeChatBadAnswer("not a phone number")
     return number
 
 
 def verified(country_code: object, national: object) -> PhoneNumber | None:
-    """Return the one form of a number that WeChat vouches for, or None for what is no number at all.
+    """Return the canonical form of a number that WeChat has verified, or None if it is not a number.
 
-    Two ways to divide or to write a number give the same; ``country_code`` is text or a number.
+    Different ways to split or write a number give the same result; ``country_code`` is text or a number.
     """
     if type(country_code) not in (str, int) or not isinstance(national, str):
         return None
@@ -63,7 +63,7 @@ def verified(country_code: object, national: object) -> PhoneNumber | None:
 
 
 def mainland(digits: str) -> PhoneNumber | None:
-    """Return a mainland number that somebody typed from its eleven digits, or None."""
+    """Return a mainland number that somebody typed as eleven digits, or None."""
     number = _known(_MAINLAND + digits) if digits.isascii() and digits.isdigit() else None
     return number if number is not None and number.country_code == _MAINLAND else None
 
@@ -78,7 +78,7 @@ def typed(text: str) -> PhoneNumber | None:
 
 
 def _usual(whole: str) -> PhoneNumber | None:
-    """Return the form that stays as it is when it is read again: of many trunk prefixes the library takes off one."""
+    """Return the form that does not change when it is parsed again: the library removes only one trunk prefix."""
     number = None
     for _ in range(_MOST_CHARS):
         again = _known(whole)
@@ -92,7 +92,7 @@ def _usual(whole: str) -> PhoneNumber | None:
 
 
 def _known(whole: str) -> PhoneNumber | None:
-    """Return a number (digits with the country code) as the library writes it, if its length is possible there."""
+    """Return a number (digits with country code) in the library's form, if its length is possible in that country."""
     try:
         number = phonenumbers.parse(f"+{whole}", None)
     except phonenumbers.NumberParseException:
@@ -101,7 +101,7 @@ def _known(whole: str) -> PhoneNumber | None:
 
 
 def _divided(whole: str, code: str) -> PhoneNumber | None:
-    """Divide a number that the library does not know after its calling code, or after ``code`` where that is none."""
+    """Split a number that the library does not know after its calling code, or after ``code`` if it has none."""
     calling = next((whole[:n] for n in range(1, _LONGEST_CALLING_CODE + 1) if whole[:n] in _CALLING_CODES), code)
     national = whole[len(calling) :]
     return PhoneNumber(calling, national) if _NATIONAL.match(national) else None

@@ -79,7 +79,7 @@ def test_a_user_is_found_by_each_of_four_things_with_the_phone_masked(
         ("--phone", "+8613000000000"),
     ):
         assert run("users", "find", *way, code=1).stderr.startswith("Error: ")
-    assert "no phone number" in run("users", "find", "--phone", "12", code=1).stderr
+    assert "not a phone number" in run("users", "find", "--phone", "12", code=1).stderr
     run("users", "find", code=2)
     run("users", "find", "--id", 1, "--nickname", "x", code=2)
 
@@ -117,7 +117,7 @@ def test_who_was_erased_while_disabled_registers_again_when_the_ban_is_lifted_by
     assert each_service.login(simulator.code("shell-banned")).json()["error"] == "account_disabled"
     assert "not disabled" in run("users", "enable", user_id, code=1).stderr
     assert "no ban" in run("users", "enable", "--phone", "+8613000000000", code=1).stderr
-    assert "no phone number" in run("users", "enable", "--phone", "12", code=1).stderr
+    assert "not a phone number" in run("users", "enable", "--phone", "12", code=1).stderr
     for usage in ((), (user_id, "--openid", openid)):
         run("users", "enable", *usage, code=2)
     assert run("users", "enable", "--openid", openid).stdout == "lifted  1 marks\n"
@@ -163,7 +163,7 @@ def test_two_users_become_one_when_the_operator_says_so_twice(
     assert each_service.rows(f"SELECT invited_by_id FROM users WHERE id = {guest}") == [(winner,)]
     for pair, said in (
         ((loser, winner), "is closed"),
-        ((winner, winner), "one user, not two"),
+        ((winner, winner), "both ids are the same user"),
         ((10**9, winner), "there is no user"),
     ):
         assert said in run("users", "merge", pair[0], "--into", pair[1], "--yes", code=1).stderr

@@ -1,1 +1,1 @@
-"""Who is it: identities, unionid, the phone as a key, merging, bans."""
+"""Finds out who a person is: identities, unionid, phone number, merging, bans."""

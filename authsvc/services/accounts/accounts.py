@@ -1,11 +1,11 @@
-"""Who is it? The account rules, in one place.
+"""The account rules, in one place: which user is this?
 
-An identity is (appid, openid). In order: a known identity is its user; another identity with the same unionid lends
-its user; a verified phone lends its owner (``PHONE_ACCOUNT=link``); otherwise a new user is made. What the client
-merely claims never identifies anybody. All of it runs inside the caller's transaction; a lost race raises Restart.
+An identity is (appid, openid). In this order, the user is: that of a known identity; that of another identity with the
+same unionid; the owner of a verified phone (``PHONE_ACCOUNT=link``); otherwise a new user. Unverified claims of a
+client never identify anybody. Everything runs inside the caller's transaction; a lost race raises Restart.
 
-Every user that a rule decides about is read with a row lock first: under READ COMMITTED, two logins that turn out to
-concern one person would otherwise each decide by what the other is about to change.
+Every user that a rule decides about is first read with a row lock. Otherwise, under READ COMMITTED, two logins of one
+person could each decide on data that the other is about to change.
 """
 
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ from authsvc.values.wechat import MiniProgram
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody at the door: what WeChat vouches for, their session_key (base64 text), and what they look like."""
+    """A person who signs in: what WeChat confirms about them, their session_key (base64 text), and their profile."""
 
     app: MiniProgram
     openid: str
@@ -42,7 +42,7 @@ class Arrival:
 
     @property
     def known_by(self) -> KnownBy:
-        """What WeChat vouches for, by which they can be recognised."""
+        """What WeChat confirms about them, by which they can be recognised."""
         return KnownBy(
             ((self.app.appid, self.openid),),
             (self.unionid,) if self.unionid else (),
@@ -52,10 +52,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A user, the identity they came with, and whether the user was made just now.
+    """A user, the identity they came with, and whether the user is new.
 
-    ``invite`` is what became of their invite code, if they brought one; ``former_avatar`` the picture address that
-    this login has replaced, if it did.
+    ``invite`` is the result for their invite code, if they brought one; ``former_avatar`` is the picture address that
+    this login replaced, if any.
     """
 
     user: User
@@ -74,7 +74,7 @@ def refuse_inactive(user: User) -> None:
 
 
 class AccountRules:
-    """Applies the rules; ``phone_policy`` says what a verified phone of somebody else means."""
+    """Applies the rules; ``phone_policy`` decides about a verified phone of another user."""
 
     def __init__(
         self, phone_policy: PhonePolicy, invites: InviteRules, bans: Bans, audit: AuditLog, session_keys: SessionKeys
@@ -86,15 +86,16 @@ class AccountRules:
         self._session_keys = session_keys
 
     def recognise(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> Admitted:
-        """Return the user of a known identity, after noting this login, a new session_key, unionid or verified phone.
+        """Return the user of a known identity, after storing this login, a new session_key, unionid or verified phone.
 
-        ``known`` was found in this very transaction. Raises AccountDisabled, or PhoneTaken when the phone is another
-        user's and neither can give way.
+        ``known`` was read in this transaction. Raises AccountDisabled, or PhoneTaken if the phone belongs to another
+        user and neither can be merged.
         """
         user = known.user
         refuse_inactive(user)
         if known.is_added:
-            # It opens the user here and brings nothing along, or it would open them in other mini programs too.
+            # An added identity opens the user only here and adds nothing, or it would open them in other mini programs
+            # too.
             self._note_unionid(connection, known, arrival.unionid)
         else:
             user = self._bring(connection, known, arrival, now)
@@ -105,7 +106,7 @@ class AccountRules:
         return _admitted(user, arrival.profile, known.id, invite, is_new=False)
 
     def renew_key(self, connection: Connection, known: Identity, session_key: str, now: int) -> None:
-        """Make what WeChat has just answered the stored session_key of this identity, unless it is that already."""
+        """Store the session_key that WeChat has just returned for this identity, unless it is already stored."""
         self._session_keys.renew(connection, known, session_key, now)
 
     def _note_unionid(self, connection: Connection, known: Identity, unionid: str | None) -> None:
@@ -113,7 +114,7 @@ class AccountRules:
             identities.set_unionid(connection, known.id, unionid)
 
     def _bring(self, connection: Connection, known: Identity, arrival: Arrival, now: int) -> User:
-        """Make a late unionid and a verified phone the user's; return whose identity it is afterwards."""
+        """Give the user a late unionid and a verified phone; return the identity's user afterwards."""
         user = known.user
         if arrival.unionid and arrival.unionid != known.unionid:
             user = self._attach_unionid(connection, known, arrival.unionid, now)
@@ -122,20 +123,20 @@ class AccountRules:
         return user
 
     def admit(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
-        """Add an identity that nobody has yet, with its user: by unionid, by verified phone, or a new one.
+        """Add an identity that has no user yet, with its user: by unionid, by verified phone, or a new one.
 
-        Raises AccountDisabled, PhoneTaken when the phone is another user's and may not link, and RegistrationClosed or
-        InviteRequired where a new user may not be made.
+        Raises AccountDisabled, PhoneTaken if the phone belongs to another user and must not link, and
+        RegistrationClosed or InviteRequired if a new user must not be created.
         """
         self.refuse_banned(connection, arrival, now)
         return self.let_in(connection, arrival, now)
 
     def let_in(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
-        """Do as ``admit`` for somebody of whom ``refuse_banned`` has said in this transaction that they may enter."""
+        """Do the same as ``admit`` for a person whom ``refuse_banned`` has accepted in this transaction."""
         owner = self.find_owner(connection, arrival, now)
         if owner is None:
             return self._register(connection, arrival, now)
-        # Before the identity is added: an owner is bare or not by what they had until now.
+        # Before the identity is added, because whether an owner is bare depends on what they had until now.
         user = (
             owner
             if arrival.phone is None
@@ -157,7 +158,7 @@ class AccountRules:
         return _admitted(user, arrival.profile, identity_id, invite, is_new=True)
 
     def check_right(self, connection: Connection, arrival: Arrival, now: int) -> None:
-        """Raise what ``admit`` would raise for somebody who may not enter, and change nothing: nothing is told them.
+        """Raise what ``admit`` would raise for a person who may not enter, and change nothing.
 
         AccountDisabled, RegistrationClosed, or InviteRequired and its kinds.
         """
@@ -167,18 +168,18 @@ class AccountRules:
             self._invites.refuse_uninvited(connection, arrival.invite_code, now)
 
     def refuse_newcomers(self) -> None:
-        """Raise RegistrationClosed where no new user may be made, whatever they bring."""
+        """Raise RegistrationClosed if no new user may be created, with any code."""
         self._invites.refuse_newcomers()
 
     def refuse_banned(self, connection: Connection, arrival: Arrival, now: int) -> None:
-        """Raise AccountDisabled for somebody who was disabled here under an account that is theirs no longer.
+        """Raise AccountDisabled for a person who was disabled under an account that no longer belongs to them.
 
-        To be asked before an identity is added to anybody; one that is known says by its user what holds.
+        Call this before an identity is added to a user; for a known identity, its user's status decides.
         """
         self._bans.refuse(connection, arrival.known_by, now)
 
     def find_owner(self, connection: Connection, arrival: Arrival, now: int) -> User | None:
-        """Return the user that an unknown identity belongs to already, by unionid or verified phone."""
+        """Return the user that an unknown identity already belongs to, by unionid or verified phone."""
         owner = identities.find_unionid_owner(connection, arrival.unionid) if arrival.unionid else None
         if owner is None and arrival.phone is not None:
             owner = self._phone_owner(connection, arrival, arrival.phone, now)
@@ -191,7 +192,7 @@ class AccountRules:
     ) -> int:
         """Add the identity to this user and return its id.
 
-        One that ``is_added`` is another WeChat than the user's own: its unionid does not become the user's.
+        ``is_added`` marks a second WeChat account: its unionid does not become the user's.
         """
         identity_id = identities.insert_if_absent(
             connection,
@@ -210,10 +211,11 @@ class AccountRules:
         return identity_id
 
     def bind_phone(self, connection: Connection, user: User, phone: PhoneNumber, appid: str, now: int) -> User:
-        """Make a number that WeChat has verified in this app the user's; return whose user it is afterwards.
+        """Give the user a number that WeChat has verified in this app; return the resulting user.
 
-        The same number changes nothing, a free one replaces an older one. One that another user has merges the two
-        when policy and a bare user allow it, else raises PhoneTaken. A disabled person's raises AccountDisabled.
+        The same number changes nothing; a free one replaces an older one. If another user has it, the two are merged if
+        the policy allows it and one is bare; otherwise raises PhoneTaken. A disabled person's number raises
+        AccountDisabled.
         """
         if user.phone == phone:
             return user
@@ -228,9 +230,9 @@ class AccountRules:
         return owner
 
     def give_up_phone(self, connection: Connection, user: User, appid: str, now: int) -> bool:
-        """Take the verified number from a user, asked for in this app; False when there is none.
+        """Remove the verified number of a user, on request in this app; False if there is none.
 
-        The row of the user is locked. A ban that comes later holds for the number, too.
+        The user's row must be locked. A later ban includes this number.
         """
         if user.phone is None or not users.clear_phone(connection, user.id, now):
             return False
@@ -247,9 +249,9 @@ class AccountRules:
         return replace(user, phone=phone, claimed_phone=None)
 
     def _attach_unionid(self, connection: Connection, known: Identity, unionid: str, now: int) -> User:
-        """A unionid has become known. If it is another user's, a bare one of the two is merged into the other;
+        """Store a newly known unionid. If it belongs to another user, a bare one of the two is merged into the other;
 
-        if neither is bare both stay, and the pair shows up among the conflicts.
+        if neither is bare, both stay, and the pair is listed among the conflicts.
         """
         user = known.user
         identities.set_unionid(connection, known.id, unionid)
@@ -260,7 +262,7 @@ class AccountRules:
             raise Restart
         if owner.id == user.id or owner.status != "active":
             return user
-        # Of two bare users the older one stays: other services know it longer.
+        # Of two bare users the older one stays, because other services have known it for longer.
         for loser, winner in sorted(((user, owner), (owner, user)), key=lambda pair: -pair[0].id):
             if is_bare(connection, loser):
                 merge(connection, self._audit, loser, winner, now)
@@ -269,9 +271,11 @@ class AccountRules:
         return user
 
     def take_over(self, connection: Connection, user: User, now: int) -> None:
-        """Make the oldest identity the user's own where only added ones are left.
+        """Turn the oldest identity into the user's own if only added ones are left.
 
-        The number goes, as whoever has shown that it is theirs is gone. The row of the user is locked.
+                The phone number is removed, because the person who proved that it is theirs is gone. The user's row
+                must be
+        locked.
         """
         left = identities.all_of_user(connection, user.id)
         if not left or not all(identity.is_added for identity in left):
@@ -285,7 +289,7 @@ class AccountRules:
             self._audit.record(connection, "phone_unbound", user.id, now, of_app(heir.appid))
 
     def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
-        """Somebody has the unionid: fine if it is the same user; otherwise another login just took it."""
+        """Accept a unionid that already has an owner if it is the same user; otherwise another login has just taken it."""
         owner = identities.find_unionid_owner(connection, unionid)
         if owner is None or owner.id != user_id:
             raise Restart

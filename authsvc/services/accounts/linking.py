@@ -1,4 +1,4 @@
-"""Identities of one user: more of them linked, one unlinked."""
+"""Links and unlinks the identities of one user."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from authsvc.values.people import IdentityLink, Profile, User
 from authsvc.values.sessions import Caller
 from authsvc.values.wechat import MiniProgram, WeChatSession
 
-# In all mini programs together. Each opens the account.
+# In all mini programs together. Each of them gives access to the account.
 MOST_IDENTITIES = 50
 
 
@@ -52,12 +52,12 @@ class Linking:
         return self._database.read(lambda connection: _managed(connection, caller.user.id, reach(connection, caller)))
 
     def link(self, caller: Caller, code: str, appid: str) -> list[IdentityLink]:
-        """Add the identity behind a login code of that app to the caller; return all that the session manages.
+        """Add the identity behind a login code of that app to the caller; return all identities that the session
+        manages.
 
-        In the session's own mini program it may be another WeChat of the same person, which then opens the account in
-        that mini program alone. In another one it must have the unionid that the session began with. Adding what is
-        there already changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, IdentityTaken or
-        LimitReached.
+        In the session's own mini program it may be a second WeChat account, which then opens the account only in that
+        mini program. In another one it must have the unionid that the session began with. Adding an existing identity
+        changes nothing. Raises UnknownApp, OtherMiniProgram, a WeChatError, IdentityTaken or LimitReached.
         """
         app = self._login_codes.app(appid)
         self._refuse_unreachable(caller, app)
@@ -77,7 +77,7 @@ class Linking:
         return self._database.run(work)
 
     def _refuse_unreachable(self, caller: Caller, app: MiniProgram) -> None:
-        """Where no answer of WeChat's could help, its code is not spent."""
+        """Refuse before the code is used, if no answer of WeChat could help."""
         if app.appid != caller.session.appid:
             reached = self._database.read(reach, caller)
             if reached.unionid is None:
@@ -85,7 +85,7 @@ class Linking:
 
     def _add(self, connection: Connection, caller: Caller, arrival: Arrival, exchanged: WeChatSession) -> None:
         now, user_id = self._clock.seconds(), caller.user.id
-        # Merged into somebody else meanwhile, they would keep an identity that nobody can sign in with.
+        # A user that was merged meanwhile would get an identity that nobody can sign in with.
         refuse_inactive(users.lock(connection, user_id))
         is_same_person = exchanged.unionid is not None and exchanged.unionid == reach(connection, caller).unionid
         if arrival.app.appid != caller.session.appid and not is_same_person:
@@ -107,10 +107,10 @@ class Linking:
         self._accounts.renew_key(connection, known, exchanged.session_key, now)
 
     def unlink(self, caller: Caller, link_id: int) -> list[IdentityLink]:
-        """Remove one identity that the session manages, and end the sessions that it began; return what it manages yet.
+        """Remove one identity that the session manages, and end the sessions that it began; return the remaining ones.
 
-        Raises NotFound for an identity that is not the caller's, OtherMiniProgram for one out of the session's reach,
-        LastIdentity for the last one.
+        Raises NotFound for an identity that is not the caller's, OtherMiniProgram for one that the session does not
+        manage, and LastIdentity for the last one.
         """
         now = self._clock.seconds()
 
@@ -136,7 +136,10 @@ class Linking:
         self._database.run(work)
 
     def _forget(self, connection: Connection, user: User, identity: Identity, reason: str, now: int) -> None:
-        """The row of the user is locked: two removals at once would each see the other's identity still there."""
+        """Remove an identity.
+
+        The user's row must be locked, or two removals at once would each see the other's identity.
+        """
         if len(identities.links(connection, user.id)) == 1:
             raise LastIdentity(f"user {user.id}")
         self._note_given_up(connection, user, identity, now)
@@ -147,14 +150,14 @@ class Linking:
         self._accounts.take_over(connection, user, now)
 
     def _note_given_up(self, connection: Connection, user: User, identity: Identity, now: int) -> None:
-        """Unlinking shakes off neither a ban that comes later nor that an invite has counted this person."""
+        """Keep marks, so that unlinking evades neither a later ban nor the memory of a counted invite."""
         given_up = KnownBy.of_user(replace(user, phone=None), [identity])
         self._bans.note(connection, user, given_up, now)
         self._invite_memory.note(connection, user.id, given_up, now)
 
 
 def _identity(connection: Connection, user: User, link_id: int) -> Identity:
-    """The user's identity with this id, which may be any number; raises NotFound."""
+    """Return the user's identity with this id, which may be any number; raises NotFound."""
     for identity in identities.all_of_user(connection, user.id):
         if identity.id == link_id:
             return identity
@@ -162,6 +165,6 @@ def _identity(connection: Connection, user: User, link_id: int) -> Identity:
 
 
 def _managed(connection: Connection, user_id: int, reached: Reach) -> list[IdentityLink]:
-    """The user's identities that a session which reaches so far manages, oldest first."""
+    """Return the user's identities that a session with this reach manages, oldest first."""
     managed = {found.id for found in identities.all_of_user(connection, user_id) if reached.covers(found)}
     return [link for link in identities.links(connection, user_id) if link.id in managed]

@@ -1,4 +1,4 @@
-"""Two users who turn out to be one person."""
+"""Merges two users who turn out to be one person."""
 
 from sqlalchemy import Connection
 
@@ -9,14 +9,14 @@ from authsvc.values.people import User
 
 
 def is_bare(connection: Connection, user: User) -> bool:
-    """True when nothing but one identity speaks for the user: no verified phone, no other identities, no invites."""
+    """True if the user has only one identity, no verified phone and no invites."""
     if user.phone is not None or len(identities.links(connection, user.id)) > 1:
         return False
     return not invite_codes.has_invites(connection, user.id)
 
 
 def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int) -> None:
-    """Give the identities and invites of the loser to the winner and close the loser; their sessions end."""
+    """Move the identities and invites of the loser to the winner, close the loser, and end its sessions."""
     identities.move_all(connection, loser.id, into=winner.id)
     hand_over(connection, loser.id, winner.id)
     code_pictures.move_all(connection, loser.id, into=winner.id)

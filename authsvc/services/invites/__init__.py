@@ -1,1 +1,1 @@
-"""Invites: what a code does at a login, people's own codes, campaigns."""
+"""Invites: codes at a login, people's own codes, campaigns."""

@@ -1,7 +1,7 @@
-"""Invite codes by the batch, for whoever runs a campaign: made, brought along, handed over, counted.
+"""Batches of invite codes for campaigns: creating, importing, assigning and counting them.
 
-The codes of a batch are numbered from 1 on, and one unique key over batch and number decides who adds the next ones.
-So a batch that was interrupted goes on where it stopped, and two that are filled at once never make a code too many.
+The codes of a batch are numbered from 1, and a unique key over batch and number decides which process adds the next
+ones. So an interrupted batch continues where it stopped, and two processes never create too many codes.
 """
 
 import re
@@ -19,27 +19,27 @@ from authsvc.values.invites import ImportedInvite, InviteBatch, InviteBatchStats
 from authsvc.values.operator import Refused
 
 BATCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
-# One transaction: a moment's work, so that logins get in between (SQLite has one writer).
+# The size of one transaction, which is short so that logins run in between (SQLite has one writer).
 _AT_ONCE = 1000
-# Who tries codes at random hits one of a batch at most once in this many tries.
+# A random guess hits a code of a batch at most once in this many tries.
 _TRIES_PER_HIT = 10**6
 
 
 class BadCampaign(Refused):
-    """What was asked for cannot be done, and nothing was changed: the text says why."""
+    """The request cannot be carried out, and nothing was changed. The text says why."""
 
 
 class Campaigns:
-    """Makes and looks after batches of invite codes. Every method that changes something may raise BadCampaign."""
+    """Creates and manages batches of invite codes. Every method that changes something may raise BadCampaign."""
 
     def __init__(self, database: Database, clock: SystemClock) -> None:
         self._database = database
         self._clock = clock
 
     def seed(self, wanted: InviteBatch) -> Iterator[int]:
-        """Fill a batch up to its count; yields how many codes it has, first before anything is added.
+        """Fill a batch up to its count; yields how many codes it has, starting before anything is added.
 
-        What was yielded stays, whatever happens next.
+        The yielded number of codes is committed.
         """
         _check(wanted)
         have = self._database.read(self._numbered, wanted)
@@ -49,9 +49,9 @@ class Campaigns:
             yield have
 
     def import_codes(self, brought: Sequence[ImportedInvite]) -> Iterator[tuple[int, int]]:
-        """Add codes that do not exist yet; yields how many were looked at and how many of these are new.
+        """Add codes that do not exist yet; yields how many were checked and how many of these are new.
 
-        A code that exists stays as it is. In a batch the new ones get the next numbers, in the order given.
+        Existing codes do not change. In a batch the new ones get the next numbers, in the given order.
         """
         owners = {invite.owner_id for invite in brought if invite.owner_id is not None}
         self._database.read(_check_owners, owners)
@@ -60,24 +60,24 @@ class Campaigns:
             yield len(some), self._database.run(self._bring, some=some)
 
     def assign(self, owner_id: int, codes: Sequence[str]) -> None:
-        """Give these codes to a user: all, or none when one of them has an owner or is of no use any more."""
+        """Assign these codes to a user: all of them, or none if one has an owner or is no longer usable."""
         self._database.run(self._assign, owner_id, codes)
 
     def assign_first(self, owner_id: int, batch: str, count: int) -> None:
-        """Give the first codes of a batch that are still free to a user: as many, or none when there are fewer."""
+        """Assign the first free codes of a batch to a user: this many, or none if there are fewer."""
         self._database.run(self._assign_first, owner_id, batch, count)
 
     def disable(self, codes: Sequence[str]) -> int:
-        """Take these codes out of use, all or none; return how many still were in use."""
+        """Disable these codes, all or none; return how many were not disabled before."""
         return self._database.run(self._disable, codes)
 
     def disable_batch(self, batch: str) -> int:
-        """Take a whole batch out of use; return how many codes still were."""
+        """Disable a whole batch; return how many codes were not disabled before."""
         self._check_batch(batch)
         return self._database.run(invite_batches.disable_batch, batch, self._clock.seconds())
 
     def codes(self, *, batch: str | None = None, owner_id: int | None = None) -> Iterator[InviteCode]:
-        """Return the codes of a batch or a user, or all, in the order in which they were made, however many."""
+        """Yield the codes of a batch or a user, or all, in the order of their creation."""
         if batch is not None:
             self._check_batch(batch)
         return self._pages(batch, owner_id)
@@ -87,7 +87,7 @@ class Campaigns:
         return self._database.read(lambda connection: [_find(connection, code) for code in codes])
 
     def count(self, *, batch: str | None = None, owner_id: int | None = None) -> int:
-        """Return how many codes there are of a batch, a user, or in all."""
+        """Return how many codes a batch or a user has, or how many there are in total."""
         return self._database.read(invite_batches.count, batch=batch, owner_id=owner_id)
 
     def stats(self) -> list[InviteBatchStats]:
@@ -95,11 +95,11 @@ class Campaigns:
         return self._database.read(invite_batches.stats, self._clock.seconds())
 
     def fault(self, invite: InviteCode) -> str | None:
-        """Return why nobody can use a code now, if so."""
+        """Return why nobody can use a code at the moment, or None."""
         return invite.fault(self._clock.seconds())
 
     def _numbered(self, connection: Connection, wanted: InviteBatch) -> int:
-        """Return the highest number of a batch, which must have been made like this."""
+        """Return the highest number of a batch, which must have been created with the same options."""
         if wanted.owner_id is not None:
             _check_owners(connection, {wanted.owner_id})
         last = invite_batches.last(connection, wanted.name)
@@ -107,8 +107,8 @@ class Campaigns:
             return 0
         if not _is_like(last, wanted):
             raise BadCampaign(
-                f"batch {wanted.name} was made with another prefix, length, number of uses or expiry, as {last.code}"
-                " shows: repeat those, or take another name"
+                f"batch {wanted.name} was created with another prefix, length, number of uses or expiry"
+                f" (see {last.code}); use the same options, or choose another name"
             )
         return last.batch_number or 0
 
@@ -130,7 +130,7 @@ class Campaigns:
         return len(new)
 
     def _insert(self, connection: Connection, new: Sequence[ImportedInvite], numbered: dict[str, int]) -> None:
-        """Add codes with the numbers that follow those in ``numbered``; starts over when somebody was faster."""
+        """Add codes with the numbers that follow those in ``numbered``; starts again if another process was faster."""
         numbers = dict(numbered)
         now, rows = self._clock.seconds(), []
         for invite in new:
@@ -153,7 +153,7 @@ class Campaigns:
         _check_owners(connection, {owner_id})
         found = invite_batches.assign_first(connection, batch, count, owner_id, self._clock.seconds())
         if found < count:
-            raise BadCampaign(f"batch {batch} has only {found} codes that are free; no code was assigned")
+            raise BadCampaign(f"batch {batch} has only {found} free codes; no code was assigned")
 
     def _disable(self, connection: Connection, codes: Sequence[str]) -> int:
         for code in codes:
@@ -175,12 +175,12 @@ class Campaigns:
 
 def _check(wanted: InviteBatch) -> None:
     if not BATCH_NAME.match(wanted.name):
-        raise BadCampaign("a batch's name is 1 to 40 letters, digits, dots, hyphens and underscores")
+        raise BadCampaign("the name of a batch must be 1 to 40 letters, digits, dots, hyphens and underscores")
     if not spelling.PATTERN.match(wanted.prefix + "x" * wanted.length):
-        raise BadCampaign("a code has at most 20 characters, its prefix only letters, digits, - and _")
+        raise BadCampaign("a code has at most 20 characters, and its prefix only letters, digits, - and _")
     needed = next(n for n in count(1) if len(spelling.ALPHABET) ** n >= wanted.count * _TRIES_PER_HIT)
     if wanted.length < needed:
-        raise BadCampaign(f"{wanted.count} codes need {needed} random characters, or one of them could be guessed")
+        raise BadCampaign(f"{wanted.count} codes need {needed} random characters; shorter ones could be guessed")
 
 
 def _drawn(wanted: InviteBatch) -> ImportedInvite:
@@ -201,7 +201,7 @@ def _check_owners(connection: Connection, owners: set[int]) -> None:
 
 
 def _is_like(made: InviteCode, wanted: InviteBatch) -> bool:
-    """Tell whether a code was made as is wanted now. Its owner may have changed since."""
+    """Tell whether a code was created with the same options. Its owner may have changed since."""
     return (
         made.code.startswith(wanted.prefix)
         and len(made.code) == len(wanted.prefix) + wanted.length

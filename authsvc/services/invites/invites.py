@@ -1,4 +1,4 @@
-"""What people see of invites: the code that they hand out, who came with it, and whether a code is any good."""
+"""Invites for people: their own code, who came with it, and whether a code is valid."""
 
 import logging
 from typing import Literal
@@ -15,13 +15,13 @@ from authsvc.values.invites import Arrivals, InviteCode, InviteFault, InvitePoli
 logger = logging.getLogger(__name__)
 
 _PAGE = 50
-# So far back, so that a page costs the same for whoever many came with.
+# The list goes back only this far, so that a page costs the same even if many people came.
 _REACH = 1000
 _LOOKS = 10
 
 
 class Invites:
-    """Gives people their code, and tells what came of it."""
+    """Gives people their own code, and reports its use."""
 
     def __init__(self, database: Database, policy: InvitePolicy, clock: SystemClock) -> None:
         self._database = database
@@ -29,10 +29,10 @@ class Invites:
         self._clock = clock
 
     def own_code(self, user_id: int) -> InviteCode:
-        """Return the code that this user hands out: always the same one, until it expires.
+        """Return this user's own code: always the same one, until it expires.
 
-        It is made, or claimed from the pool, when it is asked for first. One that is used up or disabled stays theirs.
-        Raises AccountDisabled for somebody who was erased in this moment.
+        It is created, or taken from the pool, on the first request. A code that is used up or disabled is not replaced.
+        Raises AccountDisabled for a person who was erased at the same moment.
         """
         now = self._clock.seconds()
         found = self._database.read(invite_codes.find_own, user_id, now)
@@ -43,7 +43,7 @@ class Invites:
         return self._database.read(invite_codes.invited_at, user_id)
 
     def arrivals(self, user_id: int, before: int | None = None) -> Arrivals:
-        """Return who came with the user's codes: the latest fifty, or those before a number; of the last thousand."""
+        """Return the arrivals with the user's codes: the latest fifty, or those before a number, of the last thousand."""
 
         def work(connection: Connection) -> Arrivals | None:
             count = invite_codes.count_arrivals(connection, user_id)
@@ -53,7 +53,7 @@ class Invites:
             if end <= start:
                 return Arrivals(count, ())
             times = invite_codes.latest_arrivals(connection, user_id, count - start)[count - end :]
-            # Numbered in the order of coming: whoever came between these statements must change no number.
+            # Numbered in the order of arrival: an arrival between these statements must change no number.
             if invite_codes.count_arrivals(connection, user_id) != count:
                 return None
             return Arrivals(count, tuple(zip(range(end, start, -1), times, strict=False)), has_more=start > first)
@@ -64,14 +64,14 @@ class Invites:
         raise ServiceBusy("people come with these codes faster than they can be listed")
 
     def check(self, code: str) -> InviteFault | Literal["valid", "unknown"]:
-        """Tell whether a code is good at this moment; whose it is, is nobody's business."""
+        """Tell whether a code is valid at the moment, but not whose it is."""
         found = None
         if spelling.PATTERN.match(code):
             found = self._database.read(invite_codes.find, code)
         return "unknown" if found is None else self.state(found)
 
     def state(self, code: InviteCode) -> InviteFault | Literal["valid"]:
-        """Tell whether somebody could come with this code at this moment."""
+        """Tell whether somebody could come with this code at the moment."""
         return code.fault(self._clock.seconds()) or "valid"
 
     def _give(self, connection: Connection, user_id: int, now: int) -> InviteCode:
@@ -80,7 +80,7 @@ class Invites:
         if not (self._policy.source == "pool" and self._claim(connection, user_id, now)):
             self._make(connection, user_id, now)
         found = invite_codes.find_own(connection, user_id, now)
-        if found is None:  # the code that was drawn is somebody's
+        if found is None:  # the random code already exists
             raise Restart
         return found
 
@@ -88,11 +88,11 @@ class Invites:
         if invite_codes.claim_from_pool(connection, user_id, now):
             return True
         if invite_codes.find_own(connection, user_id, now) is None:
-            logger.warning("no invite code without an owner is left: making one")
+            logger.warning("no invite code without an owner is left; creating one")
         return False
 
     def _make(self, connection: Connection, user_id: int, now: int) -> None:
-        """Make a code, unless the same user has been given one at this moment."""
+        """Create a code, unless the same user has just got one."""
         policy = self._policy
         invite_codes.insert_own(
             connection,

@@ -1,8 +1,8 @@
-"""What an invite code does at a login, and who may register.
+"""The effect of an invite code at a login, and who may register.
 
-First touch counts: the first good code that a user brings, with the login that makes them or with a later one, says
-for good how they came. All of it runs inside the login's transaction, with the user's row locked, so a login that is
-refused uses nothing up; a lost race raises Restart.
+The first valid code that a user brings counts, at the login that creates the user or at a later one. Everything runs
+inside the login's transaction, with the user's row locked, so a refused login uses up no code; a lost race raises
+Restart.
 """
 
 from collections.abc import Mapping
@@ -42,12 +42,12 @@ class InviteRules:
         self._memory = memory
 
     def refuse_newcomers(self) -> None:
-        """Raise RegistrationClosed when nobody may register, whatever they bring."""
+        """Raise RegistrationClosed if nobody may register, with any code."""
         if self._registration == "closed":
             raise RegistrationClosed
 
     def refuse_uninvited(self, connection: Connection, code: str | None, now: int) -> None:
-        """Raise InviteRequired or one of its kinds where it takes a good code to register, and this is none."""
+        """Raise InviteRequired or one of its kinds if registering takes a valid code, and this is not one."""
         if self._registration == "invite_only":
             status = None if code is None else _fault(_find(connection, code), now)
             if code is None or status is not None:
@@ -56,10 +56,10 @@ class InviteRules:
     def welcome(
         self, connection: Connection, newcomer: User, known_by: KnownBy, code: str | None, now: int
     ) -> InviteStatus | None:
-        """Apply the code that a user made just now came with, if any, and say what became of it.
+        """Apply the code of a new user, if any, and return the result.
 
-        Whoever has left and is back within the time that is remembered is let in by a good code, which does not count
-        them again. Raises InviteRequired or one of its kinds where only a good code lets people register.
+        A person who left and is back within the remembered time may register with a valid code, which does not count
+        them again. Raises InviteRequired or one of its kinds if registering takes a valid code.
         """
         status = self._apply(connection, newcomer, known_by, code, now, is_new=True)
         if self._registration == "invite_only" and status not in ("accepted", "already_invited"):
@@ -69,7 +69,7 @@ class InviteRules:
     def apply(
         self, connection: Connection, user: User, known_by: KnownBy, code: str | None, now: int
     ) -> InviteStatus | None:
-        """Apply the code that a known user came with, if any, and say what became of it."""
+        """Apply the code of a known user, if any, and return the result."""
         return self._apply(connection, user, known_by, code, now, is_new=False)
 
     def _apply(
@@ -89,7 +89,7 @@ class InviteRules:
     def _obstacle(
         self, connection: Connection, user: User, known_by: KnownBy, found: InviteCode, now: int, *, is_new: bool
     ) -> InviteStatus | None:
-        """Return why this user does not count as one who came with this code, if there is a reason."""
+        """Return why this code does not count for the user, or None."""
         if found.owner_id == user.id:
             return "own_code"
         if not is_new and invite_codes.invited_at(connection, user.id) is not None:
@@ -101,7 +101,7 @@ class InviteRules:
         return "loop" if not is_new and _came_through(connection, found.owner_id, user.id) else None
 
     def _has_counted(self, connection: Connection, user: User, known_by: KnownBy, now: int) -> bool:
-        """True for somebody whom an invite has counted before, by what they come with now or by what else they have."""
+        """True for a person whom an invite has counted before, by this login's identification or the user's others."""
         if self._memory.has_counted(connection, known_by, now):
             return True
         theirs = KnownBy.of_user(user, identities.all_of_user(connection, user.id))
@@ -117,12 +117,12 @@ def _fault(found: InviteCode | None, now: int) -> InviteStatus | None:
 
 
 def hand_over(connection: Connection, loser_id: int, winner_id: int) -> None:
-    """Give the codes of a user who is merged into another to that one, and everybody who came through them.
+    """Move the codes of a merged user to the winner, and everybody who came through them.
 
-    How the winner came stays, but for through the loser; a winner who came with no code takes over how the loser came,
-    but for through the winner. Both are locked by the caller.
+    The winner's inviter stays, unless it is the loser. A winner who came with no code takes over the loser's inviter,
+    unless that is the winner. The caller has locked both.
     """
-    # First, as it waits for whoever comes with one of these codes at this moment.
+    # First, because it waits for people who are just coming with one of these codes.
     invite_codes.move_codes(connection, loser_id, into=winner_id)
     if _came_through(connection, winner_id, loser_id):
         invite_codes.set_inviter(connection, winner_id, None)
@@ -136,9 +136,9 @@ def hand_over(connection: Connection, loser_id: int, winner_id: int) -> None:
 
 
 def _came_through(connection: Connection, person: int | None, user_id: int) -> bool:
-    """True when ``person`` came through the user, directly or over others.
+    """True if ``person`` came through the user, directly or through others.
 
-    Everybody on the way is locked: two people who use each other's codes at one moment would see no loop otherwise.
+    Everybody in the chain is locked; otherwise two people who use each other's codes at once would see no loop.
     """
     while person is not None and person != user_id:
         person = invite_codes.lock_inviter(connection, person)

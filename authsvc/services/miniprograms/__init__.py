@@ -1,1 +1,1 @@
-"""Our mini programs, and what WeChat gives them: access_token, session_key, and what that key opens."""
+"""The mini programs, and what WeChat gives them: access_token, session_key, and data encrypted with that key."""

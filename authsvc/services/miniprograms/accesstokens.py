@@ -1,4 +1,4 @@
-"""Calls to WeChat that need an access_token, and lending it to the company's other services."""
+"""Calls to WeChat that need an access_token, and providing it to the company's other services."""
 
 import logging
 from collections.abc import Callable
@@ -15,18 +15,19 @@ T = TypeVar("T")
 
 
 class AccessTokens:
-    """Gives the access_token of a mini program to what needs one."""
+    """Provides the access_token of a mini program."""
 
     def __init__(self, store: AccessTokenStore, apps: Apps) -> None:
         self._store = store
         self._apps = apps
 
     def call(self, app: MiniProgram, work: Callable[[str], T]) -> T:
-        """Return what ``work`` returns for a live access_token.
+        """Call ``work`` with a live access_token and return its result.
 
-        When WeChat takes that token for dead, it is replaced (once for all who find out at the same time) and ``work``
-        runs once more; WeChat has not looked at the rest of such a request. A second rejection is not about the token:
-        WeChatMisconfigured. Also raises AccessTokenUnavailable, WeChatQuotaExhausted, and what ``work`` raises.
+        If WeChat rejects that token, it is replaced (once for all callers that notice at the same time) and ``work``
+        runs once more; WeChat has not looked at the rest of such a request. A second rejection is not caused by the
+        token and raises WeChatMisconfigured. Also raises AccessTokenUnavailable, WeChatQuotaExhausted, and what
+        ``work`` raises.
         """
         token = self._store.get(app)
         try:
@@ -45,17 +46,17 @@ class AccessTokens:
         return self._store.lend(self._apps.choose(appid, None))
 
     def replace(self, appid: str | None, rejected: str) -> FetchedToken:
-        """Return a token in the place of one that WeChat has rejected elsewhere. Raises as ``lend`` does."""
+        """Return a token to replace one that WeChat rejected for another service. Raises as ``lend`` does."""
         app = self._apps.choose(appid, None)
         self._store.replace(app, rejected)
         return self._store.lend(app)
 
     def peek(self, appid: str | None) -> TokenStatus:
-        """Tell about the stored token, not the token. Raises UnknownApp."""
+        """Return the status of the stored token, without the token. Raises UnknownApp."""
         return self._store.peek(self._apps.choose(appid, None))
 
     def refresh(self, appid: str | None) -> TokenStatus:
-        """Ask WeChat for a token now, and tell about it. Raises as ``lend`` does."""
+        """Fetch a token from WeChat now, and return its status. Raises as ``lend`` does."""
         app = self._apps.choose(appid, None)
         self._store.refresh(app)
         return self._store.peek(app)

@@ -1,4 +1,4 @@
-"""Which mini program a request is for."""
+"""Determines the mini program of a request."""
 
 import re
 
@@ -7,14 +7,14 @@ from authsvc.values.wechat import MiniProgram
 
 # WeChat sets this header itself and a mini program cannot change it (WeChat page: wx.request).
 _REFERER = re.compile(r"https://servicewechat\.com/([^/]+)/")
-# In its place from developer tools whose project has no AppID (observed).
+# The appid in the Referer of developer tools whose project has no AppID (observed).
 _TOURIST = "touristappid"
 
 
 class Apps:
     """The mini programs of this deployment; the first is the default.
 
-    ``tourist`` is the appid of the one that developer tools without an AppID work on, if any.
+    ``tourist`` is the appid that stands for developer tools without an AppID, if any.
     """
 
     def __init__(self, apps: tuple[MiniProgram, ...], tourist: str | None = None) -> None:
@@ -23,9 +23,9 @@ class Apps:
         self._tourist = tourist
 
     def choose(self, appid: str | None, referer: str | None) -> MiniProgram:
-        """Return the app of an explicit ``appid``, else of WeChat's Referer, else the default.
+        """Return the app of an explicit ``appid``, or of WeChat's Referer, or the default.
 
-        Raises UnknownApp for one that is named but not ours, TouristAppId for none at all from the developer tools.
+        Raises UnknownApp for an app that is not configured, and TouristAppId for developer tools without an AppID.
         """
         if appid is None and referer and (match := _REFERER.match(referer)):
             appid = match[1]
@@ -41,7 +41,7 @@ class Apps:
         return app
 
     def get(self, appid: str) -> MiniProgram:
-        """Return the app with this appid, which must be one of ours."""
+        """Return the app with this appid, which must be configured."""
         return self._apps[appid]
 
     def ids(self) -> list[str]:

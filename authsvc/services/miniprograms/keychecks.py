@@ -1,4 +1,4 @@
-"""The session_keys that we hold, against WeChat: which are still current, and new ones for those that leaked."""
+"""Checks stored session_keys with WeChat, and replaces leaked ones."""
 
 from authsvc.db.database import Database
 from authsvc.db.queries import identities
@@ -29,13 +29,13 @@ class WeChatSessions:
         self._apps = apps
 
     def check(self, user_id: int) -> list[HeldKey]:
-        """Tell of each identity whether its session_key is WeChat's current one. Raises a WeChatError."""
+        """Tell for each identity whether its session_key is WeChat's current one. Raises a WeChatError."""
         return [HeldKey(found.id, found.appid, self._state(found)) for found in self._identities(user_id)]
 
     def reset(self, user_id: int) -> list[HeldKey]:
-        """Have WeChat replace each session_key that is current; the old ones open nothing any more, here neither.
+        """Have WeChat replace each current session_key; the old ones open nothing any more, neither at WeChat nor here.
 
-        A new key ends when the old one would have ended. Raises a WeChatError; identities before it are reset.
+        A new key expires when the old one would have expired. Raises a WeChatError; earlier identities stay reset.
         """
         return [HeldKey(found.id, found.appid, self._reset(found)) for found in self._identities(user_id)]
 
@@ -63,6 +63,6 @@ class WeChatSessions:
             )
         except SessionKeyStale:
             return "stale"
-        # A login may have stored a newer key meanwhile: then that one stays.
+        # If a login has stored a newer key meanwhile, that one stays.
         self._database.run(self._session_keys.reset, identity, session.session_key)
         return "reset"

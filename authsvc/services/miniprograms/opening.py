@@ -1,12 +1,13 @@
-"""Opening what the phone encrypted, and checking what it signed, under the session_keys that may apply.
+"""Decrypts data from the phone, and checks its signatures, with the session_keys that may apply.
 
-A phone button tapped before ``wx.login`` replaced the key is the most reported failure of this field: data under the
-previous key is accepted too, for ten minutes after the change. Five failures under a key end this way for that key.
+The most frequently reported problem here is a phone button that is tapped before ``wx.login`` replaces the key. Data
+with the previous key is therefore accepted for ten minutes after the change. After five failures a key is no longer
+accepted for decryption.
 
-Of many who try at once no more than five are looked at. Whoever tries holds something that the next one waits for: the
-row of the identity, which a login locks in any case, or, while there is none, the row of the key's count. The next one
-sees what has become of the one before, because a refusal is committed with its count, in the transaction that refuses.
-So an honest login pays one look at the counts, and nothing more.
+Of many simultaneous attempts, at most five are tried. Each attempt holds a lock that the next one waits for: the row of
+the identity, which a login locks in any case, or, if there is none, the row of the key's count. The next attempt sees
+the result of the previous one, because a refusal is committed with its count, in the transaction that refuses. So an
+honest login only needs to read the counts once.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,13 +30,13 @@ from authsvc.wechat.wxbizdatacrypt import WXBizDataCrypt, signature_matches
 T = TypeVar("T")
 
 MAX_FAILURES = 5
-# WeChat's clock may be ahead of ours by this much.
+# How far WeChat's clock may be ahead of ours.
 _FUTURE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What came encrypted or signed with a request; the payload must be that of the phone button if so said."""
+    """The encrypted or signed data of a request, with a flag that it must come from the phone button."""
 
     encrypted: EncryptedData | None = None
     signed: SignedProfile | None = None
@@ -44,14 +45,14 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The decrypted payload, if any came, and the number in it, if that was expected."""
+    """The decrypted payload, if there was one, and the number in it, if that was expected."""
 
     payload: dict[str, Any] | None = field(default=None, repr=False)
     phone: PhoneNumber | None = None
 
 
 class SealedData:
-    """Opens what came with one request."""
+    """Opens the data of one request."""
 
     def __init__(self, session_keys: SessionKeys, hashes: KeyedHash, clock: SystemClock, max_age: int) -> None:
         self._session_keys = session_keys
@@ -69,10 +70,10 @@ class SealedData:
         known: Identity | None,
         session_key: str | None = None,
     ) -> Opened:
-        """Return what came from this openid, opened with the keys that may apply to it.
+        """Return the data from this openid, opened with the keys that may apply to it.
 
-        These are ``session_key``, which WeChat has just answered, and those that are held of the identity, locked in
-        this transaction; None stands for an openid that nobody has yet. Raises as ``open`` does.
+        These are ``session_key``, which WeChat has just returned, and the stored keys of the identity, which is locked
+        in this transaction; None means an openid without an identity. Raises as ``open`` does.
         """
         if came.encrypted is None and came.signed is None:
             return Opened()
@@ -87,7 +88,10 @@ class SealedData:
     def _opened_by(
         self, connection: Connection, app: MiniProgram, session_key: str, came: Sealed, openid: str
     ) -> Opened | None:
-        """Try the likeliest key alone, as nearly always it fits: a failure is not counted, others are to be tried."""
+        """Try only the likeliest key, which nearly always fits.
+
+        A failure is not counted; other keys must then be tried.
+        """
         try:
             return self._open(app, self._usable(connection, [session_key], is_locked=True), came, openid)
         except DataRejected:
@@ -103,12 +107,12 @@ class SealedData:
         *,
         is_locked: bool,
     ) -> Opened:
-        """Return what was in it; ``keys`` are session_keys (base64 text), the likeliest first.
+        """Return the content; ``keys`` are session_keys (base64 text), the likeliest first.
 
-        ``is_locked`` says that the identity of the openid is locked in this transaction; where there is no identity
-        yet, it is not. Raises DataRejected, the same for every cause, when no key opens it, a key has failed five
-        times, the watermark is not ours or too old, it is about another openid, or holds no number where one must be.
-        The refusal is counted, in this transaction: run it by ``settle``.
+        ``is_locked`` says that the identity of the openid is locked in this transaction; without an identity, it is
+        not. Raises DataRejected, the same for every cause: no key opens it, a key has failed five times, the watermark
+        has another appid or is too old, it is about another openid, or it lacks a required number. The refusal is
+        counted in this transaction, so run it with ``settle``.
         """
         usable = self._usable(connection, keys, is_locked=is_locked)
         try:
@@ -122,7 +126,7 @@ class SealedData:
         return opened
 
     def _usable(self, connection: Connection, keys: Sequence[str], *, is_locked: bool) -> list[str]:
-        """Return the keys that have not failed five times. Where nobody else waits, they count as failed by now."""
+        """Return the keys that have not failed five times. If nobody else waits, they are counted as failed for now."""
         if not is_locked:
             self._count(connection, keys)
         failures = decrypt_failures.counts(connection, [self._hashes.of(key) for key in keys])
@@ -165,9 +169,9 @@ class SealedData:
 def settle(
     run: Callable[[Callable[[Connection], T | DataRejected]], T | DataRejected], work: Callable[[Connection], T]
 ) -> T:
-    """Do ``work`` in a transaction of ``run`` and return what came of it; raises its refusal when that is committed.
+    """Do ``work`` in a transaction of ``run`` and return the result; raises its refusal after that is committed.
 
-    A refusal is counted in the transaction that refuses, so work must change nothing before it opens what came.
+    A refusal is counted in the transaction that refuses, so ``work`` must change nothing before it opens the data.
     """
 
     def refusing(connection: Connection) -> T | DataRejected:

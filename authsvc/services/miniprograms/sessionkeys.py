@@ -1,4 +1,4 @@
-"""The session_keys of an identity: sealed at rest, the current one and for a while the one before it."""
+"""The session_keys of an identity, stored sealed: the current one and, for a while, the previous one."""
 
 from sqlalchemy import Connection
 
@@ -6,12 +6,12 @@ from authsvc.db.queries import identities
 from authsvc.db.queries.identities import Identity
 from authsvc.sealing import Sealer
 
-# How long data encrypted under a replaced key is still accepted: the button may have been tapped before wx.login.
+# How long data with a replaced key is still accepted, because the button may have been tapped before wx.login.
 PREVIOUS_KEY_SECONDS = 600
 
 
 class SessionKeys:
-    """Stores what code2session answered and says which keys may apply. Keys are base64 text of 16 bytes."""
+    """Stores the keys from code2session and returns the keys that may apply. Keys are base64 text of 16 bytes."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -21,23 +21,23 @@ class SessionKeys:
         return self._sealer.seal(session_key)
 
     def held(self, identity: Identity, now: int) -> list[str]:
-        """Return the stored key, then the one before it if that was replaced under ten minutes ago."""
+        """Return the stored key, then the previous one if it was replaced less than ten minutes ago."""
         keys = [self.current(identity)]
         if identity.replaced_at is not None and now - identity.replaced_at <= PREVIOUS_KEY_SECONDS:
             keys.append(self._sealer.open(identity.previous_session_key))
         return [key for key in keys if key is not None]
 
     def current(self, identity: Identity) -> str | None:
-        """Return the stored key, if there is one that opens."""
+        """Return the stored key, if there is one that can be unsealed."""
         return self._sealer.open(identity.session_key) if identity.session_key else None
 
     def renew(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
-        """Make what WeChat has just answered the stored key, unless it is that already."""
+        """Store the key that WeChat has just returned, unless it is already stored."""
         if self.current(identity) != session_key:
             self.replace(connection, identity, session_key, now)
 
     def replace(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
-        """Make this the stored key and keep the one before."""
+        """Store this key and keep the previous one."""
         identities.replace_session_key(
             connection,
             identity.id,
@@ -47,7 +47,7 @@ class SessionKeys:
         )
 
     def reset(self, connection: Connection, identity: Identity, session_key: str) -> bool:
-        """Store this key in place of both that were held; False when a login has stored another meanwhile."""
+        """Store this key in place of both stored ones; False if a login has stored another meanwhile."""
         return identities.reset_session_key(
             connection, identity.id, session_key=self._sealer.seal(session_key), held=identity.session_key
         )

@@ -1,1 +1,1 @@
-"""What an operator looks at and does, and what outlives no purge."""
+"""The operator's views and actions, and the deletion of old rows."""

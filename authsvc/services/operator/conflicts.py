@@ -1,4 +1,4 @@
-"""Pairs of users who are one person by WeChat's word, and could not be merged."""
+"""Pairs of users who are one person according to WeChat, and could not be merged."""
 
 from authsvc.db.database import Database
 from authsvc.db.queries import identities
@@ -6,11 +6,11 @@ from authsvc.values.operator import UserConflict
 
 
 class Conflicts:
-    """What the operator has to decide."""
+    """The conflicts that an operator has to decide."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def list_all(self) -> list[UserConflict]:
-        """Return up to a thousand pairs, the oldest first."""
+        """Return up to a thousand pairs, oldest first."""
         return self._database.read(identities.conflicts)

@@ -1,4 +1,7 @@
-"""Who of the company's other services may ask for what. A credential is ``name.secret``; only a keyed hash is kept."""
+"""The credentials and scopes of the company's other services.
+
+A credential is ``name.secret``, stored as a keyed hash.
+"""
 
 import hmac
 import re
@@ -25,11 +28,11 @@ _HASHED = "service credentials"
 
 
 class BadCredential(Refused):
-    """A credential that cannot be made: the text says why."""
+    """A credential cannot be created. The text says why."""
 
 
 class ServiceCredentials:
-    """Makes, checks and removes credentials."""
+    """Creates, checks and removes credentials."""
 
     def __init__(self, database: Database, secret_keys: tuple[bytes, ...], audit: AuditLog, clock: SystemClock) -> None:
         """The first of ``secret_keys`` hashes new secrets; every key still verifies, so that keys can rotate."""
@@ -39,29 +42,29 @@ class ServiceCredentials:
         self._clock = clock
 
     def check(self, credential: str | None, scope: ServiceScope) -> str:
-        """Return the name of the service that holds ``credential`` (``name.secret``) and may do ``scope``.
+        """Return the name of the service with this ``credential`` (``name.secret``) if it has ``scope``.
 
-        Raises NoSuchRoute while no credential exists at all (the interface is off), Unauthenticated for a wrong one
-        (unknown name and wrong secret look alike, also in time), NotPermitted without the scope.
+        Raises NoSuchRoute if no credential exists at all (the interface is off), Unauthenticated for a wrong one (an
+        unknown name and a wrong secret cannot be distinguished, also not by time), NotPermitted without the scope.
         """
         match = _CREDENTIAL.match(credential or "")
         name, secret = match.groups() if match else ("", "")
         stored = self._database.read(service_credentials.find, name)
         held = stored.secret_hash if stored else ""
-        # Not any(): each key is tried, whatever the others say.
+        # Not any(): every key is tried, whatever the result of the others.
         fits = sum(hmac.compare_digest(hashed.of(name, secret), held) for hashed in self._hashes)
         if stored is None or not fits:
             if not self._database.read(service_credentials.exists):
                 raise NoSuchRoute("no service credential exists")
-            raise Unauthenticated("no good service credential")
+            raise Unauthenticated("no valid service credential")
         if scope not in stored.scopes:
             raise NotPermitted(f"service {name} without scope {scope}")
         return name
 
     def add(self, name: str, scopes: tuple[str, ...]) -> str:
-        """Make a credential and return it, ``name.secret``: the only time that it can be seen. Raises BadCredential."""
+        """Create a credential and return it, ``name.secret``, which can be seen only now. Raises BadCredential."""
         if not NAME.match(name):
-            raise BadCredential("a name is 1 to 40 of a-z, 0-9, _ and -, a letter or digit first")
+            raise BadCredential("a name must be 1 to 40 of a-z, 0-9, _ and -, and begin with a letter or digit")
         if unknown := set(scopes) - set(get_args(ServiceScope)):
             raise BadCredential(f"unknown scope: {', '.join(sorted(unknown))}")
         secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -81,7 +84,7 @@ class ServiceCredentials:
         return self._database.read(service_credentials.list_all)
 
     def remove(self, name: str) -> bool:
-        """Remove a credential, at once for all workers; False when there was none."""
+        """Remove a credential, immediately for all workers; False if there was none."""
         now = self._clock.seconds()
 
         def work(connection: Connection) -> bool:

@@ -8,7 +8,7 @@ from authsvc.db.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Each condition of readiness by name, and a word of a closed list for those that say more than "no"."""
+    """The checks of readiness by name, and for some of them the reason, from a closed list."""
 
     checks: Mapping[str, bool]
     reasons: Mapping[str, str]
@@ -22,7 +22,7 @@ class Health:
         self._signing_kid = signing_kid
 
     def readiness(self) -> Readiness:
-        """Return the conditions: a database that can be written to, migrations at head, a signing key."""
+        """Return the checks: a writable database, migrations at head, a signing key."""
         condition = self._database.condition()
         checks = {
             "database": condition.word is None,

@@ -1,4 +1,4 @@
-"""What is kept for a while only: rows that served their purpose go."""
+"""Deletes rows whose retention period is over."""
 
 from collections.abc import Callable
 
@@ -23,10 +23,10 @@ from authsvc.services.people.pushes import RECEIPT_SECONDS
 
 _Delete = Callable[[Connection, int], int]
 
-# The longest-lived token of a contract lives 30 days: until then its session can tell that it was ended, and why.
+# The longest token lifetime of a contract is 30 days; until then its session can show that it was ended, and why.
 _SESSION_SECONDS = 31 * DAY
-# Name, what deletes some of those older than a moment, and how many seconds they are kept: after they began or ended,
-# or 0 where the row itself says when it expires.
+# Name, a function that deletes some rows older than a time, and how many seconds they are kept after their beginning or
+# end, or 0 if the row itself has its expiry.
 _KINDS: tuple[tuple[str, _Delete, int], ...] = (
     ("login attempts", login_attempts.delete_started, HOUR),  # longer than any LOGIN_RETRY_WINDOW
     ("used tickets", spent_tickets.delete_expired, 0),
@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[str, _Delete, int], ...] = (
     ("marks of users", not_before_marks.delete_old_marks, _SESSION_SECONDS),
     ("marks of bans", ban_marks.delete_expired, 0),
     ("marks of invites", invite_marks.delete_expired, 0),
-    # WeChat has replaced the session_key long before; counting anew would give a thief five more tries.
+    # WeChat has replaced the session_key long before. An earlier deletion would give a thief five more tries.
     ("decrypt failures", decrypt_failures.delete_last_failed, 31 * DAY),
     ("scan sign-ins", scan_sign_ins.delete_expired, scan_sign_ins.RUN_OUT_SECONDS),
     ("failures of codes", code_pictures.delete_failures, code_pictures.FAILURE_SECONDS),
@@ -43,7 +43,7 @@ _KINDS: tuple[tuple[str, _Delete, int], ...] = (
 
 
 class Retention:
-    """Deletes what has been kept long enough."""
+    """Deletes rows whose time is over."""
 
     def __init__(self, database: Database, clock: SystemClock, audit_seconds: int) -> None:
         """``audit_seconds`` is how long audit events are kept."""
@@ -52,12 +52,12 @@ class Retention:
         self._kinds = (*_KINDS, ("audit events", audit_events.delete_stored, audit_seconds))
 
     def purge(self) -> dict[str, int]:
-        """Delete what is old of every kind that does not stay; return how many rows of each kind."""
+        """Delete the old rows of every kind; return how many rows of each kind."""
         now = self._clock.seconds()
         return {name: self._delete(delete, now - seconds) for name, delete, seconds in self._kinds}
 
     def _delete(self, delete: _Delete, before: int) -> int:
-        """Delete in transactions of their own, so that logins get in between."""
+        """Delete in separate transactions, so that logins run in between."""
         deleted = 0
         while count := self._database.run(delete, before):
             deleted += count

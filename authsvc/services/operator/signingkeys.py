@@ -1,7 +1,7 @@
-"""The life of a signing key: published, then signing, then former, then gone.
+"""The life of a signing key: published, then signing, then former, then removed.
 
-Between two steps lies a wait, so that no verifier ever meets a token by a key it does not know: a new key is published
-for as long as others may keep the key set before it signs, and a former one stays until no token of it is of use.
+There is a wait between two steps, so that no verifier ever gets a token with an unknown key: a new key is published for
+as long as others may cache the key set before it signs, and a former one stays until none of its tokens is in use.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from authsvc.values.operator import Incomplete, Refused
 
 
 class KeyRefusal(Refused):
-    """A step that is not taken: the text says why. ``ready_at`` is when it may be (seconds UTC), if waiting helps."""
+    """A step was refused; the text says why. ``ready_at`` is when it is possible (seconds UTC), if waiting helps."""
 
     def __init__(self, reason: str, ready_at: int | None = None) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class KeyRefusal(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What may be done next with a key, nothing for the one that signs; ``ready_at`` is seconds UTC, 0 for now."""
+    """The next step for a key, none for the one that signs; ``ready_at`` is seconds UTC, 0 for now."""
 
     key: Key
     action: str
@@ -40,10 +40,11 @@ _NEXT: dict[KeyState, str] = {"published": "activate", "signing": "", "former": 
 
 
 class SigningKeys:
-    """Looks at the keys and changes them. ``max_age`` is how long others may keep the key set, in seconds.
+    """Lists and changes the keys. ``max_age`` is how long others may cache the key set, in seconds.
 
-    Every change raises KeyRefusal, BadKeys, OSError, ServiceBusy or DatabaseUnusable when nothing was changed, and
-    Incomplete when the step is taken, but could not be put on record. One ``at_once`` does not wait for the database.
+    Every change raises KeyRefusal, BadKeys, OSError, ServiceBusy or DatabaseUnusable if nothing was changed, and
+    Incomplete if the step was taken, but its audit event could not be stored. ``at_once`` does not wait for the
+    database.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class SigningKeys:
         max_age: int,
         longest_token: int,
     ) -> None:
-        """``longest_token`` is how long a token may be of use, in seconds."""
+        """``longest_token`` is how long a token may be in use, in seconds."""
         self.max_age = max_age
         self._ring = ring
         self._database = database
@@ -73,15 +74,15 @@ class SigningKeys:
         return [self._next_step(key) for key in self._ring.current().keys]
 
     def add(self, *, at_once: bool = False) -> str:
-        """Make a key and publish it; return its ``kid``."""
+        """Create a key and publish it; return its ``kid``."""
         made = new_key(self._clock.seconds())
         self._change("key_new", made.kid, lambda keys: [*keys, made], at_once)
         return made.kid
 
     def activate(self, kid: str | None, *, at_once: bool = False) -> str:
-        """Sign with this key from now on, the one before it staying published; return its whole ``kid``.
+        """Sign with this key from now on; the previous one stays published; return the whole ``kid``.
 
-        ``kid`` may be the beginning of one, or None for the only key that waits. Raises KeyRefusal, unless ``at_once``
+        ``kid`` may be the beginning of one, or None for the only waiting key. Raises KeyRefusal; unless ``at_once``,
         also for a key that some verifier may not have seen yet.
         """
         chosen = self._choose(kid, "published")
@@ -95,8 +96,8 @@ class SigningKeys:
         def change(keys: tuple[Key, ...]) -> list[Key]:
             key = _find(keys, chosen)
             if key.state == "signing":
-                raise KeyRefusal(f"{chosen} signs already")
-            # A former key has been published all the time.
+                raise KeyRefusal(f"{chosen} already signs")
+            # A former key has always been published.
             if key.state == "published" and not at_once:
                 self._refuse_early(key, "some verifiers may not have seen it yet")
             return [moved(key) for key in keys]
@@ -105,20 +106,20 @@ class SigningKeys:
         return chosen
 
     def retire(self, kid: str | None, *, at_once: bool = False) -> str:
-        """Remove a key for good: no token by it is accepted any more; return its whole ``kid``.
+        """Remove a key permanently, so that none of its tokens is accepted any more; return its whole ``kid``.
 
-        ``kid`` may be the beginning of one, or None for the only former key. Raises KeyRefusal, unless ``at_once`` also
-        while tokens by it may be of use.
+        ``kid`` may be the beginning of one, or None for the only former key. Raises KeyRefusal; unless ``at_once``,
+        also while its tokens may be in use.
         """
         chosen = self._choose(kid, "former")
 
         def change(keys: tuple[Key, ...]) -> list[Key]:
             key = _find(keys, chosen)
             if key.state == "signing":
-                raise KeyRefusal(f"{chosen} signs: activate another key first")
-            # A key that only waited has signed nothing.
+                raise KeyRefusal(f"{chosen} is the signing key; activate another key first")
+            # A waiting key has signed nothing.
             if key.state == "former" and not at_once:
-                self._refuse_early(key, "tokens signed with it may still live")
+                self._refuse_early(key, "tokens signed with it may still be in use")
             return [other for other in keys if other is not key]
 
         self._change("key_retire", chosen, change, at_once)
@@ -134,7 +135,7 @@ class SigningKeys:
             raise KeyRefusal(f"{key.kid}: {reason}", ready_at)
 
     def _choose(self, kid: str | None, state: KeyState) -> str:
-        """Return the one ``kid`` that begins so, or that of the only key in this state."""
+        """Return the only ``kid`` with this beginning, or that of the only key in this state."""
         keys = self._ring.current().keys
         found = [key.kid for key in keys if (key.state == state if kid is None else key.kid.startswith(kid))]
         if len(found) == 1:
@@ -144,9 +145,9 @@ class SigningKeys:
 
     def _change(self, event: str, kid: str, change: Change, at_once: bool = False) -> None:
         if self._ring.key_file is None:
-            raise KeyRefusal("the keys come from JWT_PRIVATE_KEY: change them there")
+            raise KeyRefusal("the keys come from JWT_PRIVATE_KEY; change them there")
         if not at_once:
-            # A step waits while no event could be stored; but no leaked key stays for that.
+            # A step is only taken if its event can be stored, but a leaked key does not stay because of that.
             self._database.run(audit_events.count, 0)
         change_key_file(self._ring.key_file, change)
         self._ring.look()
@@ -158,7 +159,7 @@ class SigningKeys:
 
 
 def _find(keys: tuple[Key, ...], kid: str) -> Key:
-    """Return the key; raises KeyRefusal when somebody else has removed it meanwhile."""
+    """Return the key; raises KeyRefusal if it was removed meanwhile."""
     for key in keys:
         if key.kid == kid:
             return key

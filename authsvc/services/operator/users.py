@@ -1,4 +1,4 @@
-"""What an operator looks at and does with users."""
+"""The operator's views of users, and actions on them."""
 
 from sqlalchemy import Connection
 
@@ -29,30 +29,33 @@ class Users:
         self._clock = clock
 
     def get(self, user_id: int) -> UserSummary:
-        """Return one user; raises Refused when there is none."""
+        """Return one user; raises Refused if there is none."""
         found = self._database.read(users.summary, user_id)
         if found is None:
             raise Refused(f"there is no user {user_id}")
         return found
 
     def with_phone(self, number: str) -> list[UserSummary]:
-        """Return who has this number: with + and country code, or a mainland one. Raises Refused for no number."""
+        """Return the users with this number: with + and country code, or a mainland one.
+
+        Raises Refused if it is not one.
+        """
         phone = _phone(number)
         return self._database.read(users.with_phone, phone)
 
     def with_openid(self, openid: str) -> list[UserSummary]:
-        """Return who has this openid."""
+        """Return the users with this openid."""
         return self._database.read(users.with_openid, openid)
 
     def named(self, prefix: str) -> list[UserSummary]:
-        """Return up to 100 users whose nickname begins so."""
+        """Return up to 100 users whose nickname has this beginning."""
         return self._database.read(users.named, prefix)
 
     def disable(self, user_id: int) -> None:
-        """Lock a user out at once, and end every session; one who has closed the account opens it no more.
+        """Disable a user immediately, and end every session. A closed account can then not be reopened.
 
-        Whoever is erased as a disabled user does not come back for as long as bans are kept. Raises Refused for a user
-        who is disabled already, or was merged into another.
+        A user who is erased while disabled cannot come back for as long as bans are kept. Raises Refused for a user who
+        is already disabled, or was merged into another.
         """
         now = self._clock.seconds()
         self.get(user_id)
@@ -67,7 +70,7 @@ class Users:
         self._database.run(work)
 
     def enable(self, user_id: int) -> None:
-        """Let a disabled user in again; one who had closed the account before has that closed account again.
+        """Enable a disabled user; an account that was closed before is closed again.
 
         Raises Refused for any other user.
         """
@@ -81,22 +84,25 @@ class Users:
         self._database.run(work)
 
     def lift_ban_of_openid(self, openid: str) -> int:
-        """Let somebody register again who was erased while disabled; return how many marks went. Raises Refused."""
+        """Lift the ban of a person who was erased while disabled; return how many marks were deleted.
+
+        Raises Refused.
+        """
         known_by = KnownBy(tuple((appid, openid) for appid in self._apps.ids()))
         return self._lift(known_by, self.with_openid(openid), openid)
 
     def lift_ban_of_phone(self, number: str) -> int:
-        """Do the same by a number that they had, written as for ``with_phone``. Raises Refused."""
+        """Do the same by a former number, written as for ``with_phone``. Raises Refused."""
         phone = _phone(number)
         owners = [user for user in self.with_phone(number) if user.phone == phone.e164]
         return self._lift(KnownBy(phones=(phone,)), owners)
 
     def _lift(self, known_by: KnownBy, owners: list[UserSummary], openid: str | None = None) -> int:
-        """Raises Refused when nothing is kept, or for a user who still has it: they are enabled by id."""
+        """Raise Refused if there are no marks, or if a user still has it, who must be enabled by id."""
         now = self._clock.seconds()
         for owner in owners:
             if owner.status == "disabled":
-                raise Refused(f"that is user {owner.id}, who is disabled: enable {owner.id}")
+                raise Refused(f"it belongs to user {owner.id}, who is disabled; run: users enable {owner.id}")
 
         def work(connection: Connection) -> int:
             lifted = self._bans.lift(connection, known_by)
@@ -108,13 +114,13 @@ class Users:
         return self._database.run(work)
 
     def sessions(self, user_id: int) -> list[Session]:
-        """Return the user's live sessions, the last used first; raises Refused when there is no such user."""
+        """Return the user's live sessions, most recently used first; raises Refused if there is no such user."""
         now = self._clock.seconds()
         self.get(user_id)
         return self._database.read(sessions.live_of_user, user_id, now)
 
     def log_out(self, user_id: int) -> int:
-        """End every session of the user; return how many. Raises Refused when there is no such user."""
+        """End every session of the user; return how many. Raises Refused if there is no such user."""
         now = self._clock.seconds()
         self.get(user_id)
 
@@ -128,18 +134,19 @@ class Users:
         return self._database.run(work)
 
     def merge(self, loser_id: int, winner_id: int) -> None:
-        """Make two active users one: identities, invites, and a phone that the winner lacks, move; the loser is closed.
+        """Merge two active users: identities, invites, and a phone that the winner lacks are moved; the loser is
+        closed.
 
         Raises Refused unless both are active.
         """
         now = self._clock.seconds()
         if loser_id == winner_id:
-            raise Refused("that is one user, not two")
+            raise Refused("both ids are the same user")
         for user_id in (loser_id, winner_id):
             self.get(user_id)
 
         def work(connection: Connection) -> None:
-            # By id: two operators at once must not wait for each other.
+            # In the order of ids, so that two operators at once do not deadlock.
             first, second = (users.lock(connection, user_id) for user_id in sorted((loser_id, winner_id)))
             loser, winner = (first, second) if first.id == loser_id else (second, first)
             for user in (loser, winner):
@@ -157,7 +164,7 @@ class Users:
     def events(
         self, *, user_id: int | None, openid: str | None, event: str | None, since: int, limit: int
     ) -> list[AuditEvent]:
-        """Return the newest audit events that fit, oldest first; ``None`` asks for any, ``since`` is seconds UTC."""
+        """Return the newest matching audit events, oldest first; ``None`` matches any, ``since`` is seconds UTC."""
         return self._database.read(
             self._audit.find, user_id=user_id, openid=openid, event=event, since=since, limit=limit
         )
@@ -166,14 +173,14 @@ class Users:
 def _phone(number: str) -> PhoneNumber:
     phone = numbers.typed(number)
     if phone is None:
-        raise Refused("that is no phone number: write +86 and the number")
+        raise Refused("this is not a phone number; write it with +86")
     return phone
 
 
 def _why_not(user: UserSummary | None) -> str:
-    """Why this user cannot be disabled."""
+    """Return why this user cannot be disabled."""
     if user is None:
         return "there is no such user any more"
     if user.merged_into_id is not None:
-        return f"user {user.id} was merged into user {user.merged_into_id}: disable that one"
-    return f"user {user.id} is disabled already"
+        return f"user {user.id} was merged into user {user.merged_into_id}; disable that one"
+    return f"user {user.id} is already disabled"

@@ -1,1 +1,1 @@
-"""What signed-in people see and change of themselves, and how they leave."""
+"""What signed-in people can see and change about themselves, and leaving."""

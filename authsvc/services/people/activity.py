@@ -1,7 +1,7 @@
-"""What happened to an account, for its person to see: who was let in, what was changed, what ended.
+"""The activity of an account, for its person: sign-ins, changes, ended sessions.
 
-Made of audit events, which tell of each such change in its own transaction. Their detail begins with the mini program,
-and for some goes on with the device: "app wx…, Mozilla/5.0 …".
+It is made from audit events, which are written in the transaction of each change. Their detail begins with the mini
+program, and some continue with the device: "app wx…, Mozilla/5.0 …".
 """
 
 from authsvc.clock import DAY, SystemClock
@@ -20,7 +20,7 @@ class ActivityLog:
     """Reads a person's activity."""
 
     def __init__(self, database: Database, clock: SystemClock, audit_seconds: int) -> None:
-        """``audit_seconds`` is how long audit events are kept: if that is less than DAYS, activity ends there."""
+        """``audit_seconds`` is how long audit events are kept; if that is less than DAYS, the activity ends there."""
         self._database = database
         self._clock = clock
         self._seconds = min(DAYS * DAY, audit_seconds)

@@ -1,4 +1,4 @@
-"""Uploaded pictures of people: drawn anew before they are kept, and gone when nobody shows them any more."""
+"""Uploaded profile pictures: redrawn before they are stored, and deleted when no profile shows them any more."""
 
 import logging
 import secrets
@@ -14,10 +14,10 @@ MAX_UPLOAD_BYTES = 2 * 1024 * 1024
 
 
 class Avatars:
-    """Keeps uploaded pictures in ``store``, under addresses that begin with ``base_url`` and cannot be guessed."""
+    """Stores uploaded pictures in ``store``, under unguessable addresses that begin with ``base_url``."""
 
     def __init__(self, store: PictureStore, lane: Lane, base_url: str) -> None:
-        """``lane`` draws avatars."""
+        """``lane`` redraws avatars."""
         self._store = store
         self._lane = lane
         self._base_url = base_url
@@ -25,7 +25,7 @@ class Avatars:
     def keep(self, upload: bytes) -> str:
         """Store a picture as a JPEG of at most 512 px a side, without metadata, and return its address.
 
-        Raises BodyTooLarge; PictureRejected for what is no JPEG, PNG or WebP with all its pixels, or costs too much;
+        Raises BodyTooLarge; PictureRejected for anything but a complete JPEG, PNG or WebP, or if it costs too much;
         PicturesBusy or PicturesUnavailable.
         """
         if len(upload) > MAX_UPLOAD_BYTES:
@@ -39,22 +39,22 @@ class Avatars:
         return f"{self._base_url}/{name}"
 
     def read(self, name: str) -> bytes | None:
-        """Return a picture by its file name, or None; a name that is not of our making is never looked up."""
+        """Return a picture by its file name, or None; a name in another form is never looked up."""
         return self._store.read(name) if is_name(name) else None
 
     def holds(self, address: str | None) -> bool:
-        """True for an address that begins as ours do, whether or not there is a picture."""
+        """True for an address in authsvc's form, whether or not there is a picture."""
         return address is not None and address.startswith(f"{self._base_url}/")
 
     def delete(self, address: str | None) -> None:
-        """Delete the picture at an address of ours; addresses of others are left alone."""
+        """Delete the picture at one of authsvc's addresses; other addresses are ignored."""
         name = (address or "").removeprefix(f"{self._base_url}/")
         if self.holds(address) and is_name(name):
             self._store.delete(name)
 
     def discard(self, address: str | None) -> None:
-        """Delete a picture that nobody shows any more, or leave it lying: what has been done already counts more."""
+        """Delete a picture that is no longer shown, or leave it if that fails, because the change itself is done."""
         try:
             self.delete(address)
         except PicturesUnavailable as error:
-            logger.warning("a picture of nobody stays: %s", error)
+            logger.warning("an unused picture could not be deleted: %s", error)

@@ -1,4 +1,4 @@
-"""Leaving: an account is closed at once, can be opened again for a while, and is erased after that."""
+"""Leaving: an account is closed immediately, can be reopened for a while, and is then erased."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from authsvc.values.sessions import Caller
 
 
 class AccountClosing:
-    """Closes, opens again and erases accounts. ``cooling_off`` in seconds."""
+    """Closes, reopens and erases accounts. ``cooling_off`` in seconds."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class AccountClosing:
     def close(self, caller: Caller) -> int:
         """Close the caller's account and end all its sessions; return when it will be erased (seconds UTC).
 
-        Raises OtherMiniProgram where the person is in others, whose people the session does not manage; AddedWeChat.
+        Raises OtherMiniProgram if the user has identities that the session does not manage; AddedWeChat.
         """
         now, user_id = self._clock.seconds(), caller.user.id
 
@@ -62,9 +62,9 @@ class AccountClosing:
         return now + self._cooling_off
 
     def reopen(self, connection: Connection, known: Identity, now: int) -> Identity:
-        """Open a closed account again if its cooling-off period is not over; return the identity as it is then.
+        """Reopen a closed account if its cooling-off period is not over; return the identity as it is then.
 
-        Who was added to the account does not bring it back.
+        An added WeChat account cannot reopen it.
         """
         if known.is_added or not users.reopen(connection, known.user.id, since=now - self._cooling_off, now=now):
             return known
@@ -80,15 +80,15 @@ class AccountClosing:
         return erased
 
     def erase(self, user_id: int, reason: str) -> bool:
-        """Erase an account at once, whatever its status; False when there is none, or it was merged into another.
+        """Erase an account immediately, whatever its status; False if there is none, or it was merged into another.
 
-        Keyed marks stay of somebody disabled, so that they do not come back, and of whom an invite has counted.
-        ``reason`` goes into the audit event. On SQLite, ``scrub`` takes care of what its file may still hold.
+        Keyed marks of a disabled person stay, so that they cannot come back, and of a person whom an invite has
+        counted. ``reason`` goes into the audit event. On SQLite, ``scrub`` removes what its file may still contain.
         """
         return self._erase(user_id, reason)
 
     def forget_phone(self, user_id: int, reason: str) -> bool:
-        """Remove the user's number, verified or claimed; False when there was none."""
+        """Remove the user's number, verified or claimed; False if there was none."""
         now = self._clock.seconds()
 
         def work(connection: Connection) -> bool:
@@ -106,13 +106,13 @@ class AccountClosing:
         return forgotten
 
     def scrub(self) -> None:
-        """Leave no byte of anybody erased so far in the files of the database. Raises ServiceBusy."""
+        """Remove every byte of erased people from the files of the database. Raises ServiceBusy."""
         self._database.scrub()
 
     def _erase(self, user_id: int, reason: str, closed_before: int | None = None) -> bool:
-        """Close for good, then pictures, then rows: broken off anywhere, the next ``erase_due`` goes on with it.
+        """Close irrevocably, then delete pictures, then rows. If interrupted, the next ``erase_due`` continues.
 
-        The pictures go before the rows: without these nobody would know whose they were.
+        The pictures are deleted before the rows, because only the rows show whose they are.
         """
         now = self._clock.seconds()
         if not self._database.run(users.condemn, user_id, now, closed_before=closed_before):
@@ -122,7 +122,7 @@ class AccountClosing:
             self._pictures.delete_of_user(same_id)
 
         def work(connection: Connection) -> bool:
-            # Once more, for its lock: another purge may have come to the end before us.
+            # Read again for its lock, because another purge may have finished before us.
             if not users.condemn(connection, user_id, now):
                 return False
             self._audit.record(connection, "erase", user_id, now, reason)

@@ -1,4 +1,4 @@
-"""Which version of the privacy terms somebody has agreed to, and when."""
+"""The versions of the privacy terms that people have agreed to, and when."""
 
 from sqlalchemy import Connection
 
@@ -12,16 +12,17 @@ from authsvc.values.sessions import Caller
 
 
 class Consents:
-    """Keeps what clients say that their users have agreed to."""
+    """Stores consents, as reported by clients."""
 
     def __init__(self, database: Database, clock: SystemClock) -> None:
         self._database = database
         self._clock = clock
 
     def give(self, caller: Caller, version: str) -> list[Consent]:
-        """Note that the caller agrees to this version; return all, the oldest first. The first time counts.
+        """Record that the caller agrees to this version; return all consents, oldest first. The first time counts.
 
-        Raises LimitReached, or AccountDisabled for somebody who has left, or was locked out or erased, in this moment.
+        Raises LimitReached, or AccountDisabled for a person who has left, or was disabled or erased, at the same
+        moment.
         """
         now, user_id = self._clock.seconds(), caller.user.id
 
@@ -34,5 +35,5 @@ class Consents:
         return self._database.run(work)
 
     def of(self, caller: Caller) -> list[Consent]:
-        """Return what the caller has agreed to, the oldest first."""
+        """Return the caller's consents, oldest first."""
         return self._database.read(consents.of_user, caller.user.id)

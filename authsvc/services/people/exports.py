@@ -1,4 +1,4 @@
-"""Everything that is stored about a person, for the person: read in pages, so that it may be any number of rows."""
+"""Exports of everything that is stored about a person, read in pages, so that they may have any number of rows."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from authsvc.services.accounts.reach import reach
 from authsvc.services.audit import AuditLog
 from authsvc.values.sessions import Caller
 
-# A page takes five milliseconds to read and to write down, and another request gets its turn between two.
+# A page takes five milliseconds to read and write, and other requests run between two pages.
 _ROWS_AT_ONCE = 500
 
 Row = dict[str, object]
@@ -23,16 +23,16 @@ Shown = Mapping[str, Callable[[Row], bool]]
 
 
 class Export:
-    """What is stored about a user and about those merged into them. ``close`` it, read or not.
+    """The stored data of a user and of users merged into it. The caller must ``close`` it, even if unread.
 
-    No transaction is open and no connection held between two pages: whoever reads slowly keeps nobody waiting. So
-    what changes meanwhile may be in it as it was or as it is.
+    No transaction or connection stays open between two pages, so a slow reader delays nobody. Data that changes
+    meanwhile may appear in its old or new state.
     """
 
     def __init__(
         self, database: Database, user_ids: list[int], close: Callable[[], None], shown: Shown | None = None
     ) -> None:
-        """``shown`` says of the rows of a table which of them are in it; default: all."""
+        """``shown`` selects the rows of a table that are included; default: all."""
         self._database = database
         self._user_ids = user_ids
         self.close = close
@@ -41,8 +41,8 @@ class Export:
     def pages(self, *tables: str) -> Iterator[tuple[str, list[Row]]]:
         """Yield (table, rows): each of these tables (default: all) at least once, its rows in pages.
 
-        A row is column to value; times are seconds UTC. Nothing is in it with which somebody could sign in, open or
-        forge anything.
+        A row maps columns to values; times are seconds UTC. It contains nothing that could be used to sign in, to
+        decrypt or to forge anything.
         """
         for table in tables or personaldata.EXPORTED:
             yield table, []
@@ -60,11 +60,11 @@ class Export:
             give_way()
 
     def rows(self, table: str) -> list[Row]:
-        """Return all rows of a table of which a person has few."""
+        """Return all rows of a table in which a person has few rows."""
         return [row for _, rows in self.pages(table) for row in rows]
 
     def json(self, *, ascii_only: bool = False) -> Iterator[str]:
-        """Yield one JSON object, table to list of rows, bit by bit."""
+        """Yield one JSON object, from table to list of rows, piece by piece."""
         last: str | None = None
         has_rows = False
         for table, rows in self.pages():
@@ -79,19 +79,19 @@ class Export:
 
 
 class Exports:
-    """Reads what is stored, table by table."""
+    """Reads the stored data, table by table."""
 
     def __init__(self, database: Database, audit: AuditLog, clock: SystemClock, running: OneAtATime) -> None:
-        """``running`` holds whose exports are being read."""
+        """``running`` keeps each person to one export at a time."""
         self._database = database
         self._audit = audit
         self._clock = clock
         self._running = running
 
     def for_person(self, caller: Caller) -> Export:
-        """Return the export of the caller, who has one at a time.
+        """Return the export of the caller, who can have one at a time.
 
-        What belongs to other mini programs is left out: those export it themselves. Raises NotFound, TooManyRequests.
+        Data of other mini programs is left out; their sessions export it. Raises NotFound, TooManyRequests.
         """
         user_id = caller.user.id
         if not self._running.take(user_id):
@@ -104,7 +104,7 @@ class Exports:
         return Export(self._database, same_ids, lambda: self._running.leave(user_id), shown)
 
     def for_operator(self, user_id: int) -> Export:
-        """Return the same for somebody who asks on the person's behalf, which is put on record. Raises NotFound."""
+        """Return the same for an operator on the person's behalf, with an audit event. Raises NotFound."""
         now = self._clock.seconds()
 
         def work(connection: Connection) -> list[int]:
@@ -115,7 +115,7 @@ class Exports:
         return Export(self._database, self._database.run(work), _nothing)
 
     def glance(self, user_id: int) -> tuple[Export, int]:
-        """Return what an operator may look into without a record, and the number of audit events. Raises NotFound."""
+        """Return what an operator may see without an audit event, and the number of audit events. Raises NotFound."""
 
         def work(connection: Connection) -> tuple[list[int], int]:
             same_ids = _same_person(connection, user_id)
@@ -130,7 +130,7 @@ def _nothing() -> None:
 
 
 def _seen_by(connection: Connection, caller: Caller) -> tuple[list[int], Shown]:
-    """Return the ids of the caller, and which rows of theirs this session may see."""
+    """Return the caller's ids, and a filter for the rows that this session may see."""
     reached = reach(connection, caller)
     everywhere = identities.all_of_user(connection, caller.user.id)
     managed = {identity.id for identity in everywhere if reached.covers(identity)}

@@ -1,4 +1,4 @@
-"""Profiles: what they may hold, what of WeChat's values is worth keeping, and how people change their own."""
+"""Profiles: their rules, WeChat's values, and people's own changes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ from authsvc.values.sessions import Caller
 
 MAX_AVATAR_URL = 512
 # Since late 2022 WeChat gives every mini program one of these grey pictures instead of the real one (WeChat notice
-# 小程序用户头像昵称获取规则调整公告); it may not overwrite what the person has filled in.
+# 小程序用户头像昵称获取规则调整公告); it must not overwrite what the person has filled in.
 _PLACEHOLDER_AVATARS = (
     "icTdbqWNOwNRna42FI242Lcia07jQodd2FJGIYQfG0LAJGFxM4FbnQP6yfMxBgJ0F3YRqJCJ1aPAK2dQagdusBZg",
     "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg",
@@ -36,10 +36,10 @@ class Profiles:
         self._clock = clock
 
     def set_profile(self, caller: Caller, profile: Profile) -> User:
-        """Store what the profile says (checked by the caller); ``None`` fields stay as they are.
+        """Store the profile (checked by the caller); ``None`` leaves a field unchanged.
 
-        Raises InvalidRequest for the address of an uploaded picture that is not the caller's own: it would go when
-        they change theirs.
+        Raises InvalidRequest for the address of an uploaded picture that is not the caller's own, because it would be
+        deleted when the caller's picture changes.
         """
         address = profile.avatar_url
         if self._avatars.holds(address) and address != caller.user.profile.avatar_url:
@@ -47,7 +47,7 @@ class Profiles:
         return self._store(caller, profile)
 
     def set_avatar(self, caller: Caller, upload: bytes) -> User:
-        """Keep an uploaded picture, drawn anew, as the caller's.
+        """Store an uploaded picture, redrawn, as the caller's.
 
         Raises PictureRejected, BodyTooLarge, PicturesBusy or PicturesUnavailable.
         """
@@ -63,9 +63,9 @@ class Profiles:
         now = self._clock.seconds()
 
         def work(connection: Connection) -> tuple[Profile, User]:
-            # Two changes at once would each write back what the other has just replaced.
+            # Two simultaneous changes would each restore what the other has just replaced.
             stored = users.lock(connection, caller.user.id)
-            # Of somebody whose account is being erased nobody would look for this picture again.
+            # If the account is being erased, nobody would delete this picture later.
             refuse_inactive(stored)
             changed = profile.over(stored.profile)
             users.set_profile(connection, stored.id, changed, now)
@@ -77,7 +77,7 @@ class Profiles:
         return user
 
     def forget_profile(self, user_id: int, *, nickname: bool, avatar: bool) -> None:
-        """Delete what is stored of a user's nickname or picture."""
+        """Delete a user's nickname or picture."""
         now = self._clock.seconds()
 
         def work(connection: Connection) -> Profile:
@@ -104,7 +104,7 @@ class Profiles:
 
 
 def from_wechat(payload: Mapping[str, Any] | None) -> Profile:
-    """Return what a decrypted profile really says: placeholders and unusable values count as nothing."""
+    """Return the real values of a decrypted profile; placeholders and unusable values count as missing."""
     if payload is None:
         return Profile()
     return Profile(
@@ -121,16 +121,16 @@ def avatar_url(value: object) -> str | None:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and value.isprintable()
-    except ValueError:  # an unclosed bracket, a port that is no number
+    except ValueError:  # an unclosed bracket, a port that is not a number
         return None
     return parts._replace(scheme="https").geturl() if usable else None
 
 
 def https_url(value: object) -> str | None:
-    """Return a picture address that a client claims, if it is usable and https to begin with."""
+    """Return a picture address from a client, if it is usable and already https."""
     return avatar_url(value) if isinstance(value, str) and value.startswith("https://") else None
 
 
 def gender(value: object) -> int | None:
-    """Return 1 (male) or 2 (female); WeChat's 0 means unknown and says nothing."""
+    """Return 1 (male) or 2 (female), or None; WeChat's 0 means unknown."""
     return value if type(value) is int and value in (1, 2) else None

@@ -1,4 +1,4 @@
-"""What WeChat tells us about people: that they took something back, left, or that it has cleaned their profile."""
+"""WeChat's notifications about people: revoked authorizations, leaving, and removed profiles."""
 
 from collections.abc import Callable
 
@@ -17,14 +17,14 @@ from authsvc.values.wechat import MiniProgram, PushEvent, PushQuery
 from authsvc.wechat.push import PushReader
 
 _MAX_AGE_SECONDS = 300
-# WeChat asks three times within some seconds; what is older than this is refused by its timestamp anyway.
+# WeChat sends a push up to three times within seconds; an older one is refused by its timestamp anyway.
 RECEIPT_SECONDS = 2 * _MAX_AGE_SECONDS
-# What RevokeInfo names, as far as any of it is kept here (WeChat page: 授权用户资料变更).
+# The values of RevokeInfo whose data authsvc stores (WeChat page: 授权用户资料变更).
 _PROFILE, _PHONE, _NICKNAME, _AVATAR = 6, 8, 19, 20
 
 
 class Pushes:
-    """Acts on pushed events. Whatever is done twice is done once: WeChat repeats what was not answered in time."""
+    """Acts on pushed events, idempotently, because WeChat repeats pushes that were not answered in time."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class Pushes:
         }
 
     def check_address(self, appid: str | None, query: PushQuery) -> None:
-        """Accept WeChat's trial of the address. Raises PushRejected; NoSuchRoute where no push is set up."""
+        """Accept WeChat's test of the address. Raises PushRejected; NoSuchRoute if push is not set up."""
         _, reader = self._reader(appid)
         self._refuse_stale(query)
         reader.check_address(query)
 
     def receive(self, appid: str | None, query: PushQuery, body: bytes) -> None:
-        """Act on a delivery, once. What is unknown, or about nobody we know, changes nothing.
+        """Act on a delivery, once. An unknown event, or one about an unknown person, changes nothing.
 
-        Raises PushRejected, NoSuchRoute where no push is set up, ServiceBusy (WeChat will ask again).
+        Raises PushRejected, NoSuchRoute if push is not set up, ServiceBusy (WeChat will send it again).
         """
         app, reader = self._reader(appid)
         self._refuse_stale(query)
@@ -76,11 +76,11 @@ class Pushes:
                 else identities.owned_link(connection, app.appid, openid)
             )
         )
-        # Who left and came back since is somebody new.
+        # A person who left and came back since is a new user.
         if known is not None and known[1].created_at <= event.created_at:
             act(*known, event)
         now = self._clock.seconds()
-        # Afterwards: what breaks off before this is done again, which changes nothing, instead of never.
+        # Stored last: after an interruption the action is repeated, which is harmless, instead of skipped.
         self._database.run(push_receipts.add, receipts, now)
 
     def _reader(self, appid: str | None) -> tuple[MiniProgram, PushReader]:
@@ -97,7 +97,7 @@ class Pushes:
             raise PushRejected("too old, or a clock is wrong")
 
     def _receipts(self, app: MiniProgram, query: PushQuery, event: PushEvent) -> list[str]:
-        """Name a delivery twice: by its address, whose signature says nothing of the message, and by the event."""
+        """Return two names of a delivery: by its address, whose signature does not cover the message, and by the event."""
         told = (event.name, event.sender, event.openid or "", str(event.created_at), *map(str, sorted(event.revoked)))
         return [
             self._hashes.of("address", app.appid, query.timestamp, query.nonce),
@@ -105,7 +105,7 @@ class Pushes:
         ]
 
     def _forget_revoked(self, user_id: int, link: IdentityLink, event: PushEvent) -> None:
-        # The number is never that of a WeChat which was added.
+        # The number never belongs to an added WeChat account.
         if _PHONE in event.revoked and not link.is_added:
             self._closing.forget_phone(user_id, event.name)
         nickname, avatar = event.revoked & {_PROFILE, _NICKNAME}, event.revoked & {_PROFILE, _AVATAR}
@@ -116,7 +116,7 @@ class Pushes:
         self._profiles.forget_profile(user_id, nickname=True, avatar=True)
 
     def _forget_person(self, user_id: int, link: IdentityLink, event: PushEvent) -> None:
-        """Somebody left this mini program. Who also has another way in leaves that one alone."""
+        """Handle leaving this mini program: with other identities, only this one is removed; otherwise erase."""
         try:
             self._linking.forget_identity(user_id, link.id, event.name)
         except LastIdentity:

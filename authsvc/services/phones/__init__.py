@@ -1,1 +1,1 @@
-"""Phone numbers: one form for each, asking WeChat within budgets, binding."""
+"""Phone numbers: requests to WeChat within budgets, and binding."""

@@ -1,4 +1,4 @@
-"""Phone numbers of signed-in people: bound with one tap, changed, removed."""
+"""Binds, changes and removes the phone numbers of signed-in people."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ from authsvc.values.wechat import EncryptedData
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Whose number it is now. ``login`` is set when the caller turned out to be that user and is signed in anew."""
+    """The number's user. ``login`` is set if the caller turned out to be that user and was signed in again."""
 
     user: User
     login: LoginResult | None
 
 
 class Phones:
-    """What may be done about phone numbers, by code (preferred) or by encryptedData."""
+    """Binds numbers by code (preferred) or by encryptedData."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Phones:
         self._clock = clock
 
     def bind_by_code(self, caller: Caller, code: str, address: str | None) -> Binding:
-        """Make the number behind a code of the phone button the caller's.
+        """Bind the number behind a code of the phone button to the caller.
 
         Raises AddedWeChat, PhoneTaken, and as ``LookUps.number``.
         """
@@ -63,7 +63,7 @@ class Phones:
         return self._bind(caller, phone)
 
     def bind_by_data(self, caller: Caller, data: EncryptedData) -> Binding:
-        """Make the number inside ``data`` the caller's. Raises AddedWeChat, DataRejected or PhoneTaken."""
+        """Bind the number inside ``data`` to the caller. Raises AddedWeChat, DataRejected or PhoneTaken."""
 
         def work(connection: Connection) -> tuple[User, Session | None]:
             refuse_added(connection, caller)
@@ -72,9 +72,10 @@ class Phones:
         return self._binding(caller, *settle(self._database.run, work))
 
     def unbind(self, caller: Caller) -> User:
-        """Remove the caller's verified number, by which other mini programs know them too.
+        """Remove the caller's verified number, which identifies them in other mini programs too.
 
-        Raises NotFound when there is none, OtherMiniProgram or AddedWeChat for a session that does not reach so far.
+        Raises NotFound if there is none, OtherMiniProgram or AddedWeChat for a session that does not reach all
+        identities.
         """
         now, user_id = self._clock.seconds(), caller.user.id
 
@@ -88,7 +89,10 @@ class Phones:
         return self._database.run(work)
 
     def _refuse_added(self, caller: Caller) -> None:
-        """Before WeChat is asked: an answer costs money. A number opens its user in every mini program."""
+        """Check before WeChat is called, because an answer costs money.
+
+        A number opens its user in every mini program.
+        """
         self._database.read(refuse_added, caller)
 
     def _open(self, connection: Connection, caller: Caller, data: EncryptedData) -> PhoneNumber:
@@ -106,14 +110,14 @@ class Phones:
         return self._binding(caller, *self._database.run(self._give, caller, phone))
 
     def _give(self, connection: Connection, caller: Caller, phone: PhoneNumber) -> tuple[User, Session | None]:
-        """Give the number to the caller; return whose it is, and a new session if the caller turned out to be those."""
+        """Give the number to the caller; return its user, and a new session if the caller was merged into that user."""
         now = self._clock.seconds()
         user = users.lock(connection, caller.user.id)
         refuse_inactive(user)
         owner = self._accounts.bind_phone(connection, user, phone, caller.session.appid, now)
         if owner.id == user.id:
             return owner, None
-        # The caller was merged into the owner of the number, and all its sessions ended: sign it in as the owner.
+        # The caller was merged into the number's owner, and all its sessions ended, so sign it in as the owner.
         app = self._apps.get(caller.session.appid)
         begun = caller.session
         return owner, self._new_sessions.open(connection, owner, app, begun.device, now, identity_id=begun.identity_id)

@@ -1,9 +1,8 @@
-"""Turning the code of the phone button into a number, without a bill that nobody expected.
+"""Exchanges codes of the phone button for numbers, without unexpected costs.
 
-WeChat charges for numbers, so budgets are taken before it is asked: per person, per address, and per mini program
-for everybody together. Calls that name nobody share a part of the last: strangers cannot use up what signed-in people
-live on. Counted in the database, for all workers and machines, per calendar day in China, where WeChat's own quotas
-turn over.
+WeChat charges for numbers, so budgets are reserved before each call: per person, per address, and per mini program for
+everybody together. Calls that identify nobody share a part of the last one, so strangers cannot use up the budget of
+signed-in people. The database counts for all workers and machines, per calendar day in China, like WeChat's own quotas.
 """
 
 import logging
@@ -45,25 +44,25 @@ from authsvc.wechat.client import WeChatClient
 logger = logging.getLogger(__name__)
 
 _CHINA = 8 * 3600
-# A code lives five minutes. Twice that, for clocks that disagree.
+# A code is valid for five minutes; this is twice that, because clocks differ.
 _CODE_MEMORY_SECONDS = 600
 _SWEEP_SECONDS = 600.0
-# WeChat's clock may be ahead of ours by this much.
+# How far WeChat's clock may be ahead of ours.
 _FUTURE_SECONDS = 60
-# Codes that WeChat refused cost nothing, but are not a way to ask it without end.
+# Codes that WeChat refuses cost nothing, but must not allow unlimited calls.
 _REFUSALS_PER_USER = 20
 _REFUSALS_PER_SITE = 100
-# WeChat did not look at the code: it may come again.
+# WeChat did not look at the code, so it may be sent again.
 _UNSPENT = (WeChatUnreachable, WeChatMisconfigured, WeChatQuotaExhausted, WeChatRateLimited)
-# What an exhausted budget means to more than one person, by the first four letters of its subject.
+# The errors of exhausted budgets that concern more than one person, by the first four letters of the subject.
 _EXHAUSTED: dict[str, type[PhoneBudgetExhausted]] = {"app:": PhoneCallsStopped, "anon": LookUpsStopped}
 
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What one call reserves: a code, by its hash, and one call of each budget (subject, limit) on a day.
+    """The reservation of one call: a code, by its hash, and one call of each budget (subject, limit) on a day.
 
-    A limit of 0 is none. ``refused`` is where refusals are counted (subject, limit): of the user, else of the address.
+    A limit of 0 means none. ``refused`` is where refusals are counted (subject, limit): the user, or else the address.
     """
 
     code_hash: str
@@ -73,7 +72,7 @@ class _Claim:
 
 
 class PhoneCodes:
-    """Asks WeChat for numbers, within budgets."""
+    """Requests numbers from WeChat, within budgets."""
 
     def __init__(
         self,
@@ -86,7 +85,7 @@ class PhoneCodes:
         max_age: int,
         clock: SystemClock,
     ) -> None:
-        """``max_age`` is how old the user's tap may be, in seconds by WeChat's watermark."""
+        """``max_age`` is the maximum age of the user's tap, in seconds, by WeChat's watermark."""
         self._wechat = wechat
         self._access_tokens = access_tokens
         self._database = database
@@ -97,9 +96,9 @@ class PhoneCodes:
         self._sweep_at = 0.0
 
     def number(self, app: MiniProgram, code: str, openid: str | None = None, address: str | None = None) -> PhoneNumber:
-        """Return the number behind ``code``; ``openid`` and the client's IP ``address`` wherever they are known.
+        """Return the number behind ``code``; pass ``openid`` and the client's IP ``address`` if they are known.
 
-        Without an openid the call is nobody's, and takes from what is left to such calls too.
+        Without an openid the call identifies nobody, and also counts towards the budget for such calls.
         Raises PhoneCodeInvalid (also for a code seen before, which is not sent again), PhoneBudgetExhausted,
         PhoneUnanswered (a new tap is needed), or a WeChatError after which the same code may be tried again.
         """
@@ -115,7 +114,7 @@ class PhoneCodes:
         return number
 
     def calls_today(self, app: MiniProgram) -> int:
-        """Return how many numbers of this app WeChat was asked for today."""
+        """Return how many numbers were requested for this app today."""
         subject, day = _everybody(app), self._today()
         return self._database.read(phone_calls.count, subject, day)
 
@@ -134,7 +133,7 @@ class PhoneCodes:
             raise _unanswered(error) from None
 
     def _claim(self, app: MiniProgram, code: str, openid: str | None, address: str | None) -> _Claim:
-        """Take the code and one call of each budget. The app's comes last: everybody waits for its row."""
+        """Reserve the code and one call of each budget. The app's comes last, because everybody waits for its row."""
         budgets = self._budgets
         subjects: list[tuple[str, int]] = []
         refused = None
@@ -150,7 +149,7 @@ class PhoneCodes:
                 subjects.append((f"site:{whose}", budgets.unattributed_per_address))
                 refused = (f"refused:{whose}", _REFUSALS_PER_SITE)
             subjects.append((f"anon:{app.appid}", budgets.unattributed))
-        # The app's is counted without a limit too: the operator looks at it.
+        # The app's calls are counted even without a limit, for the operator.
         limited = [(subject, limit) for subject, limit in subjects if limit]
         limited.append((_everybody(app), budgets.per_app))
         claim = _Claim(self._hashes.of("code", app.appid, code), self._today(), tuple(limited), refused)
@@ -158,7 +157,7 @@ class PhoneCodes:
         return claim
 
     def _reserve(self, connection: Connection, claim: _Claim) -> None:
-        """Reserve everything of a claim; whatever is raised undoes all of it."""
+        """Reserve everything in a claim; an exception undoes all of it."""
         if not phone_calls.claim_code(connection, claim.code_hash, self._clock.seconds()):
             raise PhoneCodeInvalid("this code was sent before")
         if claim.refused is not None:
@@ -171,7 +170,7 @@ class PhoneCodes:
                 raise kind(f"the {subject[:4]} budget of {limit} a day is used up")
 
     def _give_back(self, claim: _Claim, *, is_refused: bool) -> None:
-        """Return the budgets of a call that cost nothing. A refused code stays taken, and is counted apart."""
+        """Undo the reservations of a call that cost nothing. A refused code stays used, and is counted separately."""
 
         def undo(connection: Connection) -> None:
             for subject, _ in claim.budgets:
@@ -186,11 +185,13 @@ class PhoneCodes:
         except (
             ServiceBusy,
             DatabaseUnusable,
-        ) as error:  # what WeChat said matters more to the caller than our counters
-            logger.warning("a phone call that cost nothing stays counted: %s", error)
+        ) as error:  # WeChat's answer matters more to the caller than our counters
+            logger.warning("a call for a phone number that cost nothing is still counted: %s", error)
 
     def _sweep(self) -> None:
-        """Forget old codes and days, now and then, on its own: a DELETE that looks around waits for every lock."""
+        """Delete old codes and days occasionally, in a separate transaction, because such a DELETE waits for every
+        lock.
+        """
         now = self._clock.now()
         if now < self._sweep_at:
             return
@@ -210,7 +211,7 @@ def _everybody(app: MiniProgram) -> str:
 
 
 def _canonical(phone: WeChatPhone) -> PhoneNumber:
-    """Paid for, and no number: the person taps again, and the operator is told."""
+    """Handle an answer without a number, which was paid for: the person taps again, and the operator is informed."""
     try:
         return numbers.from_code(phone)
     except WeChatBadAnswer as error:

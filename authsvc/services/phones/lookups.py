@@ -1,4 +1,4 @@
-"""Numbers for front ends that ask for them before anybody is signed in."""
+"""Phone numbers for front ends that request them before anybody is signed in."""
 
 from authsvc.services.accounts.tickets import RegistrationTickets
 from authsvc.services.miniprograms.apps import Apps
@@ -8,7 +8,7 @@ from authsvc.values.sessions import Caller
 
 
 class LookUps:
-    """Tells the number behind a code of the phone button, and stores nothing."""
+    """Returns the number behind a code of the phone button, and stores nothing."""
 
     def __init__(self, apps: Apps, codes: PhoneCodes, tickets: RegistrationTickets) -> None:
         self._apps = apps
@@ -24,10 +24,10 @@ class LookUps:
         caller: Caller | None = None,
         ticket_text: str | None = None,
     ) -> PhoneNumber:
-        """Return the number behind a code of the phone button, for a front end that has nobody signed in yet.
+        """Return the number behind a code of the phone button, for a front end without a signed-in user.
 
-        A ``caller`` or a registration ticket, where there is one, makes the call that person's: it takes from their
-        budget, and WeChat refuses another's code. Nothing is stored, and the ticket is not used up. Raises UnknownApp,
+        With a ``caller`` or a registration ticket, the call counts for that person: it uses their budget, and WeChat
+        refuses another person's code. Nothing is stored, and the ticket is not used up. Raises UnknownApp,
         TicketInvalid, PhoneCodeInvalid, PhoneBudgetExhausted or another WeChatError.
         """
         app, openid = self._apps.choose(None, referer), None

@@ -1,1 +1,1 @@
-"""Mini-program codes (小程序码): drawn, kept, in batches."""
+"""Mini-program codes (小程序码): drawing and storing them, also in batches."""

@@ -1,4 +1,4 @@
-"""Pictures of many invite codes, drawn ahead of time: several at once, and never more a minute than WeChat takes."""
+"""Draws pictures of many invite codes in advance, several at once, within WeChat's limit per minute."""
 
 import threading
 from collections import deque
@@ -17,11 +17,11 @@ from authsvc.services.qrcodes.qrcodes import QrCodes
 from authsvc.values.operator import Refused
 from authsvc.values.wechat import MiniProgram
 
-# No code is to blame, and more calls would only make it worse.
+# Errors that no code causes, and that more calls would only make worse.
 _POINTLESS = (WeChatQuotaExhausted, WeChatRateLimited, PicturesFull)
-# So many failures, one after the other, are not about single codes.
+# This many failures in a row are not caused by single codes.
 _FAILURES_IN_A_ROW = 10
-# Longer than the breaker keeps calls back.
+# Longer than the breaker blocks calls.
 _PAUSE_SECONDS = 6.0
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What became of one invite code: a picture that is new, one that was kept already, or an error."""
+    """The result for one invite code: a new picture, an existing one, or an error."""
 
     invite_code: str
     is_new: bool = False
@@ -37,7 +37,7 @@ class Drawn:
 
 
 class Stopped(Refused):
-    """Going on would be pointless at the moment; what was made is kept. ``will_pass``: the same will do later."""
+    """Continuing makes no sense at the moment; finished pictures are kept. ``will_pass``: it will work later."""
 
     def __init__(self, error: AuthSvcError) -> None:
         super().__init__(f"{error.en} ({error})")
@@ -57,7 +57,7 @@ class CodeBatches:
         per_minute: int,
         at_once: int,
     ) -> None:
-        """At most ``per_minute`` new pictures are asked for, ``at_once`` of them at a time."""
+        """Requests at most ``per_minute`` new pictures, ``at_once`` at a time."""
         self._apps = apps
         self._qrcodes = qrcodes
         self._pictures = pictures
@@ -66,11 +66,11 @@ class CodeBatches:
         self._clock = clock
 
     def draw(self, invite_codes: Iterable[str], appid: str | None = None) -> Generator[Drawn, None, None]:
-        """Draw pictures of these codes for an app (default: the first one); yields what became of each, in order.
+        """Draw pictures of these codes for an app (default: the first one); yields the result of each, in order.
 
-        The pictures belong to nobody: they do not count for the owner of a code. When a quota is used up, which is no
-        fault of a code, or after ten errors in a row, nothing more is begun; Stopped is raised when what was begun has
-        been told. Raises UnknownApp before anything. May be left at any time.
+        The pictures belong to nobody, so they do not count for the owner of a code. If a quota is used up, or after ten
+        errors in a row, nothing more is started; Stopped is raised when all started pictures have been reported. Raises
+        UnknownApp before anything else. The caller may stop at any time.
         """
         app = self._apps.choose(appid, None)
         pace = _Pace(self._per_minute, self._clock)
@@ -92,14 +92,14 @@ class CodeBatches:
             raise Stopped(reason)
 
     def pictures(self, invite_codes: Iterable[str], appid: str | None = None) -> Iterator[tuple[str, bytes] | None]:
-        """Yield name and content of each picture, None where there is none yet. Raises UnknownApp."""
+        """Yield name and content of each picture, or None if there is none yet. Raises UnknownApp."""
         app = self._apps.choose(appid, None)
         for invite_code in invite_codes:
             name = self._pictures.find(app, self._qrcodes.invite(invite_code))
             yield None if name is None else (name, self._pictures.read(name))
 
     def _draw(self, pace: "_Pace", app: MiniProgram, invite_code: str) -> Drawn | None:
-        """Have one picture drawn unless it is kept; None when nothing more is to be begun."""
+        """Have one picture drawn unless it exists; None if nothing more is to be started."""
         code = self._qrcodes.invite(invite_code)
         for is_last in (False, False, True):
             try:
@@ -118,7 +118,7 @@ class CodeBatches:
 
 
 class _Pace:
-    """Gives threads their turn, evenly over the minute, until it ends."""
+    """Gives threads a turn, evenly over the minute, until it is stopped."""
 
     def __init__(self, per_minute: int, clock: SystemClock) -> None:
         self._gap = 60 / per_minute
@@ -134,11 +134,11 @@ class _Pace:
         self.end()
 
     def end(self) -> None:
-        """Nobody has a turn any more."""
+        """Give no more turns."""
         self._ended.set()
 
     def turn(self) -> bool:
-        """Wait for one's turn; False when it does not come."""
+        """Wait for a turn; False if there are no more."""
         with self._lock:
             now = self._clock.monotonic()
             turn = max(self._next, now)
@@ -146,12 +146,12 @@ class _Pace:
         return not self._ended.wait(turn - now)
 
     def pause(self) -> bool:
-        """Wait until a failing WeChat may be asked again; False when that does not come."""
+        """Wait until a failing WeChat may be called again; False if that does not happen."""
         return not self._ended.wait(_PAUSE_SECONDS)
 
 
 def _in_order(pool: ThreadPoolExecutor, work: Callable[[str], T], items: Iterable[str], ahead: int) -> Iterator[T]:
-    """Yield what ``work`` returns for each item, in order, while the pool works on the next ones."""
+    """Yield the result of ``work`` for each item, in order, while the pool works on the next ones."""
     pending: deque[Future[T]] = deque()
     for item in items:
         pending.append(pool.submit(work, item))

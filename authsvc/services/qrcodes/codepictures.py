@@ -1,9 +1,9 @@
-"""Pictures of mini-program codes: each is asked of WeChat once, kept, and found again.
+"""Pictures of mini-program codes: each is requested from WeChat once, stored, and found again.
 
-A picture's name is a keyed hash of all that it shows, so guessing is pointless. Who finds no row for it in the
-database claims the name by inserting one, asks WeChat, stores the picture and marks the row; everybody else waits for
-that, on whatever machine. An attempt that failed has failed for those who waited for it; who comes afterwards begins
-another.
+A picture's name is a keyed hash of everything that it shows, so it cannot be guessed. A request that finds no row for
+it in the database claims the name by inserting one, asks WeChat, stores the picture and marks the row. All other
+requests wait for it, on any machine. A failed attempt has failed for all that waited for it; later requests start
+another one.
 """
 
 import logging
@@ -42,18 +42,18 @@ from authsvc.values.wechat import MiniProgram
 
 logger = logging.getLogger(__name__)
 
-# Longer than an access_token and a picture take together. Whoever holds a claim longer has died.
+# Longer than an access_token and a picture take together. The holder of an older claim has died.
 _CLAIM_SECONDS = 30
 _CLAIM_BITS = 62
 _PATIENCE_SECONDS = 12.0
 _POLL_SECONDS = 0.1
-# Of all pictures, what services leave to people and their invite codes.
+# The share of all pictures that services leave to people and their invite codes.
 _FOR_PEOPLE = 1 / 5
 _COUNT_SECONDS = 30.0
 
 
 class CodePictures:
-    """Makes, keeps and serves pictures of mini-program codes. Safe across threads, processes and machines."""
+    """Creates, stores and serves pictures of mini-program codes. Safe across threads, processes and machines."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class CodePictures:
         limits: PictureLimits,
         clock: SystemClock,
     ) -> None:
-        """``base_url`` is what goes before a picture's name."""
+        """``base_url`` is the part of the address before a picture's name."""
         self._drawing = drawing
         self._database = database
         self._store = store
@@ -77,11 +77,11 @@ class CodePictures:
         self._counted = 0, float("-inf")
 
     def find(self, app: MiniProgram, code: WxaCode) -> str | None:
-        """Return the name of a picture that is kept, without having one drawn."""
+        """Return the name of a stored picture, without having one drawn."""
         return self._kept(self._stem(app, code), None)
 
     def picture(self, app: MiniProgram, code: WxaCode, owner: Owner = NOBODY) -> CodePicture:
-        """Return the kept picture of a code, or have WeChat draw it; that of a user goes when the user goes.
+        """Return the stored picture of a code, or have WeChat draw it; a user's picture is deleted with the user.
 
         Raises InvalidRequest (scene, page, …), WxaPageUnknown, WxaCodeUnanswered (try again), WeChatRateLimited (5,000
         a minute), PictureLimitReached, PicturesFull, PicturesUnavailable, ServiceBusy, or another WeChatError.
@@ -99,13 +99,13 @@ class CodePictures:
         return content
 
     def delete_of_user(self, user_id: int) -> None:
-        """Delete every picture of a user, also one that is being made."""
+        """Delete every picture of a user, also one in progress."""
         while found := self._database.read(rows.of_user, user_id):
             for stored in found:
                 self._remove(stored)
 
     def sweep(self) -> int:
-        """Delete pictures that nobody has asked for in a long time, and the oldest over the limit; return how many."""
+        """Delete pictures that nobody has requested for a long time, and the oldest above the limit; return how many."""
         self._store.sweep()
         removed = 0
         if self._limits.keep:
@@ -118,12 +118,12 @@ class CodePictures:
     # Finding
 
     def _stem(self, app: MiniProgram, code: WxaCode) -> str:
-        """128 bits of a hash over the app and all that the picture shows."""
+        """Return 128 bits of a hash over the app and everything that the picture shows."""
         shown = (code.scene, code.page, code.env_version, code.width, code.line_color, code.auto_color, code.is_hyaline)
         return self._hashes.of(app.appid, *map(str, shown))[:32]
 
     def _kept(self, stem: str, user_id: int | None) -> str | None:
-        """Return the name of a picture that is made and still in its place, and note that it was asked for."""
+        """Return the name of a finished picture that still exists, and record that it was requested."""
         stored = self._database.read(rows.find, stem)
         if stored is None or stored.name is None or not self._store.holds(stored.name):
             return None
@@ -135,9 +135,9 @@ class CodePictures:
     # Making
 
     def _make_in_turn(self, stem: str, app: MiniProgram, code: WxaCode, owner: Owner) -> str:
-        """Make the picture, or wait for whoever does; one that died holding the claim is succeeded.
+        """Make the picture, or wait for the request that does; take over the claim of one that died.
 
-        Raises what the attempt failed with that this request waited for.
+        Raises the error of the attempt that this request waited for.
         """
         give_up = time.monotonic() + _PATIENCE_SECONDS
         waited_for: int | None = None
@@ -149,7 +149,7 @@ class CodePictures:
             if self._claim(stem, stored, owner, claim):
                 return self._make(stem, app, code, claim)
             if stored is None:
-                continue  # somebody was faster: whoever it was, their attempt is the one to wait for
+                continue  # another request was faster, so wait for its attempt
             waited_for = stored.claim
             time.sleep(_POLL_SECONDS)
             if name := self._kept(stem, owner.user_id):
@@ -157,13 +157,13 @@ class CodePictures:
         raise WxaCodeUnanswered("another request has been making this picture for too long")
 
     def _share_failure(self, claim: int) -> None:
-        """Raise what the attempt under this claim failed with; nothing when its maker died or was made to leave."""
+        """Raise the error of the attempt with this claim; nothing if its process died or was stopped."""
         failure = self._database.read(rows.failure_of, claim)
         if failure is not None:
             raise _error(failure)
 
     def _claim(self, stem: str, stored: StoredPicture | None, owner: Owner, claim: int) -> bool:
-        """Make this name the caller's to draw; False while it is another's."""
+        """Claim this name for the caller; False if another request has it."""
         until = self._clock.seconds() + _CLAIM_SECONDS
         if stored is None:
             self._refuse_when_full(owner)
@@ -173,7 +173,7 @@ class CodePictures:
         return (is_dead or is_lost) and self._database.run(rows.take_over, known=stored, claim=claim, until=until)
 
     def _begin(self, connection: Connection, stem: str, owner: Owner, claim: int, until: int) -> bool:
-        # Two claims at once would each count without the other, and whoever is being erased leaves no more of them.
+        # Otherwise two claims at once would not count each other, and a user who is being erased could leave pictures.
         if owner.user_id is not None:
             refuse_inactive(users.lock(connection, owner.user_id))
             if rows.count_of_user(connection, owner.user_id) >= self._limits.per_user > 0:
@@ -186,7 +186,7 @@ class CodePictures:
         return rows.begin(connection, stem, owner, claim, until=until, now=self._clock.seconds())
 
     def _make(self, stem: str, app: MiniProgram, code: WxaCode, claim: int) -> str:
-        """Have the picture drawn and keep it, as the holder of the claim."""
+        """Have the picture drawn and store it, as the holder of the claim."""
         try:
             ending, content = self._drawing.draw(app, code)
             name = f"{stem}.{ending}"
@@ -200,7 +200,7 @@ class CodePictures:
         return name
 
     def _give_up(self, stem: str, claim: int, error: BaseException) -> None:
-        """Let others try, and tell those who wait; but these try themselves where WeChat was not asked at all."""
+        """Release the claim, with the error for waiting requests; if WeChat was not called, they try themselves."""
         try:
             if isinstance(error, WeChatOverloaded) or not isinstance(error, Exception):
                 self._database.run(rows.delete, stem=stem, claim=claim)
@@ -212,7 +212,7 @@ class CodePictures:
             logger.warning("a claim on a picture stays for %d s: %s", _CLAIM_SECONDS, busy)
 
     def _refuse_when_full(self, owner: Owner) -> None:
-        """Raise PicturesFull at the limit of all together; counted anew every half minute, so give or take some."""
+        """Raise PicturesFull at the total limit, which is counted every half minute and so approximate."""
         count, counted_at = self._counted
         now = time.monotonic()
         if now - counted_at > _COUNT_SECONDS:
@@ -231,7 +231,7 @@ class CodePictures:
         return removed
 
     def _remove(self, stored: StoredPicture) -> bool:
-        """Delete a picture as the holder of its claim, so that nobody makes it anew meanwhile."""
+        """Delete a picture as the holder of its claim, so that nobody makes it again meanwhile."""
         claim, until = secrets.randbits(_CLAIM_BITS), self._clock.seconds() + _CLAIM_SECONDS
         if not self._database.run(rows.take_over, known=stored, claim=claim, until=until):
             return False
@@ -242,14 +242,14 @@ class CodePictures:
 
 
 def _failure(error: Exception) -> Failure:
-    """Return what those who wait are told: the error, or that there is no picture where nobody foresaw it."""
+    """Return the error for waiting requests: the same one, or for an unexpected one that there is no picture."""
     name = error.error if isinstance(error, AuthSvcError) else WxaCodeUnanswered.error
     return Failure(name, error.errcode if isinstance(error, WeChatError) else None)
 
 
 def _error(failure: Failure) -> AuthSvcError:
-    """Return the error that somebody else met, for those who waited for them."""
-    detail = f"as for the request that asked WeChat: {failure.error}"
+    """Return another request's error, for a request that waited for it."""
+    detail = f"same error as the request that called WeChat: {failure.error}"
     ours = _OURS.get(failure.error)
     return ours(detail) if ours else _OF_WECHAT.get(failure.error, WxaCodeUnanswered)(detail, failure.errcode)
 
@@ -270,6 +270,6 @@ def _surplus(connection: Connection, total: int) -> list[StoredPicture]:
 
 
 def _refuse_malformed(code: WxaCode) -> None:
-    """Raise InvalidRequest naming what WeChat would refuse, before it is asked."""
+    """Raise InvalidRequest for what WeChat would refuse, before it is called."""
     if faults := code.faults():
         raise InvalidRequest(f"fields {sorted(faults)}", {name: [reason] for name, reason in faults.items()})

@@ -1,4 +1,4 @@
-"""Having WeChat draw a mini-program code (小程序码)."""
+"""Has WeChat draw mini-program codes (小程序码)."""
 
 import logging
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Drawing:
-    """Asks WeChat for codes; ``lane`` draws them anew, as what comes from WeChat may be anything."""
+    """Requests codes from WeChat; ``lane`` redraws them, because the answer could contain anything."""
 
     def __init__(self, wechat: WeChatClient, access_tokens: AccessTokens, lane: Lane) -> None:
         self._wechat = wechat
@@ -22,7 +22,7 @@ class Drawing:
         self._lane = lane
 
     def draw(self, app: MiniProgram, code: WxaCode) -> tuple[str, bytes]:
-        """Return the ending ("jpg" or "png") and the content of a code's picture.
+        """Return the extension ("jpg" or "png") and the content of a code's picture.
 
         Raises WxaPageUnknown, WxaCodeUnanswered (try again), WeChatRateLimited (5,000 a minute), another WeChatError.
         """
@@ -30,7 +30,7 @@ class Drawing:
             answer = self._access_tokens.call(app, lambda token: self._wechat.get_wxacode_unlimited(token, code))
             return self._lane.draw(answer)
         except Undecodable as reason:
-            logger.error("WeChat sent what is no picture of a code: %s", reason)
+            logger.error("WeChat sent something that is not a picture of a code: %s", reason)
             raise WxaCodeUnanswered(str(reason)) from None
         except (WeChatBusy, WeChatNoAnswer) as error:
             if isinstance(error, WeChatBadAnswer):

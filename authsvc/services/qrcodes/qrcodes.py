@@ -1,4 +1,4 @@
-"""Mini-program codes (小程序码): what they carry, how they look, and for whom they are made."""
+"""Mini-program codes (小程序码): their content, their look, and their owners."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,12 @@ from authsvc.values.wechat import MiniProgram
 
 
 class QrCodes:
-    """Makes codes for people, for services, and for one use."""
+    """Creates codes for people, for services, and for single use."""
 
     def __init__(
         self, apps: Apps, invites: Invites, pictures: CodePictures, drawing: Drawing, defaults: WxaCode
     ) -> None:
-        """``defaults`` is how codes look and which page they open."""
+        """``defaults`` defines how codes look and which page they open."""
         self._apps = apps
         self._invites = invites
         self._pictures = pictures
@@ -30,9 +30,9 @@ class QrCodes:
         self._defaults = defaults
 
     def own(self, caller: Caller, **look: Any) -> CodePicture:
-        """Return the picture of the caller's own invite code; ``look`` holds fields of WxaCode.
+        """Return the picture of the caller's own invite code; ``look`` has fields of WxaCode.
 
-        Raises as ``CodePictures.picture`` does, but WeChatMisconfigured where the page of the settings is unknown.
+        Raises as ``CodePictures.picture`` does, but WeChatMisconfigured if WeChat does not know the configured page.
         """
         app = self._apps.choose(caller.session.appid, None)
         code = self.invite(self._invites.own_code(caller.user.id).code, **look)
@@ -40,19 +40,20 @@ class QrCodes:
             return self._pictures.picture(app, code, Owner(user_id=caller.user.id))
 
     def draw_once(self, app: MiniProgram, scene: str, page: str) -> tuple[str, bytes]:
-        """Have WeChat draw a code that is used up by its first use, and keep nothing; return its ending and content.
+        """Have WeChat draw a single-use code, and store nothing; return its extension and content.
 
-        Raises WxaCodeUnanswered (try again), WeChatRateLimited, or another WeChatError; the page is the settings'.
+        Raises WxaCodeUnanswered (try again), WeChatRateLimited, or another WeChatError; the page comes from the
+        settings.
         """
         with _page_of_the_settings():
             return self._drawing.draw(app, self.code(scene, page=page))
 
     def invite(self, invite_code: str, **look: Any) -> WxaCode:
-        """Return what carries an invite code into the page that the settings name."""
+        """Return a code that carries an invite code into the configured page."""
         return self.code(f"invite_code={invite_code}", **look)
 
     def code(self, scene: str, **look: Any) -> WxaCode:
-        """Return a code with this scene, in all else as the settings say unless ``look`` says otherwise."""
+        """Return a code with this scene, and otherwise with ``look`` or the settings."""
         return replace(self._defaults, scene=scene, **look)
 
     def of_app(self, appid: str | None, code: WxaCode, service: str) -> CodePicture:
@@ -65,7 +66,7 @@ class QrCodes:
 
 @contextmanager
 def _page_of_the_settings() -> Iterator[None]:
-    """A page that WeChat does not know is the operator's to mend, not the caller's."""
+    """Turn an unknown page into an error of the operator, because the caller cannot fix it."""
     try:
         yield
     except WxaPageUnknown as error:

@@ -1,1 +1,1 @@
-"""Sessions: opened, renewed, ended; their tokens, step-up, and what other services may ask about them."""
+"""Sessions: opening, renewing and ending them; their tokens, step-up, and other services' requests about them."""

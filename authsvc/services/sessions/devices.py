@@ -1,11 +1,11 @@
-"""What a browser says of itself, in words for people. It may be lying: nobody can check a User-Agent."""
+"""Describes a browser by its User-Agent, for people. It may be false, because nobody can check a User-Agent."""
 
 import re
 
-# As WeChat writes it: MicroMessenger/8.0.43.2460(0x28002B3D) ... NetType/WIFI
+# WeChat's form: MicroMessenger/8.0.43.2460(0x28002B3D) ... NetType/WIFI
 _PASSING = re.compile(r"NetType/[A-Za-z0-9]+|(?<=MicroMessenger/)[0-9.]+(?:\(0x[0-9A-Fa-f]+\))?")
 
-# The first that occurs counts: newer browsers name their ancestors too.
+# The first match counts, because newer browsers name their ancestors too.
 _BROWSERS = (
     ("MicroMessenger", "WeChat"),
     ("Edg", "Edge"),
@@ -30,13 +30,13 @@ _SYSTEMS = (
 
 
 def describe(user_agent: str) -> str:
-    """Return such as "Chrome · Windows"; empty when neither is one of those that most people use."""
+    """Return, for example, "Chrome · Windows"; empty if neither is a common one."""
     names = (_first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent))
     return " · ".join(name for name in names if name)
 
 
 def identity(user_agent: str) -> str:
-    """Return what stays of a User-Agent when a phone changes its network or updates WeChat."""
+    """Return the part of a User-Agent that does not change with the network or a WeChat update."""
     return _PASSING.sub("", user_agent)
 
 

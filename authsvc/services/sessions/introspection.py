@@ -1,6 +1,6 @@
-"""What other services may ask about a token, and have ended: introspection (RFC 7662) and revocation (RFC 7009).
+"""Other services' requests about tokens: introspection (RFC 7662) and revocation (RFC 7009).
 
-Why a token does not hold is nobody's business: unknown, forged, expired, ended and another app's look alike.
+The reason why a token is invalid is not disclosed: unknown, forged, expired, ended and another app's get one answer.
 """
 
 import logging
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Introspection:
-    """Looks at tokens of any kind. Works inside an application context, as the checker does."""
+    """Checks tokens of any kind. Works inside an application context, as the checker does."""
 
     def __init__(self, checker: TokenChecker, sessions: Sessions, issuer: str) -> None:
         self.issuer = issuer
@@ -22,7 +22,7 @@ class Introspection:
         self._sessions = sessions
 
     def look_at(self, text: str) -> LiveToken | None:
-        """Return whose token this is if it would be accepted now, and None for anything else. Changes nothing.
+        """Return the token's user if it would be accepted now, and None for anything else. Changes nothing.
 
         Raises ServiceBusy.
         """
@@ -37,7 +37,7 @@ class Introspection:
             return None
 
     def revoke(self, text: str, service: str) -> None:
-        """End the session that a token belongs to, at the wish of a service; anything else is no error.
+        """End the session that a token belongs to, on request of a service; any other text is not an error.
 
         A refresh token may be an old one; an access token must not have expired. Raises ServiceBusy.
         """
@@ -49,7 +49,7 @@ class Introspection:
             logger.info("session of user %s ended by service %s", ended.user_id, service)
 
     def _ticket(self, text: str) -> str | VerifiedClaims:
-        """Return the claims of an access token, and any other text as it is: it may be a refresh token."""
+        """Return the claims of an access token, and any other text unchanged, because it may be a refresh token."""
         try:
             return self._checker.check(text)
         except Unauthenticated:

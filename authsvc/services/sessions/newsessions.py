@@ -1,4 +1,4 @@
-"""New sessions: so many may live, the one that was unused for the longest ends; a new device leaves an audit event."""
+"""New sessions within the caps: the session unused for the longest time ends; a new device writes an audit event."""
 
 import secrets
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from authsvc.values.people import User
 from authsvc.values.sessions import DEVICE_CHARACTERS, Session, SessionCaps, TokenPolicy
 from authsvc.values.wechat import MiniProgram
 
-# Which devices somebody came from is told by the sessions that live and by as many that ended last.
+# A user's known devices are those of the live sessions and of as many sessions that ended last.
 _MEMORY = 100
 ABSOLUTE_SECONDS = 90 * DAY
 
 
 @dataclass(frozen=True, slots=True)
 class NewSessions:
-    """Opens sessions within the caps; ``native`` is the policy of those that say no other."""
+    """Opens sessions within the caps; ``native`` is the default policy."""
 
     caps: SessionCaps
     audit: AuditLog
@@ -40,10 +40,10 @@ class NewSessions:
         policy: TokenPolicy | None = None,
         is_new: bool = False,
     ) -> Session:
-        """Store a new session of the user in this app, begun by this identity from this User-Agent.
+        """Store a new session of the user in this app, with this identity and User-Agent.
 
-        The row of the user is locked by this transaction (one that ``is_new`` was made in it): the count would not hold
-        otherwise. Raises TooManyRequests for somebody who has opened too many within a day.
+        This transaction must have locked the user's row (or created it, if ``is_new``); otherwise the count would not
+        be exact. Raises TooManyRequests if the user has opened too many within a day.
         """
         number = 0 if is_new else self._make_room(connection, user, app, device, now)
         return open_session(
@@ -51,10 +51,11 @@ class NewSessions:
         )
 
     def _make_room(self, connection: Connection, user: User, app: MiniProgram, device: str, now: int) -> int:
-        """End what is beyond the cap, note a device not seen before, and return the new session's number."""
+        """End sessions beyond the cap, record a new device, and return the new session's number."""
         caps, since = self.caps, now - DAY
         most = max(caps.per_day, _MEMORY)
-        # Of this mini program: another one's flood of logins must neither end its sessions nor lock people out of it.
+        # Only of this mini program: a flood of logins in another one must neither end these sessions nor lock people
+        # out.
         theirs = (user.id, user.token_version, app.appid)
         standing = sessions.standing(connection, *theirs, now=now, since=since, ended_at_most=most)
         if 0 < caps.per_day <= standing.opened_lately:
@@ -79,7 +80,7 @@ def open_session(
     identity_id: int | None,
     number: int = 0,
 ) -> Session:
-    """Store a new session of the user in this app, begun by this identity. ``NewSessions`` holds it to the caps."""
+    """Store a new session of the user in this app, with this identity. ``NewSessions`` enforces the caps."""
     session = Session(
         id=secrets.token_urlsafe(16),
         user_id=user.id,

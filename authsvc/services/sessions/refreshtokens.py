@@ -1,7 +1,7 @@
 """Refresh tokens: ``<session id>.<counter>.<HMAC>``.
 
-Nothing of it is stored: the row of the session keeps the counter, and the key of the HMAC is outside the database,
-so whoever reads the database cannot make one, and a repeat is answered with the very same token.
+The token is not stored: the session's row has the counter, and the key of the HMAC is outside the database. So nobody
+can forge one by reading the database, and a repeat gets the same token.
 """
 
 import base64
@@ -17,7 +17,7 @@ _FORM = re.compile(rf"({SESSION_ID})\.(0|[1-9][0-9]{{0,8}})\.([A-Za-z0-9_-]{{43}
 
 
 class RefreshTokens:
-    """Makes and reads refresh tokens; the first key makes, every key is accepted."""
+    """Creates and checks refresh tokens; the first key creates them, every key is accepted."""
 
     def __init__(self, secret_keys: tuple[bytes, ...]) -> None:
         self._keys = [derive_key(key, "refresh tokens") for key in secret_keys]
@@ -27,13 +27,13 @@ class RefreshTokens:
         return f"{session_id}.{counter}.{_mac(self._keys[0], session_id, counter)}"
 
     def read(self, text: str) -> tuple[str, int]:
-        """Return (session id, counter) of a token of ours; raises Unauthenticated for any other text."""
+        """Return (session id, counter) of a valid token; raises Unauthenticated for any other text."""
         match = _FORM.match(text)
         if match is None:
             raise Unauthenticated("not a refresh token")
         session_id, counter, mac = match[1], int(match[2]), match[3]
         if not any(hmac.compare_digest(_mac(key, session_id, counter), mac) for key in self._keys):
-            raise Unauthenticated("refresh token not ours")
+            raise Unauthenticated("refresh token with a wrong HMAC")
         return session_id, counter
 
 

@@ -1,12 +1,12 @@
-"""The revocation feed: what ended before its tokens did, signed, for services that verify tokens by themselves.
+"""The revocation feed: a signed list of invalid tokens that have not expired, for services that verify offline.
 
-It names sessions by the first 11 of their 22 characters: 66 random bits are plenty to find a session by and, with the
-other half missing, no session id; and users by their id, with the second up to which their tokens are worthless. An
-entry stays as long as a token that it is about can live.
+It names sessions by the first 11 of their 22 characters: 66 random bits are enough to find a session, and without the
+other half they are not a session id. It names users by their id, with the second up to which their tokens are invalid.
+An entry stays as long as one of its tokens can be unexpired.
 
-A caller goes on from the ``cursor`` of the last answer. Transactions do not commit in the order of their times, so
-what a cursor promises is read once more, ``OVERLAP_SECONDS`` back: longer than any transaction runs, and than clocks
-of several machines may differ.
+A caller continues from the ``cursor`` of the last answer. Transactions do not commit in the order of their times, so an
+answer begins ``OVERLAP_SECONDS`` before the cursor, which is longer than any transaction runs and than the clocks of
+several machines may differ.
 """
 
 import hashlib
@@ -24,18 +24,17 @@ from authsvc.values.tokens import FEED_TYPE
 
 OVERLAP_SECONDS = 60
 SESSION_PREFIX = 11
-# An answer that says "nothing new" is not signed: this often at least, a reader gets one that is.
+# The answer "nothing new" is not signed, so a reader gets a signed one at least this often.
 _RESIGN_SECONDS = 60
-# Ten milliseconds' worth.
+# About ten milliseconds of work.
 _AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """What ended since a cursor, or (``since`` is None) everything that matters.
+    """The entries since a cursor, or (``since`` is None) all entries.
 
-    ``sessions`` holds prefixes of ids, each of SESSION_PREFIX characters, one behind the other; ``users`` seconds by
-    user id.
+    ``sessions`` has prefixes of ids, each of SESSION_PREFIX characters, concatenated; ``users`` has seconds by user id.
     """
 
     since: int | None
@@ -45,7 +44,7 @@ class Revocations:
 
     @property
     def tag(self) -> str:
-        """The same for the same content within a minute."""
+        """A tag that is the same for the same content within a minute."""
         content = [self.since, self.cursor // _RESIGN_SECONDS, self.sessions, self.users]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
@@ -64,11 +63,11 @@ class RevocationFeed:
         self._clock = clock
 
     def read(self, since: int | None) -> Revocations:
-        """Return what ended since that cursor; everything without one, or with one that is not of the past."""
+        """Return the entries since that cursor; all of them without one, or if it is not in the past."""
         now = self._clock.seconds()
         if since is not None and since > now + OVERLAP_SECONDS:
             since = None
-        # What is as old as the longest-lived token matters no more; the overlap makes up for clocks that differ.
+        # Entries older than the longest token lifetime are not needed; the overlap compensates for differing clocks.
         began = max(since or 0, now - self._longest) - OVERLAP_SECONDS
 
         sessions: list[str] = []
@@ -84,6 +83,6 @@ class RevocationFeed:
         return Revocations(since, now, "".join(sessions), users)
 
     def sign(self, found: Revocations) -> str:
-        """Return it as a JWT, signed with the key that signs tokens now."""
+        """Return the feed as a JWT, signed with the current key."""
         claims = {"since": found.since, "cursor": found.cursor, "sessions": found.sessions, "users": found.users}
         return self._issuer.sign({"iat": found.cursor, **claims}, FEED_TYPE)

@@ -1,8 +1,8 @@
-"""Sessions: opened by a login, rotated by refreshing, ended by logout, asked for by every guarded endpoint.
+"""Sessions: opened by a login, rotated by a refresh, ended by a logout, checked by every guarded route.
 
-One model, two kinds of ticket: the native refresh token, and the only token of a front end that has but one. Both
-carry the counter of the session, which is all that decides: the latest counter rotates, the one before it is answered
-with the same child for a short grace (two tabs, a lost answer), any older one means theft and ends the session.
+There is one model with two kinds of ticket: the native refresh token, and the only token of other front ends. Both
+contain the session's counter, and only this decides: the latest counter rotates, the previous one gets the same next
+ticket during a short grace (two tabs, a lost answer), and any older one means theft and ends the session.
 """
 
 from dataclasses import replace
@@ -21,14 +21,14 @@ from authsvc.services.sessions.tokens import SessionTokens
 from authsvc.values.operator import of_app
 from authsvc.values.sessions import Caller, LoginResult, Session, TokenPolicy, VerifiedClaims
 
-# Use is noted this often at most: a write per request would make reading as dear as writing.
+# Use is recorded at most this often, because a write per request would make reading as expensive as writing.
 _TOUCH_SECONDS = 300
 
 Scope = Literal["local", "others", "global"]
 
 
 class Sessions:
-    """What may be done with and in the name of a session."""
+    """Operations on sessions."""
 
     def __init__(
         self,
@@ -62,9 +62,9 @@ class Sessions:
         return self._renew(session_id, counter, self._tokens.native)
 
     def renew(self, claims: VerifiedClaims, policy: TokenPolicy) -> LoginResult:
-        """Rotate a session whose front end has one token only: a new token for the latest one.
+        """Rotate a session whose front end has only one token: a new token for the latest one.
 
-        The token may have expired, the session may not. Raises as ``refresh`` does, and for another contract's token.
+        The token may have expired, but not the session. Raises as ``refresh`` does, and for another contract's token.
         """
         session_id, _, counter = claims.jti.rpartition(".")
         if session_id != claims.session_id or not counter.isdecimal():
@@ -88,10 +88,10 @@ class Sessions:
     def _rotate(
         self, connection: Connection, live: LiveSession | None, counter: int, contract: str
     ) -> LiveSession | None:
-        """Return the session as it is after this use of its ticket; None when the ticket was too old, and it ended."""
+        """Return the session after this use of its ticket; None if the ticket was too old and the session was ended."""
         now = self._clock.seconds()
         if live is None or live.session.contract != contract:
-            raise SessionEnded("session ended or run out")
+            raise SessionEnded("session ended or expired")
         refuse_inactive(live.user)
         session = live.session
         if counter == session.counter:
@@ -100,13 +100,13 @@ class Sessions:
             return replace(live, session=replace(session, counter=counter + 1, rotated_at=now))
         if self._repeats(session, counter):
             return live
-        # Of many who come at once with an old ticket, one ends the session, and there is one event.
+        # Of many simultaneous requests with an old ticket, only one ends the session and writes an event.
         if sessions.end(connection, session.id, session.user_id, "reuse", now):
             self._audit.record(connection, "refresh_reuse", session.user_id, now, of_app(session.appid))
         return None
 
     def _repeats(self, session: Session, counter: int) -> bool:
-        """True for the ticket before the latest one, while the grace lasts."""
+        """True for the previous ticket during the grace."""
         is_previous = counter == session.counter - 1
         return is_previous and self._grace > 0 and self._clock.seconds() - session.rotated_at <= self._grace
 
@@ -118,16 +118,16 @@ class Sessions:
         session_id, counter = self._tokens.read_refresh(refresh_token)
         live = self._find_live(session_id)
         if live is None or live.session.contract != self._tokens.native.contract:
-            raise SessionEnded("session ended or run out")
+            raise SessionEnded("session ended or expired")
         refuse_inactive(live.user)
         if counter != live.session.counter and not self._repeats(live.session, counter):
             raise SessionEnded("an old ticket")
         return live.session
 
     def revoke(self, ticket: str | VerifiedClaims) -> Session | None:
-        """End the session of a refresh token of any age, or of a good access token; return it if it was live.
+        """End the session of a refresh token of any age, or of a valid access token; return it if it was live.
 
-        Raises Unauthenticated for a text that is no refresh token of ours.
+        Raises Unauthenticated for a text that is not a valid refresh token.
         """
         claims = None if isinstance(ticket, str) else ticket
         session_id = self._tokens.read_refresh(ticket)[0] if isinstance(ticket, str) else ticket.session_id
@@ -142,9 +142,9 @@ class Sessions:
         return self._database.run(work)
 
     def extend(self, caller: Caller, policy: TokenPolicy) -> None:
-        """Begin the session's idle time anew, its token staying as it is.
+        """Restart the session's idle time; its token does not change.
 
-        Raises SessionEnded, also when a token of this very contract would not last until its front end's next check.
+        Raises SessionEnded, also if a token of this contract would expire before its front end's next check.
         """
         now = self._clock.seconds()
         if caller.session.contract == policy.contract and caller.claims.expires_at - now < policy.least_left:
@@ -153,7 +153,7 @@ class Sessions:
             raise SessionEnded("session ended")
 
     def log_out(self, caller: Caller, scope: Scope) -> None:
-        """End this session, all others in its mini program, or all in every one. What ends nothing leaves no event."""
+        """End this session, all others in its mini program, or all in every one. Writes no event if nothing ended."""
         now, user_id, appid = self._clock.seconds(), caller.user.id, caller.session.appid
 
         def work(connection: Connection) -> None:
@@ -171,12 +171,12 @@ class Sessions:
         self._database.run(work)
 
     def list(self, caller: Caller) -> list[Session]:
-        """Return the caller's live sessions in the mini program of this one, the last used first."""
+        """Return the caller's live sessions in this session's mini program, most recently used first."""
         now, appid = self._clock.seconds(), caller.session.appid
         return self._database.read(sessions.live_of_user, caller.user.id, now, appid)
 
     def end(self, caller: Caller, session_id: str) -> None:
-        """End one of the caller's sessions; raises NotFound when they have no such live one in this mini program."""
+        """End one of the caller's sessions; raises NotFound if they have no such live session in this mini program."""
         now, user_id = self._clock.seconds(), caller.user.id
 
         def work(connection: Connection) -> None:
@@ -202,6 +202,6 @@ def _is_of(live: LiveSession, claims: VerifiedClaims) -> bool:
 
 def _entitled(live: LiveSession | None, claims: VerifiedClaims) -> LiveSession:
     if live is None or not _is_of(live, claims):
-        raise SessionEnded("session ended or run out")
+        raise SessionEnded("session ended or expired")
     refuse_inactive(live.user)
     return live

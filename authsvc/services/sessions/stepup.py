@@ -1,7 +1,7 @@
-"""Step-up: that the person is there, where a token alone proves a session only.
+"""Step-up: proof that the person is present, because a token alone proves only a session.
 
-Access tokens are handed to other services by design, and long-lived ones lie on phones. A fresh code of ``wx.login``
-is had on the person's own phone alone, and costs no tap.
+Access tokens are meant to be passed to other services, and long-lived ones are stored on phones. A fresh code of
+``wx.login`` can only come from the person's own phone, and needs no tap.
 """
 
 import hmac
@@ -18,7 +18,7 @@ from authsvc.values.sessions import Caller
 
 
 class StepUp:
-    """Asks WeChat who is there."""
+    """Checks with WeChat who is present."""
 
     def __init__(
         self, login_codes: LoginCodes, database: Database, session_keys: SessionKeys, clock: SystemClock
@@ -29,15 +29,15 @@ class StepUp:
         self._clock = clock
 
     def prove(self, caller: Caller, code: str) -> None:
-        """Make sure that a code of ``wx.login`` is of the identity that the caller's session began with.
+        """Check that a code of ``wx.login`` belongs to the identity that the caller's session began with.
 
-        The code is asked of the session's own mini program. Its session_key is stored: ``wx.login`` has replaced the
-        one that we hold, and what this very tap encrypted must open. Raises StepUpMismatch, a WeChatError,
-        or SessionEnded when the identity was removed meanwhile.
+        The code is exchanged for the session's own mini program. Its session_key is stored, because ``wx.login`` has
+        replaced the stored one, and data that was encrypted in the same tap must open. Raises StepUpMismatch, a
+        WeChatError, or SessionEnded if the identity was removed meanwhile.
         """
         session = caller.session
         exchanged = self._login_codes.exchange(self._login_codes.app(session.appid), code)
-        # Without an identity, as after an unlinking meanwhile, the openid is empty and equals none.
+        # Without an identity, as after a concurrent unlinking, the openid is empty and matches none.
         if not hmac.compare_digest(exchanged.openid.encode(), caller.openid.encode()):
             raise StepUpMismatch("a code of another WeChat account")
 

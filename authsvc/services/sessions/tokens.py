@@ -1,4 +1,4 @@
-"""The tokens that a session hands out."""
+"""The tokens of a session."""
 
 import secrets
 from typing import Any
@@ -14,7 +14,7 @@ NATIVE = "native"
 
 
 class SessionTokens:
-    """Signs access tokens and makes refresh tokens, as the policy of the session's contract says."""
+    """Signs access tokens and creates refresh tokens, according to the policy of the session's contract."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class SessionTokens:
         extra_claims: tuple[ExtraClaim, ...],
         native: TokenPolicy,
     ) -> None:
-        """``native`` is the policy of the native contract, which holds where no other is named."""
+        """``native`` is the policy of the native contract, which is the default."""
         self._apps = apps
         self._issuer = issuer
         self._refresh_tokens = refresh_tokens
@@ -42,7 +42,7 @@ class SessionTokens:
         opened: dict[str, Any] | None = None,
         invite: InviteStatus | None = None,
     ) -> LoginResult:
-        """Return what somebody who has just signed in, or renewed their session, gets: the tokens and who they are."""
+        """Return the answer for a person who has just signed in or renewed their session: the tokens and the user."""
         return LoginResult(
             user=user,
             session=session,
@@ -55,7 +55,7 @@ class SessionTokens:
         )
 
     def access(self, user: User, session: Session, openid: str, policy: TokenPolicy) -> AccessToken:
-        """Return a signed token. A front end's only token is named by session and counter, so that it can rotate."""
+        """Return a signed token. The jti of a front end's only token is session and counter, so that it can rotate."""
         values = {"openid": openid, "nickname": user.profile.nickname or ""}
         return self._issuer.issue(
             user_id=user.id,
@@ -67,7 +67,7 @@ class SessionTokens:
         )
 
     def refresh(self, session: Session) -> str:
-        """Return the refresh token of a native session, and nothing for a session that has none."""
+        """Return the refresh token of a native session, or None for a session without one."""
         return self._refresh_tokens.make(session.id, session.counter) if session.contract == NATIVE else ""
 
     def read_refresh(self, text: str) -> tuple[str, int]:

@@ -1,1 +1,1 @@
-"""Signing in: by a code, by a ticket, by a scan."""
+"""Signing in with a code, with a ticket, with a scan."""

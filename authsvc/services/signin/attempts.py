@@ -1,7 +1,7 @@
-"""A login asked for twice, because the first answer was lost: both get the same session.
+"""Repeated logins after a lost answer: both requests get the same session.
 
 The first request with an idempotency key claims the login before it calls WeChat; a repeat waits for it instead of
-spending the code again. Only a keyed hash of app, code and key is stored.
+using the code again. Only a keyed hash of app, code and key is stored.
 """
 
 import time
@@ -17,13 +17,13 @@ from authsvc.sealing import KeyedHash
 from authsvc.values.sessions import LoginCommand
 from authsvc.values.wechat import MiniProgram
 
-# The first request is answered, well or badly, within WeChat's five seconds and what the database takes.
+# The first request is answered, with any result, within WeChat's five seconds plus the database's time.
 _WAIT_SECONDS = 6.0
 _POLL_SECONDS = 0.05
 
 
 class LoginAttempts:
-    """Remembers logins for ``window`` seconds; with 0, which LOGIN_RETRY_WINDOW may say, it remembers none."""
+    """Remembers logins for ``window`` seconds; with 0 (LOGIN_RETRY_WINDOW), it remembers none."""
 
     def __init__(self, database: Database, hashes: KeyedHash, clock: SystemClock, window: int) -> None:
         self._database = database
@@ -32,15 +32,15 @@ class LoginAttempts:
         self._window = window
 
     def hash_of(self, app: MiniProgram, command: LoginCommand) -> str | None:
-        """Return what names this login; None where it is not remembered, as without an idempotency key."""
+        """Return the hash of this login, or None if it is not remembered, as without an idempotency key."""
         if command.idempotency_key is None or self._window <= 0:
             return None
         return self._hashes.of(app.appid, command.code, command.idempotency_key)
 
     def claim(self, login_hash: str) -> LoginAttempt | None:
-        """Return None when the caller is to carry the login out, or the finished login that it repeats.
+        """Return None if the caller must carry out the login, or the finished login that it repeats.
 
-        Raises LoginCodeUsed when the first request neither ends nor gives up in time.
+        Raises LoginCodeUsed if the first request neither finishes nor gives up in time.
         """
         give_up = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < give_up:
@@ -56,7 +56,7 @@ class LoginAttempts:
         return login_attempts.claim(connection, login_hash, now=now, since=now - self._window)
 
     def _await_end(self, login_hash: str, give_up: float) -> LoginAttempt | None:
-        """Look, without writing, until the login is done; None when it was given up or takes too long."""
+        """Poll, without writing, until the login is done; None if it was given up or takes too long."""
         while time.monotonic() < give_up:
             attempt = self._database.read(login_attempts.find, login_hash)
             if attempt is None or attempt.session_id is not None:
@@ -65,5 +65,5 @@ class LoginAttempts:
         return None
 
     def release(self, login_hash: str) -> None:
-        """Give up a login that failed."""
+        """Release a login that failed."""
         self._database.run(login_attempts.release, login_hash)

@@ -1,4 +1,4 @@
-"""Signing in: the one use case behind every contract's login."""
+"""Signing in: the use case behind every contract's login."""
 
 from authsvc.db.database import Database
 from authsvc.db.queries.login_attempts import LoginAttempt
@@ -15,7 +15,7 @@ from authsvc.values.wechat import MiniProgram
 
 
 class Logins:
-    """Exchanges the code, opens what came encrypted, finds or makes the user, opens a session, hands out tokens."""
+    """Exchanges the code, opens encrypted data, finds or creates the user, opens a session, and returns tokens."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Logins:
         self._avatars = avatars
 
     def log_in(self, command: LoginCommand) -> LoginResult | Stranger:
-        """Sign somebody in with the code of ``wx.login``; a Stranger only where the command does not register.
+        """Sign a person in with the code of ``wx.login``; returns a Stranger only if the command does not register.
 
-        The same code with the same idempotency key within the retry window gives the same session again, also while
-        the first request still runs. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled, PhoneTaken,
-        TooManyRequests or ServiceBusy; somebody new may also meet RegistrationClosed or InviteRequired.
+        The same code with the same idempotency key within the retry window returns the same session again, even while
+        the first request is running. Raises UnknownApp, a WeChatError, DataRejected, AccountDisabled, PhoneTaken,
+        TooManyRequests or ServiceBusy; for a new person also RegistrationClosed or InviteRequired.
         """
         app = self._login_codes.app(command.appid, command.referer)
         login_hash = self._attempts.hash_of(app, command)
@@ -57,7 +57,7 @@ class Logins:
         except BaseException:
             self._attempts.release(login_hash)
             raise
-        if isinstance(result, Stranger):  # no session to answer with again, so nobody should wait for one
+        if isinstance(result, Stranger):  # there is no session to return again, so nobody should wait for one
             self._attempts.release(login_hash)
         return result
 
@@ -76,12 +76,12 @@ class Logins:
     def _exchange(self, app: MiniProgram, command: LoginCommand) -> Exchanged:
         session = self._login_codes.exchange(app, command.code)
         phone = None
-        if command.phone_code is not None:  # WeChat refuses another person's
+        if command.phone_code is not None:  # WeChat refuses another person's code
             phone = self._phone_codes.number(app, command.phone_code, session.openid, command.address)
         return Exchanged(app, session, phone)
 
     def _repeat(self, app: MiniProgram, command: LoginCommand, earlier: LoginAttempt) -> LoginResult:
-        # Where something is to be opened, as a change: for the lock, and for the count of a refusal.
+        # With encrypted data this is a writing transaction, for the lock and for the count of a refusal.
         is_sealed = command.encrypted is not None or command.signed is not None
         outcome = settle(
             self._database.run if is_sealed else self._database.read,

@@ -1,7 +1,7 @@
-"""Registering with a ticket: the second step of front ends that ask a stranger for a phone number first.
+"""Registering with a ticket: the second step of front ends that first ask a new person for a phone number.
 
-What is typed in is compared with numbers that are somebody's, so an answer tells whether it is. Three refusals are all
-that a ticket has, and nine a day all that a WeChat has: enough for people who mistype, and no way to try numbers.
+The typed number is compared with verified numbers of users, so an answer reveals whether a number is in use. A ticket
+has only three refusals, and a WeChat account nine a day: enough for typing errors, but too few to test numbers.
 """
 
 from sqlalchemy import Connection
@@ -26,7 +26,7 @@ _HASH_CHARS = 32
 
 
 class Registrations:
-    """Turns a stranger's ticket into a user."""
+    """Turns a new person's ticket into a user."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class Registrations:
         policy: TokenPolicy,
         device: str,
     ) -> LoginResult:
-        """Make the user, store the phone as claimed (never as verified), and sign them in.
+        """Create the user, store the phone as claimed (never as verified), and sign them in.
 
-        Without an invite code, the one of the login that gave the ticket counts. Raises, in this order: TicketInvalid
-        (forged, expired, used, refused three times); for somebody new AccountDisabled, RegistrationClosed or
-        InviteRequired; PhoneTaken for a number that is somebody's; IdentityTaken. A used ticket whose WeChat is
-        somebody's by now is IdentityTaken at once, as its bearer can sign in.
+        Without an invite code, the one from the login that gave the ticket counts. Raises, in this order: TicketInvalid
+        (forged, expired, used, refused three times); for a new person AccountDisabled, RegistrationClosed or
+        InviteRequired; PhoneTaken for another user's number; IdentityTaken. A used ticket whose WeChat account belongs
+        to a user by now raises IdentityTaken immediately, because that person can sign in.
         """
         ticket = self._tickets.open(ticket_text)
         came_with = invite_code or ticket.invite_code
@@ -73,7 +73,7 @@ class Registrations:
             self._use(connection, ticket)
             try:
                 self._check(connection, ticket, arrival, phone)
-            except AuthSvcError as refusal:  # to be committed: it counts
+            except AuthSvcError as refusal:  # returned, so that its count is committed
                 return refusal
             return self._transact(connection, ticket, arrival, phone, policy, device)
 
@@ -84,13 +84,13 @@ class Registrations:
         return self._tokens.hand_out(user, session, ticket.openid, policy, is_new=True, invite=invite)
 
     def _use(self, connection: Connection, ticket: Ticket) -> None:
-        """Take one use of the ticket and of its WeChat, before anything is looked at; success spends the ticket.
+        """Count one use of the ticket and of its WeChat account before any lookup; success uses up the ticket.
 
-        Others with this ticket, or with another one of this WeChat, wait until it is known what became of this one.
+        Other requests with this ticket, or with another one of this WeChat account, wait for the result of this one.
         """
         now = self._clock.seconds()
         if spent_tickets.use(connection, ticket.id, ticket.expires_at, now) > _REFUSALS_PER_TICKET:
-            # Whoever else has spent it has committed: the look comes after the wait for them.
+            # Another request that used it up has committed, because this one has waited for it.
             if _is_bound(connection, ticket):
                 raise IdentityTaken("registered with this ticket, or meanwhile")
             raise TicketInvalid("used before, or refused too often")
@@ -99,7 +99,10 @@ class Registrations:
             raise TicketInvalid("too many refusals of one WeChat today")
 
     def _check(self, connection: Connection, ticket: Ticket, arrival: Arrival, phone: PhoneNumber) -> None:
-        """Raise what stands against it, and change nothing. Who may not register learns nothing of the number."""
+        """Raise an error if registering is not possible, and change nothing.
+
+        Check the right to register before the number.
+        """
         is_bound = _is_bound(connection, ticket)
         if not is_bound:
             self._accounts.check_right(connection, arrival, self._clock.seconds())
@@ -121,7 +124,7 @@ class Registrations:
         spent_tickets.spend(connection, ticket.id, _REFUSALS_PER_TICKET)
         try:
             admitted = self._accounts.let_in(connection, arrival, now)
-        except InviteRequired:  # somebody else has just used the code up
+        except InviteRequired:  # another login has just used up the code
             raise Restart from None
         users.claim_phone(connection, admitted.user.id, phone)
         session = self._new_sessions.open(

@@ -1,8 +1,8 @@
-"""Signing a browser in by a scan: a page shows a mini-program code, a signed-in phone scans it and consents.
+"""Signing in a browser with a scan: a page shows a mini-program code, and a signed-in phone scans and approves it.
 
-pending → scanned → approved or refused, each until it expires. The ticket in the code is for the phone alone, the
-secret in the cookie for the browser alone. Neither is stored, only keyed hashes are; neither gets anything without
-the other. The session is opened when the browser fetches it, once.
+pending → scanned → approved or refused, each until it expires. The ticket in the code is only for the phone, and the
+secret in the cookie only for the browser. Only keyed hashes of both are stored, and neither is enough without the
+other. The session is opened when the browser fetches it, once.
 """
 
 import hmac
@@ -36,22 +36,22 @@ from authsvc.values.wechat import MiniProgram
 logger = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 600.0
-# To find the phone and sign in there. A code that was made to trick somebody dies as fast.
+# Time to find the phone and sign in there. A code that was made to trick somebody expires as quickly.
 _SCAN_SECONDS = 180
-# To read what is asked.
+# Time to read the question.
 _DECISION_SECONDS = 120
-# The page asks every POLL_SECONDS; a sleeping tab less often.
+# The page polls every POLL_SECONDS; a sleeping tab less often.
 _FETCH_SECONDS = 60
 POLL_SECONDS = 2
 
 Outcome = Literal["approved", "refused"]
-# Returns the ending of the picture ("jpg" or "png") and its content; raises UnknownApp or a WeChatError.
+# Returns the extension of the picture ("jpg" or "png") and its content; raises UnknownApp or a WeChatError.
 Draw = Callable[[MiniProgram, str], tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a browser gets that wants to be signed in; it must keep ``secret`` to itself. ``ending``: jpg or png."""
+    """The answer to a browser that starts a sign-in; it must keep ``secret`` private. ``ending``: jpg or png."""
 
     id: str
     secret: str = field(repr=False)
@@ -62,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is; ``login`` comes once, with the state ``approved``."""
+    """The current state; ``login`` comes once, with the state ``approved``."""
 
     state: ScanState | Literal["expired"]
     expires_in: int = 0
@@ -71,7 +71,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a person should know before they agree. ``same_network`` is None where an address is not known."""
+    """What a person should know before they approve. ``same_network`` is None if an address is not known."""
 
     device: str
     address: str | None = field(repr=False)
@@ -81,7 +81,7 @@ class Consent:
 
 
 class ScanSignIns:
-    """Browsers that are signed in by a scan."""
+    """Signs in browsers with a scan."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class ScanSignIns:
         audit: AuditLog,
         clock: SystemClock,
     ) -> None:
-        """``draw`` has WeChat draw a code of an app that carries a scene into the page for consenting."""
+        """``draw`` has WeChat draw a code of an app that carries a scene into the approval page."""
         self._apps = apps
         self._database = database
         self._draw = draw
@@ -107,9 +107,9 @@ class ScanSignIns:
         self._sweep_at = 0.0
 
     def start(self, appid: str | None, device: str, address: str | None) -> Asked:
-        """Note that a browser asks, and draw the code for it. ``device`` is its User-Agent.
+        """Store a browser's request, and draw the code for it. ``device`` is its User-Agent.
 
-        Raises UnknownApp or a WeChatError; then nothing is noted.
+        Raises UnknownApp or a WeChatError; then nothing is stored.
         """
         app = self._apps.choose(appid, None)
         ticket, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
@@ -130,7 +130,7 @@ class ScanSignIns:
         return Asked(scan_id, secret, picture, ending, _SCAN_SECONDS)
 
     def _sweep(self, now: int) -> None:
-        """Forget what ran out long ago, now and then: strangers make these rows, and a purge may be far away."""
+        """Delete expired rows occasionally, because strangers create them and the next purge may be far away."""
         if now < self._sweep_at:
             return
         self._sweep_at = now + _SWEEP_SECONDS
@@ -138,13 +138,13 @@ class ScanSignIns:
             while self._database.run(scan_sign_ins.delete_expired, now - scan_sign_ins.RUN_OUT_SECONDS):
                 pass
         except ServiceBusy as error:
-            logger.info("old scan sign-ins not swept: %s", error)
+            logger.info("old scan sign-ins not deleted: %s", error)
 
     def poll(self, scan_id: str, secret: str) -> Progress:
-        """Tell the browser how far it is, and hand the session over when it is approved.
+        """Return the state to the browser, with the session if it is approved.
 
-        An approval that was handed over before, came too late, or whose phone has signed out meanwhile, is ``expired``.
-        Raises NotFound for a secret that is not this browser's, AccountDisabled.
+        An approval that was fetched before, came too late, or whose phone has signed out meanwhile, is ``expired``.
+        Raises NotFound for a wrong secret, and AccountDisabled.
         """
         found = self._database.read(scan_sign_ins.find, scan_id)
         if found is None or not hmac.compare_digest(found.browser_hash, self._browser_hash(scan_id, secret)):
@@ -161,7 +161,7 @@ class ScanSignIns:
         return Progress("approved", login=self._tokens.hand_out(phone.user, session, phone.openid))
 
     def scan(self, caller: Caller, ticket: str, address: str | None) -> Consent:
-        """Make a code the caller's to decide, and return what they should know; again for the same session only.
+        """Let only the caller's session decide about a code, and return what they should know. A repeat gets the same.
 
         Raises ScanTicketInvalid.
         """
@@ -187,7 +187,7 @@ class ScanSignIns:
         )
 
     def decide(self, caller: Caller, ticket: str, outcome: Outcome) -> None:
-        """Approve or refuse what this session scanned; saying the same again changes nothing.
+        """Approve or refuse what this session scanned; a repeat changes nothing.
 
         Raises ScanTicketInvalid.
         """
@@ -202,7 +202,7 @@ class ScanSignIns:
         self._database.run(work)
 
     def _hand_over(self, connection: Connection, found: ScanSignIn) -> tuple[LiveSession, Session] | None:
-        """Open the browser's session if nobody has; return the phone's session and the new one."""
+        """Open the browser's session if that has not happened; return the phone's session and the new one."""
         now = self._clock.seconds()
         if not scan_sign_ins.hand_over(connection, found.id, now):
             return None
@@ -211,7 +211,7 @@ class ScanSignIns:
             return None
         user = users.lock(connection, phone.user.id)
         refuse_inactive(user)
-        # Once more, behind the lock: whoever signs out everywhere, or unlinks the WeChat, holds it until that is done.
+        # Read again after the lock, which a logout everywhere, or an unlinking, holds until it is done.
         phone = sessions.find_live(connection, phone.session.id, now)
         if phone is None:
             return None
@@ -228,14 +228,14 @@ class ScanSignIns:
 
 
 def _theirs(found: ScanSignIn | None, caller: Caller, state: ScanState) -> ScanSignIn:
-    """Return what this session has brought into this state, now or before; raises ScanTicketInvalid."""
+    """Return the request that this session has brought into this state; raises ScanTicketInvalid."""
     if found is None or (found.session_id, found.state) != (caller.session.id, state):
-        raise ScanTicketInvalid("unknown, decided on, too late, or another session's")
+        raise ScanTicketInvalid("unknown, already decided, too late, or another session's")
     return found
 
 
 def _is_same_network(one: str | None, other: str | None) -> bool | None:
-    """Whether both are of one subscriber; None where either is not known, which is like nothing else."""
+    """Tell whether both addresses belong to one subscriber; None if either is not known."""
     if one is None or other is None:
         return None
     return subscriber(one) == subscriber(other)

@@ -1,4 +1,4 @@
-"""What a login changes: all of it in one transaction, after WeChat was asked and before any token is signed."""
+"""The changes of a login, in one transaction, after the call to WeChat and before any token is signed."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """What WeChat said when it was asked about one login."""
+    """WeChat's answer for one login."""
 
     app: MiniProgram
     session: WeChatSession
@@ -36,7 +36,7 @@ class Exchanged:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a login came to. ``former_avatar`` is the picture address that it has replaced, if it did."""
+    """The result of a login. ``former_avatar`` is the picture address that it replaced, if any."""
 
     user: User
     session: Session
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class LoginTransaction:
-    """Finds or makes the user and opens a session. Every method works on the transaction that it is given."""
+    """Finds or creates the user and opens a session. Every method works in the given transaction."""
 
     def __init__(
         self,
@@ -70,14 +70,15 @@ class LoginTransaction:
     def carry_out(
         self, connection: Connection, command: LoginCommand, exchanged: Exchanged, login_hash: str | None
     ) -> Outcome | None:
-        """Sign in whoever WeChat has named; None where they are nobody's yet and the command does not register.
+        """Sign in the person that WeChat returned; None if they have no user and the command does not register.
 
-        ``login_hash`` names the attempt that ends with this. Raises what ``Logins.log_in`` does but a WeChatError.
+        ``login_hash`` identifies the attempt that this finishes. Raises what ``Logins.log_in`` does, except a
+        WeChatError.
         """
         now = self._clock.seconds()
         app, openid = exchanged.app, exchanged.session.openid
         known = identities.find(connection, app.appid, openid)
-        # Before anything is changed: a refusal is committed with its count.
+        # Before any change, because a refusal is committed with its count.
         opened = self._sealed_data.open_from(
             connection, app, _sealed(command), openid, known=known, session_key=exchanged.session.session_key
         )
@@ -110,9 +111,9 @@ class LoginTransaction:
         )
 
     def repeat(self, connection: Connection, command: LoginCommand, app: MiniProgram, earlier: LoginAttempt) -> Outcome:
-        """Find the session of an earlier login again; what came encrypted is opened again, not stored.
+        """Return the session of an earlier login; encrypted data is opened again, not stored.
 
-        Raises LoginCodeUsed when that session has ended or is another contract's, or when its identity was removed.
+        Raises LoginCodeUsed if that session has ended or belongs to another contract, or if its identity was removed.
         """
         now = self._clock.seconds()
         identity = identities.lock_by_id(connection, int(earlier.identity_id or 0))
@@ -122,7 +123,7 @@ class LoginTransaction:
         contract = (command.policy or self._new_sessions.native).contract
         live = sessions.find_live(connection, str(earlier.session_id), now)
         if live is None or (live.user.id, live.session.contract) != (identity.user.id, contract):
-            raise LoginCodeUsed("the session of the earlier login has ended, or is another contract's")
+            raise LoginCodeUsed("the session of the earlier login has ended, or belongs to another contract")
         opened = self._sealed_data.open_from(connection, app, _sealed(command), identity.openid, known=identity)
         return Outcome(
             user=identity.user,
@@ -146,7 +147,9 @@ class LoginTransaction:
         )
 
     def _claimed(self, command: LoginCommand) -> Profile:
-        """What the client says of the person, but for uploaded pictures: theirs is stored, others' are not theirs."""
+        """Return the client's profile without addresses of uploaded pictures: their own is stored, others are not
+        theirs.
+        """
         claimed = command.claimed or Profile()
         return replace(claimed, avatar_url=None) if self._avatars.holds(claimed.avatar_url) else claimed
 
@@ -169,6 +172,6 @@ def _sealed(command: LoginCommand) -> Sealed:
 
 
 def _note_consent(connection: Connection, user: User, version: str, now: int) -> None:
-    """Keep it unless there are too many: a front end that makes a version of each moment must lock nobody out."""
+    """Store the consent unless there are too many: a front end with ever new versions must lock nobody out."""
     if not consents.give(connection, user.id, version, now):
-        logger.warning("consent of user %s not kept: they have agreed to %d versions", user.id, consents.MOST)
+        logger.warning("consent of user %s not stored: they have agreed to %d versions", user.id, consents.MOST)

@@ -198,7 +198,7 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
     assert f"Error: {second}: some verifiers may not have seen it yet; wait until 20" in run("activate", code=75)
     clock.later += MAX_AGE + LOOK_SECONDS
     assert run("activate") == f"signing  {second}\n"
-    assert "tokens signed with it may still live; wait until 20" in run("retire", first[:20], code=75)
+    assert "tokens signed with it may still be in use; wait until 20" in run("retire", first[:20], code=75)
     time.sleep(LOOK_SECONDS + 0.2)
     fresh = signedin.tokens_of(signedin.refreshed(service, person.refresh))
     assert signing_kid(fresh.access) == second
@@ -216,7 +216,7 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
     assert service.call("GET", "/api/v1/me", token=fresh.access).status_code == 200
 
     assert "there is no published key" in run("activate", code=1)
-    assert "signs: activate another key first" in run("retire", second, "--now", code=1)
+    assert "is the signing key; activate another key first" in run("retire", second, "--now", code=1)
     assert "there is no key -A…" in run("retire", "-A", code=1), "every 64th key begins so"
     only = run("export", second, "--pem")
     assert jwt.decode(fresh.access, only, ["ES256"], audience=APPID)["sid"] == person.sid

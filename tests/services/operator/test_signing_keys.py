@@ -150,8 +150,8 @@ def test_what_cannot_be_meant_is_refused_with_its_reason(keys: SigningKeys, data
         lambda: keys.activate(None): "there is no published key",
         lambda: keys.retire(None): "there is no former key",
         lambda: keys.activate("nothing"): "there is no key nothing…",
-        lambda: keys.activate(first): "signs already",
-        lambda: keys.retire(first, at_once=True): "signs: activate another key first",
+        lambda: keys.activate(first): "already signs",
+        lambda: keys.retire(first, at_once=True): "is the signing key; activate another key first",
     }.items():
         with pytest.raises(KeyRefusal, match=reason) as refused:
             step()
