@@ -97,7 +97,7 @@ def test_whoever_is_disabled_is_out_at_once_and_whoever_is_enabled_signs_in_agai
     run("users", "disable", user_id)
     assert status(each_service, token) in (401, 403)
     assert each_service.login(simulator.code("shell-disabled")).json()["error"] == "account_disabled"
-    assert "disabled already" in run("users", "disable", user_id, code=1).stderr
+    assert "already disabled" in run("users", "disable", user_id, code=1).stderr
     assert "there is no user" in run("users", "disable", 10**9, code=1).stderr
     run("users", "enable", user_id)
     assert "not disabled" in run("users", "enable", user_id, code=1).stderr

@@ -289,7 +289,7 @@ class AccountRules:
             self._audit.record(connection, "phone_unbound", user.id, now, of_app(heir.appid))
 
     def _check_claim(self, connection: Connection, unionid: str, user_id: int) -> None:
-        """Accept a unionid that already has an owner if it is the same user; otherwise another login has just taken it."""
+        """Accept a unionid that already belongs to this user; otherwise another login has just taken it."""
         owner = identities.find_unionid_owner(connection, unionid)
         if owner is None or owner.id != user_id:
             raise Restart

@@ -43,7 +43,7 @@ class Invites:
         return self._database.read(invite_codes.invited_at, user_id)
 
     def arrivals(self, user_id: int, before: int | None = None) -> Arrivals:
-        """Return the arrivals with the user's codes: the latest fifty, or those before a number, of the last thousand."""
+        """Return arrivals with the user's codes: the latest fifty, or those before a number, of the last thousand."""
 
         def work(connection: Connection) -> Arrivals | None:
             count = invite_codes.count_arrivals(connection, user_id)

@@ -97,7 +97,7 @@ class Pushes:
             raise PushRejected("too old, or a clock is wrong")
 
     def _receipts(self, app: MiniProgram, query: PushQuery, event: PushEvent) -> list[str]:
-        """Return two names of a delivery: by its address, whose signature does not cover the message, and by the event."""
+        """Return two hashes of a delivery: of its address, whose signature omits the message, and of the event."""
         told = (event.name, event.sender, event.openid or "", str(event.created_at), *map(str, sorted(event.revoked)))
         return [
             self._hashes.of("address", app.appid, query.timestamp, query.nonce),

@@ -105,7 +105,7 @@ class CodePictures:
                 self._remove(stored)
 
     def sweep(self) -> int:
-        """Delete pictures that nobody has requested for a long time, and the oldest above the limit; return how many."""
+        """Delete pictures that were not requested for a long time, and the oldest above the limit; return how many."""
         self._store.sweep()
         removed = 0
         if self._limits.keep:

@@ -82,7 +82,7 @@ def test_a_key_is_published_signs_and_goes_each_only_after_its_wait(
     assert [jwk["kid"] for jwk in keys.published()["keys"]] == [first, second]
 
     clock.moment += LONGEST + LOOK_SECONDS - 1
-    with pytest.raises(KeyRefusal, match="may still live") as refused:
+    with pytest.raises(KeyRefusal, match="may still be in use") as refused:
         keys.retire(None)
     assert refused.value.ready_at == clock.moment + 1
     clock.moment += 1
