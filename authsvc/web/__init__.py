@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: flask and marshmallow live here."""
+"""HTTP in, HTTP out: the only room that uses Flask and marshmallow."""

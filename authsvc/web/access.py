@@ -1,4 +1,4 @@
-"""How views reach the use cases, and what every request has."""
+"""Access to the use cases for views, and data of every request."""
 
 import re
 import secrets
@@ -16,12 +16,12 @@ from authsvc.services import Services
 from authsvc.services.people.avatars import MAX_UPLOAD_BYTES
 from authsvc.web.door import UNKNOWN, door
 
-# A picture, and what multipart puts around it: the largest body that any address takes.
+# A picture with its multipart envelope: the largest body that any route accepts.
 UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
-# Of Accept-Language: nobody speaks more.
+# How many languages of Accept-Language are read.
 _LANGUAGE_CHARACTERS = 1000
 _CHUNKED_REST_BYTES = 256 * 1024
-# Chinese, and the languages of the family that are tagged by themselves (RFC 5646 §4.1.2).
+# Chinese, and the Chinese languages with their own tags (RFC 5646 §4.1.2).
 _CHINESE = ("zh", "cmn", "yue", "wuu", "hak", "nan")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
@@ -32,7 +32,7 @@ def services() -> Services:
 
 
 def request_id() -> str:
-    """Return the id of this request: a trusted proxy's X-Request-ID when it is well-formed, else one of ours."""
+    """Return the id of this request: a trusted proxy's X-Request-ID if it is well-formed, otherwise our own."""
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(16)
@@ -42,27 +42,27 @@ def request_id() -> str:
 
 
 def client_address() -> str | None:
-    """Return the client's IP address; None where none is known, or only that of a proxy on this machine."""
+    """Return the client's IP address, or None if only a proxy on this machine, or nothing, is known."""
     address = request.remote_addr
     return None if address is None or address == UNKNOWN or is_neighbour(address) else address
 
 
 def client_network() -> str | None:
-    """Return what the client's subscriber holds, for counting: an IPv4 address or a /64 of IPv6; None as above."""
+    """Return the client's network, for counting: an IPv4 address or a /64 of IPv6; None as above."""
     address = client_address()
     return None if address is None else subscriber(address)
 
 
 def user_agent() -> str:
-    """Return what the client says it is; empty when it says nothing."""
+    """Return the client's User-Agent, or an empty text."""
     return request.headers.get("User-Agent", "")
 
 
 def prefers_english() -> bool:
-    """Tell whether this client wants English; Chinese is the default.
+    """Tell whether this client prefers English; Chinese is the default.
 
-    The best quality decides (RFC 9110 §12.5.4), and of equals the first named. Which Chinese or which English is all
-    the same: what we have of either is the closest.
+    The highest quality decides (RFC 9110 §12.5.4), and among equals the first one. All variants of Chinese, and of
+    English, are treated the same.
     """
     header = request.headers.get("Accept-Language", "")[:_LANGUAGE_CHARACTERS]
     wanted = sorted(parse_accept_header(header, LanguageAccept), key=itemgetter(1), reverse=True)
@@ -78,10 +78,10 @@ def _primary(tag: str) -> str:
 
 
 def install(app: Flask, trusted_proxies: int) -> None:
-    """Give every answer its request id, and headers that keep tokens out of caches and sniffers.
+    """Give every answer its request id, and headers against caching of tokens and content sniffing.
 
-    ``trusted_proxies`` is how many proxies in front of us append to X-Forwarded-For; what others wrote there is not
-    believed, and without any neither is X-Request-ID.
+    ``trusted_proxies`` is how many proxies in front of us append to X-Forwarded-For. Entries of others are ignored, and
+    without trusted proxies X-Request-ID is ignored too.
     """
     app.wsgi_app = door(app.wsgi_app, trusted_proxies)  # type: ignore[method-assign, assignment]  # Flask's own way
     app.before_request(_begin)
@@ -102,10 +102,10 @@ def _finish(response: Response) -> Response:
 
 
 def _read_the_rest() -> None:
-    """Take in what a refused upload still sends.
+    """Read the rest of a refused upload.
 
-    A connection that is closed on unread bytes is reset, and a proxy that is still sending then never reads our answer.
-    What is longer, or goes on in chunks for longer, is not read: that connection ends (``gunicorn.conf.py``).
+    A connection that is closed with unread bytes is reset, and a proxy that is still sending then never reads our
+    answer. A longer body, or a longer chunked one, is not read; its connection is closed (``gunicorn.conf.py``).
     """
     most = _CHUNKED_REST_BYTES if "Transfer-Encoding" in request.headers else UPLOAD_BYTES
     if "Transfer-Encoding" in request.headers or 0 < (request.content_length or 0) <= UPLOAD_BYTES:

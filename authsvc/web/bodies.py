@@ -1,4 +1,4 @@
-"""Reading a request's JSON body strictly, and writing JSON answers."""
+"""Reads JSON bodies strictly, and writes JSON answers."""
 
 import json
 import re
@@ -26,12 +26,12 @@ from authsvc.errors import (
 )
 
 MAX_BODY_BYTES = 16 * 1024
-# For Flask's MAX_CONTENT_LENGTH: a body sent in chunks is cut there without a word, so one byte more must get through.
+# For Flask's MAX_CONTENT_LENGTH: Flask silently cuts a chunked body there, so one more byte must be allowed.
 READ_BYTES = MAX_BODY_BYTES + 1
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-# How a form begins: a name and its value, or the boundary before a part.
+# The beginning of a form: a name and its value, or the boundary before a part.
 _FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]%-]{0,80}=|--[^\r\n]{1,100}\r?\ncontent-disposition:", re.IGNORECASE)
-# Of an upload: parts (wx.uploadFile sends one, and whatever its formData holds), and bytes of what stands above one.
+# Limits of an upload: parts (wx.uploadFile sends one, and one per entry of its formData), and header bytes per part.
 _MOST_PARTS = 20
 _MOST_PART_HEAD = 4096
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -41,8 +41,8 @@ _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
 def read(schema: Schema) -> dict[str, Any]:
     """Return the body as ``schema`` loads it.
 
-    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody (of both the kind that names the cause, where one is
-    known), or InvalidRequest with every wrong field by its dotted name.
+    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody (or their kinds that name the cause, if it is known), or
+    InvalidRequest with every wrong field by its dotted name.
     """
     return _load(schema, _json_object())
 
@@ -57,7 +57,7 @@ def _load(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_query(schema: Schema) -> dict[str, Any]:
-    """Return the query as ``schema`` loads it; parameters it does not know are nobody's business.
+    """Return the query as ``schema`` loads it; unknown parameters are ignored.
 
     Raises InvalidRequest.
     """
@@ -65,9 +65,9 @@ def read_query(schema: Schema) -> dict[str, Any]:
 
 
 def read_form(schema: Schema) -> dict[str, Any]:
-    """Return the form in the body as ``schema`` loads it; what it does not know or what is empty is not there.
+    """Return the form in the body as ``schema`` loads it; unknown and empty parameters are ignored.
 
-    That, and that nothing may come twice, is RFC 6749 §3.2. Raises BodyTooLarge, FormExpected or InvalidRequest.
+    RFC 6749 §3.2 requires that, and forbids duplicates. Raises BodyTooLarge, FormExpected or InvalidRequest.
     """
     data = _data()
     if request.mimetype != "application/x-www-form-urlencoded":
@@ -75,22 +75,22 @@ def read_form(schema: Schema) -> dict[str, Any]:
     pairs = [(name, value) for name, value in parse_qsl(data.decode("utf-8", "replace")) if name in schema.fields]
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise InvalidRequest("a parameter twice", fields={name: ["malformed"] for name in values})
+        raise InvalidRequest("a duplicate parameter", fields={name: ["malformed"] for name in values})
     return _load(schema, values)
 
 
 def read_upload(part: str, most_bytes: int) -> bytes | None:
-    """Return the file in a multipart body of at most ``most_bytes``; None where there is none.
+    """Return the file in a multipart body of at most ``most_bytes``, or None if there is none.
 
     Raises UploadMalformed for any other body, BoundaryMissing, BodyTooLarge.
     """
-    # Two megabytes of another kind of form take half a second to be taken apart.
+    # Parsing two megabytes of another kind of form takes half a second.
     if request.mimetype != "multipart/form-data":
-        raise UploadMalformed("no multipart form")
+        raise UploadMalformed("not a multipart form")
     if not request.mimetype_params.get("boundary"):
         raise BoundaryMissing
     request.max_content_length = most_bytes
-    # Counted before it is parsed, which takes long for what is no upload.
+    # Counted before parsing, which would take long for anything but an upload.
     if not _few_small_parts(request.get_data(), request.mimetype_params.get("boundary", "")):
         return None
     file = request.files.get(part)
@@ -107,7 +107,7 @@ def _few_small_parts(body: bytes, boundary: str) -> bool:
 def write(body: Mapping[str, Any], status: int = 200) -> Response:
     """Return ``body`` as a JSON answer, in UTF-8 without escapes.
 
-    Only half a surrogate pair, as in a nickname cut through an emoji, has no UTF-8: it stays the escape it was.
+    Half of a surrogate pair, as in a nickname that was cut through an emoji, has no UTF-8 form and stays an escape.
     """
     return Response(as_json(body), status, mimetype="application/json")
 
@@ -122,7 +122,7 @@ def _data() -> bytes:
     if len(data) > MAX_BODY_BYTES:
         raise BodyTooLarge
     if request.content_encoding not in (None, "identity"):
-        raise UnsupportedMediaType("in a content coding")
+        raise UnsupportedMediaType("with a content coding")
     return data
 
 
@@ -156,7 +156,7 @@ def _parsed(text: str) -> Any:
 
 
 def _flat(messages: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, list[str]]]:
-    """Turn marshmallow's nested messages into dotted names. A name that a stranger made up is not repeated."""
+    """Turn marshmallow's nested messages into dotted names. Unknown names from the request are not repeated."""
     found = []
     for name, reasons in messages.items():
         safe = name if isinstance(name, str) and _FIELD_NAME.match(name) else "?"

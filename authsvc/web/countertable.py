@@ -1,9 +1,9 @@
-"""Counters that all workers of one machine share, in a file of a fixed size: nobody's requests make it grow.
+"""Counters that all workers of one machine share, in a file of fixed size that no requests can make grow.
 
-A counter has a sliding window: what was counted in the window before weighs as much as of that window still lies within
+A counter has a sliding window: the count of the previous window is weighted by the part of it that is still within
 reach. The file is a table of buckets with ``_WAYS`` places each, mapped into the memory of every worker. A counter is
-known by a keyed hash of its name, which is all that is stored. Where a bucket is full, whoever comes next takes a place
-that has run out, or else that of the lowest count: a flood from many addresses forgets itself, and not those who are
+identified by a keyed hash of its name, and only that is stored. In a full bucket, the next counter takes an expired
+place, or else the place with the lowest count. So a flood from many addresses displaces its own counters, and not those
 near their limit.
 """
 
@@ -23,22 +23,22 @@ _SEED_BYTES = 32
 _HEADER_BYTES = 4096
 _BUCKETS = 16384
 _WAYS = 8
-# Of each place: the hash (0: free), the second in which it has run out, the counts of this window and of the last.
+# A place: the hash (0: free), the second in which it expires, and the counts of this window and the previous one.
 _BUCKET = struct.Struct("<" + "QIII" * _WAYS)
 _PLACE = struct.Struct("<QIII")
 TABLE_BYTES = _HEADER_BYTES + _BUCKETS * _BUCKET.size
 _MOST = 2**32 - 1
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-# A holder needs two microseconds, and some milliseconds when the system lets another process run meanwhile. One that
-# was stopped must not stop the others: a count may be lost then.
+# A holder needs two microseconds, or some milliseconds if the system runs another process meanwhile. A stopped holder
+# must not stop the others, so a count may be lost then.
 _PATIENCE_SECONDS = 0.03
 
 
 class CounterTable:
-    """Counts by name. What cannot lie in a file of all workers is counted by each of them alone (``is_shared``)."""
+    """Counts by name. If no shared file is possible, each worker counts alone (``is_shared``)."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
-        """Open the table at ``path``, made if need be, or one in the memory of this process. Raises OSError."""
+        """Open the table at ``path``, which is created if needed, or one in this process's memory. Raises OSError."""
         self.is_shared = path is not None
         self._clock = clock
         self._turn = threading.Lock()
@@ -48,7 +48,7 @@ class CounterTable:
         self._seed = self._memory[begun : begun + _SEED_BYTES] if self.is_shared else os.urandom(_SEED_BYTES)
 
     def hit(self, name: str, limit: int, seconds: int) -> float:
-        """Count one of at most ``limit`` within ``seconds`` and return 0; else the seconds until there is room."""
+        """Count one of at most ``limit`` within ``seconds``; return 0, or the seconds until one is allowed."""
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=self._seed, digest_size=12).digest()
         bucket = _HEADER_BYTES + int.from_bytes(digest[8:], "little") % _BUCKETS * _BUCKET.size
         mark = int.from_bytes(digest[:8], "little") or 1
@@ -63,7 +63,7 @@ class CounterTable:
             return 0.0
 
     def _find(self, bucket: int, mark: int, now: float, seconds: int) -> tuple[int, int, int]:
-        """Return the place of a counter in its bucket, and its counts in this window and the one before."""
+        """Return the place of a counter in its bucket, and its counts in this window and the previous one."""
         held = _BUCKET.unpack_from(self._memory, bucket)
         if mark in held[::4]:
             number = 4 * held[::4].index(mark)
@@ -76,13 +76,13 @@ class CounterTable:
 
     @contextmanager
     def _alone_with(self, bucket: int) -> Iterator[None]:
-        """Keep other workers out of a bucket. The system ends this by itself should this process die."""
+        """Lock a bucket against other workers. The system releases the lock if this process dies."""
         if self._file is None:
             yield
             return
         is_held, until = self._lock(bucket, fcntl.LOCK_EX | fcntl.LOCK_NB), time.monotonic() + _PATIENCE_SECONDS
         while not is_held and time.monotonic() < until:
-            os.sched_yield()  # not sleep, which under gevent is somebody else's turn
+            os.sched_yield()  # not sleep, which under gevent would switch to another greenlet
             is_held = self._lock(bucket, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             yield
@@ -100,14 +100,14 @@ class CounterTable:
 
 
 def _wait(limit: int, seconds: int, into: float, current: int, previous: int) -> float:
-    """Return the seconds until one more fits: what was counted before fades evenly."""
-    if current < limit:  # previous is not 0, or there would be room
+    """Return the seconds until one more is allowed; the previous count decreases linearly."""
+    if current < limit:  # previous is not 0, or one more would be allowed
         return max(seconds * (1 - (limit - current) / previous) - into, 0) or 1.0
     return seconds - into + seconds * (1 - limit / current)
 
 
 def _open(path: Path) -> int:
-    """Return a descriptor of the table's file, made by whoever is first. Raises OSError."""
+    """Return a descriptor of the table's file; the first worker creates it. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for _ in range(3):
         descriptor = os.open(path, _CREATE, 0o600)
@@ -121,16 +121,16 @@ def _open(path: Path) -> int:
         finally:
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
-        # Others may have mapped what lies there: it is never cut or written over.
+        # Other workers may have mapped an existing file, so it is never truncated or overwritten.
         os.close(descriptor)
         path.unlink(missing_ok=True)
-    raise OSError(f"no table of counters at {path}")
+    raise OSError(f"{path} is not a table of counters")
 
 
 def _is_ready(descriptor: int) -> bool:
-    """Fill an empty file; False for one that is not such a table."""
+    """Fill an empty file; False if the file is not such a table."""
     if os.fstat(descriptor).st_size == 0:
-        # With its space on the disk: a place without one would kill whoever counts there.
+        # Allocate the disk space, because counting in a page without disk space would kill the process.
         os.posix_fallocate(descriptor, 0, TABLE_BYTES)
         os.pwrite(descriptor, _MAGIC + os.urandom(_SEED_BYTES), 0)
         return True

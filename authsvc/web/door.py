@@ -1,4 +1,4 @@
-"""What stands before Flask: who asks, which headers get in, and how bodies are read."""
+"""WSGI middleware before Flask: the client's address, allowed headers, and reading of bodies."""
 
 import logging
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from authsvc.web.reading import WsgiApp, patient
 
 logger = logging.getLogger(__name__)
 
-# In the place of an address that is not known (the word of RFC 7239 §6).
+# Stands for an address that is not known (the word of RFC 7239 §6).
 UNKNOWN = "unknown"
-# Nothing here has parts or dates: a picture has an ETag. What parses them raises for dates that no calendar has.
+# No route uses ranges or dates (a picture has an ETag), and their parsers raise for impossible dates.
 _UNREAD = (
     "HTTP_RANGE",
     "HTTP_IF_RANGE",
@@ -22,10 +22,10 @@ _UNREAD = (
 
 
 class _Door:
-    """Lets a request in without what nobody reads, and with the client's address or the word that none is known.
+    """Passes a request on without unused headers, and with the client's address or the word for an unknown one.
 
-    The address is what the outermost of ``trusted_proxies`` was connected from, as X-Forwarded-For says; the peer's
-    without any.
+    The address is the client of the outermost of ``trusted_proxies``, from X-Forwarded-For; without proxies it is the
+    peer's.
     """
 
     def __init__(self, app: WsgiApp, trusted_proxies: int) -> None:
@@ -39,19 +39,17 @@ class _Door:
         if self._trusted_proxies:
             environ["REMOTE_ADDR"] = self._forwarded(environ.get("HTTP_X_FORWARDED_FOR", ""))
         else:
-            environ.pop("HTTP_X_REQUEST_ID", None)  # a client's own: ids in our logs are ours or our proxy's
+            environ.pop("HTTP_X_REQUEST_ID", None)  # set by the client: ids in our logs are only ours or our proxy's
             environ["REMOTE_ADDR"] = networks.address(environ.get("REMOTE_ADDR")) or UNKNOWN
         return self._app(environ, start_response)
 
     def _forwarded(self, header: str) -> str:
-        """Return the client's address from a header; fewer entries in it than proxies name a proxy at best."""
+        """Return the client's address from a header; with fewer entries than proxies, none of them is the client's."""
         entries = header.rsplit(",", self._trusted_proxies)[-self._trusted_proxies :]
         found = networks.address(entries[0]) if len(entries) == self._trusted_proxies else None
         if found is None and not self._has_warned:
             self._has_warned = True
-            said = (
-                "X-Forwarded-For names no address (TRUSTED_PROXIES is %d): no limit per address holds for such requests"
-            )
+            said = "X-Forwarded-For has no client address (TRUSTED_PROXIES is %d); no limit per address applies"
             logger.warning(said, self._trusted_proxies)
         return found or UNKNOWN
 

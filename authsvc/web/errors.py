@@ -1,4 +1,4 @@
-"""The one place where an exception becomes a response, in the shape of the contract that was called."""
+"""The only place where exceptions become responses, in the shape of the contract that was called."""
 
 import logging
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def install(app: Flask) -> None:
 
 
 def respond(error: e.AuthSvcError) -> Response:
-    """Log an error and write it in the shape that the caller's front end reads."""
+    """Log an error and write it in the shape of the caller's front end."""
     contract = _contract()
     status = status_of(error, contract)
     level = logging.ERROR if error.alarm else logging.INFO
@@ -89,7 +89,7 @@ def respond(error: e.AuthSvcError) -> Response:
 
 
 def status_of(error: e.AuthSvcError, contract: Contract) -> int:
-    """Return the HTTP status of an error in a contract; the nearest class that has one decides."""
+    """Return the HTTP status of an error in a contract; the nearest class with a status decides."""
     for table in (contract.statuses, STATUSES):
         for kind in type(error).__mro__:
             if kind in table:
@@ -103,12 +103,12 @@ def _contract() -> Contract:
 
 
 def _unforeseen(error: Exception) -> Response:
-    logger.error("unforeseen %s [%s]", type(error).__name__, request_id(), exc_info=error)
+    logger.error("unexpected %s [%s]", type(error).__name__, request_id(), exc_info=error)
     return respond(e.InternalError(type(error).__name__))
 
 
 def _ours(error: HTTPException) -> e.AuthSvcError:
-    """Translate what Flask and Werkzeug raise by themselves."""
+    """Translate the exceptions of Flask and Werkzeug."""
     if isinstance(error, MethodNotAllowed):
         return e.MethodNotAllowed(allow=", ".join(sorted(error.valid_methods or ())))
     if isinstance(error, NotFound):

@@ -1,4 +1,4 @@
-"""The door holds callers to the word of the route (``who.py``). Nobody but ``routing.py`` calls a guard."""
+"""The guards enforce who may enter a route (``who.py``). Only ``routing.py`` calls them."""
 
 import base64
 import binascii
@@ -23,10 +23,10 @@ _BASIC = re.compile(r"basic +([A-Za-z0-9+/=]+) *\Z", re.IGNORECASE)
 
 
 def enter(who: Who, kind: LimitedKind) -> dict[str, Any]:
-    """Count this request as one of ``kind``, and return what is known of who asks, by the names of ``who.py``.
+    """Count this request as one of ``kind``, and return what is known about the caller, by the names of ``who.py``.
 
-    Raises TooManyRequests; of a person Unauthenticated without a good token, SessionEnded after logout,
-    AccountDisabled; of a service Unauthenticated, NotPermitted without the scope, NoSuchRoute where it is hidden.
+    Raises TooManyRequests. For a person: Unauthenticated without a valid token, SessionEnded after a logout, or
+    AccountDisabled. For a service: Unauthenticated, NotPermitted without the scope, NoSuchRoute if it is hidden.
     """
     ratelimits.at_the_door(kind, knows_callers=not isinstance(who, Public))
     match who:
@@ -40,10 +40,10 @@ def enter(who: Who, kind: LimitedKind) -> dict[str, Any]:
 
 
 def step_up(caller: Caller) -> None:
-    """Make sure that it is the person who asks, and not somebody who holds a token of theirs.
+    """Check that the person makes the request, and not somebody who has their token.
 
-    The header ``Step-Up-Code`` holds a fresh code of ``wx.login``, which counts like that of a login. Raises
-    StepUpRequired without one, InvalidRequest, TooManyRequests, StepUpMismatch, or a WeChatError.
+    The header ``Step-Up-Code`` has a fresh code of ``wx.login``, which is rate-limited like the code of a login.
+    Raises StepUpRequired without one, InvalidRequest, TooManyRequests, StepUpMismatch, or a WeChatError.
     """
     code = request.headers.get(STEP_UP_HEADER)
     if code is None:
@@ -63,7 +63,7 @@ def _caller(kind: LimitedKind) -> Caller:
 
 
 def _caller_if_any(kind: LimitedKind) -> Caller | None:
-    """A token that does not hold is no reason to refuse whoever needs none."""
+    """Return the caller, or None: an invalid token is no reason for a refusal if none is needed."""
     if "Authorization" not in request.headers:
         return None
     try:
@@ -101,7 +101,7 @@ def _service(who: Service, kind: LimitedKind) -> str:
 
 
 def _credential(header: str) -> str | None:
-    """``name.secret``, which comes as a bearer token, or as HTTP Basic: the name as user, the secret as password."""
+    """Return ``name.secret``, sent as a bearer token or as HTTP Basic (name as user, secret as password)."""
     if match := _BEARER.match(header):
         return match[1]
     if match := _BASIC.match(header):

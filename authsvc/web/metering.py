@@ -1,4 +1,4 @@
-"""Counting every request, by its declared route."""
+"""Counts every request by its declared route."""
 
 import time
 
@@ -9,7 +9,7 @@ from authsvc.web.routing import operation_of
 
 
 def install(app: Flask) -> None:
-    """Count each request, and the seconds it took, once it is answered."""
+    """Count each request, with its duration, when it is answered."""
     app.before_request(_begin)
     app.after_request(_finish)
 
@@ -20,7 +20,7 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     rule, operation = request.url_rule, operation_of(request.endpoint)
-    # What has no route was written by the caller: it must not become a label.
+    # A path without a route is the caller's text and must not become a label.
     route = f"{request.method} {rule.rule}" if rule is not None else "none"
     metrics.requests.labels(route, f"{response.status_code // 100}xx").inc()
     kind = "other" if operation is None else operation.tag

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from what the routes declare."""
+"""The OpenAPI 3.1 document, generated from the declarations of the routes."""
 
 import re
 from collections.abc import Iterable
@@ -24,19 +24,19 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{8,64}$"},
-    "description": "The same code with the same key within the retry window gives the same session.",
+    "description": "The same code with the same key within the retry window returns the same session.",
 }
 _STEP_UP = {
     "in": "header",
     "name": STEP_UP_HEADER,
     "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,128}$"},
-    "description": "A fresh code of wx.login, of the WeChat account and mini program that this session began with.",
+    "description": "A fresh code of wx.login, from the WeChat account and mini program that this session began with.",
 }
 _REFUSALS = {
-    "400": "A field, the code or the data is not right",
-    "401": "Not signed in, or a code that does not hold",
+    "400": "A field, the code or the data is not valid",
+    "401": "Not signed in, or the code is not valid",
     "403": "Disabled, or refused by WeChat",
-    "404": "Nothing is there, or nothing of the caller's",
+    "404": "It does not exist, or does not belong to the caller",
     "409": "It belongs to somebody else",
     "413": "Body over 16 KB",
     "415": "Not JSON",
@@ -49,7 +49,7 @@ _REFUSALS = {
 
 
 def document() -> bytes:
-    """Return the document of the current app as JSON; made once, at the first call, which takes 30 ms."""
+    """Return the document of the current app as JSON. The first call generates it, which takes 30 ms."""
     extensions = current_app.extensions
     if _KEY not in extensions:
         extensions[_KEY] = bodies.as_json(_document(declared(current_app)))
@@ -89,7 +89,7 @@ def _describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
 
 
 def _security(who: Who) -> list[dict[str, list[str]]]:
-    """Any one of these lets in, also the empty one; where nothing is asked for there are none."""
+    """Return the alternatives for authentication; an empty one allows callers without a credential."""
     match who:
         case Service():
             return [{"basic": [who.scope]}, {"credential": [who.scope]}]
@@ -99,7 +99,7 @@ def _security(who: Who) -> list[dict[str, list[str]]]:
 
 
 def _refusals(path: str, operation: Operation) -> list[str]:
-    """The statuses that a route may refuse with, as far as its declaration tells."""
+    """Return the statuses of a route's refusals, as far as its declaration shows them."""
     found = {"429", "500"}
     if operation.fields is not None:
         found |= set(_REFUSALS) - {"404", "422"}

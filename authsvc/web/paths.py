@@ -1,6 +1,6 @@
-"""What may stand in a path: every parameter of every route is one of these, and anything else is no such address.
+"""The kinds of path parameters: every parameter of every route is one of these, and anything else is a 404.
 
-So no view and no query gets text that a stranger made up: nothing that a database refuses, no number too long for it.
+So no view and no query gets arbitrary text: nothing that a database refuses, and no number that is too long for it.
 """
 
 from collections.abc import Mapping
@@ -36,13 +36,13 @@ class _PictureName(BaseConverter):
 
 
 class _FileName(BaseConverter):
-    """Of a file of our own."""
+    """The name of one of our own files."""
 
     regex = r"[a-z]{1,32}\.(?:js|css)"
 
 
 class _Anything(BaseConverter):
-    """Another service's path, slashes included: nobody reads it."""
+    """Another service's path with slashes, which is not read."""
 
     regex = "(?s:.*)"
     part_isolating = False
@@ -59,7 +59,7 @@ CONVERTERS: Mapping[str, type[BaseConverter]] = {
 
 
 def install(app: Flask) -> None:
-    """Make these known to the rules of ``app``, before any is added."""
+    """Register these with ``app`` before any rule is added."""
     app.url_map.converters.update(CONVERTERS)
-    # Or the answer to //healthz would be a redirect to whatever Host the client names.
+    # Otherwise the answer to //healthz would be a redirect to the client's Host.
     app.url_map.merge_slashes = False

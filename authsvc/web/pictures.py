@@ -1,4 +1,4 @@
-"""Serving stored pictures: for ever the same under their names, and nothing that a browser runs."""
+"""Serves stored pictures, which never change under their names and which no browser executes."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 def picture_response(name: str, content: bytes) -> Response:
-    """Return a picture, or 304 for who has it already; the ending of ``name`` was chosen by its content."""
+    """Return a picture, or 304 if the client has it; the extension of ``name`` matches its content."""
     response = Response(content, mimetype=TYPES[name.rpartition(".")[2]])
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"

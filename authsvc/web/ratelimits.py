@@ -1,10 +1,10 @@
-"""How often anybody may ask, by kind of route: per address, per mini program, per user and per service.
+"""Rate limits by kind of route: per address, per mini program, per user and per service.
 
-Every route has a kind (``Operation.limited``). Who asks becomes known in steps (the address at once, the mini program
-with the body, the user or the service with the credential), and is counted at each; of the kinds in ``_KNOWN_FIRST``
-only strangers are counted by their address. What costs WeChat's patience or money is counted in Redis, where there is
-one, for all machines; everything else, and all of it while Redis fails, by the workers of each machine together
-(``web/countertable.py``).
+Every route has a kind (``Operation.limited``). The caller becomes known in steps (the address at once, the mini program
+with the body, the user or the service with the credential), and each step counts. For the kinds in ``_KNOWN_FIRST``,
+only unauthenticated callers are counted by address. Requests that use WeChat's quotas or cost money are counted in
+Redis, if there is one, for all machines. Everything else, and everything while Redis fails, is counted by the workers
+of each machine together (``web/countertable.py``).
 """
 
 import logging
@@ -25,24 +25,24 @@ from authsvc.web.countertable import CounterTable
 logger = logging.getLogger(__name__)
 
 EXTENSION = "authsvc-rate-limits"
-# An address may hold many people, and who is known is counted by what they are.
+# Many people may share an address, and known callers are counted by user or service.
 _KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export"})
-# What these ask for costs nobody but this machine, and little more than asking Redis: 8 µs here, 45 there. And
-# ``/healthz`` waits for nobody.
+# These cost only this machine's time, and little more than a call to Redis: a count takes 8 µs here, 45 µs there. And
+# ``/healthz`` must not wait.
 _COUNTED_HERE: frozenset[LimitedKind] = frozenset({"request", "gateway", "read", "push", "health"})
-# Where Redis fails, this machine counts for so long.
+# How long this machine counts alone after Redis has failed.
 _AWAY_SECONDS = 2.0
 
 
 def at_the_door(kind: LimitedKind, *, knows_callers: bool) -> None:
-    """Count a request of the client's address, unless the route will know who calls. Raises TooManyRequests."""
+    """Count a request by the client's address, unless the route will identify the caller. Raises TooManyRequests."""
     if not (knows_callers and kind in _KNOWN_FIRST):
         _by_address(kind)
 
 
 @contextmanager
 def counting_strangers(kind: LimitedKind) -> Iterator[None]:
-    """Count by address whom the guard inside turns away, unless the door has done so. Raises TooManyRequests."""
+    """Count by address callers that the guard refuses, unless they were counted before. Raises TooManyRequests."""
     try:
         yield
     except (Unauthenticated, AccountDisabled, NotPermitted, NoSuchRoute):
@@ -52,22 +52,22 @@ def counting_strangers(kind: LimitedKind) -> Iterator[None]:
 
 
 def by_app(kind: LimitedKind, appid: str) -> None:
-    """Count a request for a mini program of ours. Raises TooManyRequests."""
+    """Count a request by its mini program. Raises TooManyRequests."""
     _limits().take(kind, "app", appid)
 
 
 def by_user(kind: LimitedKind, user_id: int) -> None:
-    """Count a request of a signed-in user. Raises TooManyRequests."""
+    """Count a request by its signed-in user. Raises TooManyRequests."""
     _limits().take(kind, "user", str(user_id))
 
 
 def by_service(kind: LimitedKind, name: str) -> None:
-    """Count a request of another service, whose credential is good. Raises TooManyRequests."""
+    """Count a request by its service, whose credential is valid. Raises TooManyRequests."""
     _limits().take(kind, "service", name)
 
 
 def _by_address(kind: LimitedKind) -> None:
-    # None: all that is known is a proxy on this machine, which is everybody.
+    # None: only a proxy on this machine is known, which could be anybody.
     if (network := client_network()) is not None:
         _limits().take(kind, "address", network)
 
@@ -78,11 +78,11 @@ def _limits() -> "RateLimits":
 
 
 class CounterAway(Exception):
-    """Nobody counts for all machines just now. The text says why, without a host."""
+    """The shared counter is not available at the moment. The text says why, without a host."""
 
 
 class RateLimits:
-    """Counts what was asked in a sliding window, so that nobody gets twice the limit where two windows meet."""
+    """Counts requests in a sliding window, so that nobody gets twice the limit at the border of two windows."""
 
     def __init__(
         self,
@@ -92,9 +92,9 @@ class RateLimits:
         shared: Callable[[Rate, str, str], float] | None,
         workers: int,
     ) -> None:
-        """Hold these rates, and count in a file in ``folder``, or by ``shared`` (``RedisCounter.hit``).
+        """Use these rates, and count in a file in ``folder``, or with ``shared`` (``RedisCounter.hit``).
 
-        Where neither works, each of ``workers`` processes counts for itself and grants its share.
+        If neither works, each of ``workers`` processes counts alone and allows its share.
         """
         self._rates = {(kind, asker): rate for kind, asked in rates.items() for asker, rate in asked.items()}
         self._workers = workers
@@ -103,7 +103,7 @@ class RateLimits:
         self._shared_away_until = 0.0
 
     def take(self, kind: LimitedKind, asker: Asker, key: str) -> None:
-        """Count one request of ``key``. Raises TooManyRequests, with the seconds until there is room again."""
+        """Count one request of ``key``. Raises TooManyRequests, with the seconds until one is allowed."""
         rate = self._rates.get((kind, asker))
         if rate is None:
             return
@@ -117,14 +117,14 @@ class RateLimits:
                 return self._shared(rate, scope, key)
             except CounterAway as reason:
                 self._shared_away_until = time.monotonic() + _AWAY_SECONDS
-                logger.warning("rate limits: Redis fails (%s), each machine counts for itself", reason)
+                logger.warning("rate limits: Redis fails (%s); each machine counts alone", reason)
         table = self._open_table()
         share = rate.requests if table.is_shared else math.ceil(rate.requests / self._workers)
         return table.hit(f"{scope} {rate.requests}/{rate.seconds} {key}", share, rate.seconds)
 
 
 class _Once:
-    """Opens the table when somebody is counted for the first time: commands count nobody."""
+    """Opens the table at the first count, because commands do not count."""
 
     def __init__(self, make: Callable[[], CounterTable]) -> None:
         self._make = make
@@ -142,5 +142,5 @@ def _table(path: Path) -> CounterTable:
     try:
         return CounterTable(path)
     except OSError as error:
-        logger.warning("rate limits: each worker counts for itself and grants its share (%s: %s)", path, error.strerror)
+        logger.warning("rate limits: each worker counts alone and allows its share (%s: %s)", path, error.strerror)
         return CounterTable(None)

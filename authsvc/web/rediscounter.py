@@ -1,4 +1,4 @@
-"""Counts requests in Redis, for the workers of all machines. Loaded where there is a Redis."""
+"""Counts requests in Redis, for the workers of all machines. Imported only with a Redis."""
 
 import time
 
@@ -12,15 +12,15 @@ from authsvc.connections import deadline
 from authsvc.values.limits import Rate
 from authsvc.web.ratelimits import CounterAway
 
-# Counting must not keep anybody waiting: so long for a word from Redis, and so long for its whole answer.
+# Counting must not delay requests: the limits for one read from Redis, and for its whole answer.
 _PATIENCE_SECONDS = 1.0
 _ALTOGETHER_SECONDS = 3.0
-# As many as a worker has requests at once; redis-py's own limit of a hundred would count as a Redis that fails.
+# As many as a worker has concurrent requests; redis-py's own limit of a hundred would look like a failing Redis.
 _MOST_CONNECTIONS = 2000
 
 
 class RedisCounter:
-    """Counts in the Redis at ``url``. Connects when first used: a Redis that is away keeps nothing from starting."""
+    """Counts in the Redis at ``url``. Connects on first use, so an unavailable Redis does not prevent a start."""
 
     def __init__(self, url: str) -> None:
         connections = redispool.pool(url, seconds=_PATIENCE_SECONDS, max_connections=_MOST_CONNECTIONS)

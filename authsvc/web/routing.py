@@ -1,4 +1,4 @@
-"""The door: every route is declared here, and what it declares is enforced. The documentation is made from it."""
+"""The door: every route is declared here, its declaration is enforced, and the documentation is generated from it."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,24 +17,23 @@ from authsvc.web.contracts.shape import Contract
 from authsvc.web.who import PERSON, Public, Who
 
 View = Callable[..., Mapping[str, Any] | Response]
-# Whether a request, by the arguments of its view, wants step-up.
+# Whether a request needs step-up, by the arguments of its view.
 StepUp = bool | Callable[[Mapping[str, Any]], bool]
 _ATTRIBUTE = "authsvc_operation"
 
 
 class UndeclaredRoute(Exception):
-    """A route that does not say who may enter: the text names it."""
+    """A route does not declare who may enter; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route: in whose shape, who may enter, what it is, and what it answers; no answer is an empty body.
+    """One route: its shape, who may enter, its summary, and its answer (None: an empty body).
 
-    ``fields`` arrive as ``body``: from the query of a GET (or where ``in_query`` says so), from a form where ``form``
-    says so, and from the JSON body otherwise. ``retryable`` ones take an Idempotency-Key. ``also`` holds further
-    statuses that come with the same answer. ``limited`` names the rate limits that hold (``web/ratelimits.py``); no
-    route is without. ``step_up`` ones want a fresh code of ``wx.login`` beside the token: always, or where it says so
-    of the view's arguments.
+    ``fields`` are passed as ``body``: from the query of a GET (or with ``in_query``), from a form with ``form``, and
+    otherwise from the JSON body. ``retryable`` routes accept an Idempotency-Key. ``also`` lists further statuses with
+    the same answer. ``limited`` names the rate limits (``web/ratelimits.py``), which every route has. ``step_up``
+    routes need a fresh code of ``wx.login`` in addition to the token: always, or depending on the view's arguments.
     """
 
     contract: Contract
@@ -58,28 +57,29 @@ class Operation:
 
     @property
     def asks_who(self) -> bool:
-        """True where nobody enters without a credential."""
+        """True if every caller needs a credential."""
         return not isinstance(self.who, Public)
 
     @property
     def spends_codes(self) -> bool:
-        """True where a request may spend a code of WeChat's."""
+        """True if a request may use up a code of WeChat."""
         return self.retryable or bool(self.step_up)
 
     def wants_step_up(self, arguments: Mapping[str, Any]) -> bool:
-        """Tell whether the request with these arguments of the view needs more than a token."""
+        """Tell whether a request with these view arguments needs more than a token."""
         return self.step_up(arguments) if callable(self.step_up) else self.step_up
 
     def reads_query(self, method: str) -> bool:
-        """Tell whether the fields come in the query of a request with this method."""
+        """Tell whether the fields are in the query of a request with this method."""
         return method == "GET" or self.in_query
 
 
 def add(blueprint: Blueprint, methods: str, rule: str, operation: Operation, view: View) -> None:
-    """Put ``view`` on ``blueprint``, behind the door, for a method or several with blanks between them.
+    """Put ``view`` on ``blueprint``, behind the door, for one or more methods separated by blanks.
 
-    The view gets what ``who.py`` says, the ``body`` if there are fields, and the parameters of the rule. It returns
-    the JSON to answer, or a response of its own making. An app that does not serve the contract has no such address.
+    The view gets the arguments that ``who.py`` describes, the ``body`` if there are fields, and the parameters of the
+    rule. It returns the JSON to answer, or a response object. An app that does not serve the contract has no such
+    route.
     """
     accepted = methods.split()
     read = _reader(operation, methods)
@@ -87,11 +87,11 @@ def add(blueprint: Blueprint, methods: str, rule: str, operation: Operation, vie
     @wraps(view)
     def endpoint(**arguments: Any) -> Response:
         if operation.spends_codes and request.method not in accepted:
-            raise MethodNotAllowed("a HEAD would spend the code", allow=", ".join(accepted))
+            raise MethodNotAllowed("a HEAD would use up the code", allow=", ".join(accepted))
         arguments |= guards.enter(operation.who, operation.limited)
         if operation.fields is not None:
             arguments["body"] = read(operation.fields)
-        # Last of all: whatever else is wrong with a request costs no code.
+        # The last check, so that no other error uses up a code.
         if operation.wants_step_up(arguments):
             guards.step_up(arguments["caller"])
         answer = view(**arguments)
@@ -114,21 +114,21 @@ def _reader(operation: Operation, methods: str) -> Callable[[Schema], dict[str, 
 
 
 def refuse_undeclared(app: Flask) -> None:
-    """Raise UndeclaredRoute where an address of ``app`` was not put there by ``add``."""
+    """Raise UndeclaredRoute if a route of ``app`` was not added with ``add``."""
     undeclared = {rule.rule for rule in app.url_map.iter_rules() if _operation(app, rule.endpoint) is None}
     if undeclared:
         raise UndeclaredRoute(
-            f"{', '.join(sorted(undeclared))}: who may enter is not said; declare it with add of web/routing.py"
+            f"{', '.join(sorted(undeclared))}: not declared who may enter; add the route with add of web/routing.py"
         )
 
 
 def operation_of(endpoint: str | None) -> Operation | None:
-    """Return what was declared for an endpoint of the current app, if there is such an endpoint."""
+    """Return the declaration of an endpoint of the current app, if it exists."""
     return _operation(current_app, endpoint)
 
 
 def declared(app: Flask) -> Iterator[tuple[str, str, Operation]]:
-    """Yield method, path (``/me/{id}``) and declaration of everything that ``app`` serves."""
+    """Yield method, path (``/me/{id}``) and declaration of every route of ``app``."""
     for rule in app.url_map.iter_rules():
         operation = _operation(app, rule.endpoint)
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)

@@ -1,6 +1,6 @@
-"""Shapes of what comes in and goes out. Routes are given instances, not classes: a class is rebuilt per request.
+"""The schemas of requests and answers. Routes get instances, because a class would be instantiated per request.
 
-A validation message is a key of ``REASONS``; the renderer says it in the reader's language.
+A validation message is a key of ``REASONS``; the renderer translates it into the reader's language.
 """
 
 import base64
@@ -23,11 +23,11 @@ REASONS: dict[str, tuple[str, str]] = {
     "unknown": ("未知字段", "is not a known field"),
     "malformed": ("格式错误", "is malformed"),
     "too_long": ("过长", "is too long"),
-    "percent": ("是 URL 编码（百分号编码）的，请发送原文", "is percent-encoded; send it as it was given"),
+    "percent": ("是 URL 编码（百分号编码）的，请发送原文", "is percent-encoded; send the original value"),
     "base64": ("不是有效的 base64", "is not valid base64"),
     "length": ("长度错误", "has the wrong length"),
     "together": ("必须成对提供", "must come as a pair"),
-    "characters": ("含有控制字符或文字方向控制符", "has control or text-direction characters"),
+    "characters": ("含有控制字符或文字方向控制符", "contains control or text-direction characters"),
     "empty": ("不能为空白", "must not be blank"),
     "placeholder": ("是微信的占位昵称", "is WeChat's placeholder"),
 }
@@ -40,16 +40,16 @@ _MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {
     "unknown": "unknown",
 }
 _SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
-# wx.login codes are 32 alphanumerics, phone codes 64 hex digits; observed, not promised.
-# The sentence and the word are the developer tools', without an AppID: told by what they are, further in.
+# wx.login codes are 32 alphanumerics, phone codes 64 hex digits; observed, not documented.
+# The sentence and the word come from developer tools without an AppID; later code reports them.
 CODE = re.compile(r"(?:[0-9A-Za-z_-]{1,128}|the code is a mock one)\Z")
 APPID = re.compile(rf"(?:{wechat.APPID}|touristappid)\Z")
 TOKEN = re.compile(rf"{wechat.ACCESS_TOKEN}\Z")
 SHA1_HEX = re.compile(r"[0-9a-f]{40}\Z")
 SCOPE = re.compile(r"(?:local|others|global)\Z")
-# Of privacy terms, as their author names it: 2026-11, 1.2.0.
+# The version of privacy terms, as their author names it: 2026-11, 1.2.0.
 CONSENT_VERSION = re.compile(r"[A-Za-z0-9._-]{1,40}\Z")
-# Of a row, with which a page of a list begins.
+# The number of a row at which a page of a list begins.
 NUMBER = re.compile(r"[1-9][0-9]*\Z")
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 # A keyed hash, and 16 random bytes as base64url.
@@ -59,7 +59,7 @@ _BLOCK = 16
 
 
 class Body(Schema):
-    """A JSON object in which every member is known."""
+    """A JSON object without unknown members."""
 
     class Meta:
         unknown = RAISE
@@ -68,7 +68,7 @@ class Body(Schema):
 
 
 class Text(fields.String):
-    """Text of at most ``most`` characters, of a pattern if one is given, without NUL and lone surrogates."""
+    """Text of at most ``most`` characters, matching a pattern if there is one, without NUL and lone surrogates."""
 
     def __init__(
         self, most: int, pattern: re.Pattern[str] | None = None, *, description: str = "", **options: Any
@@ -92,8 +92,7 @@ class Text(fields.String):
 class Base64(Text):
     """Base64 text of whole cipher blocks: ``exactly`` that many bytes, or up to ``most_bytes``.
 
-    A blank is a ``+`` that was taken for one on its way, through a query or a form, and becomes one again: base64 has
-    no blanks.
+    A blank becomes ``+`` again: base64 has no blanks, and a ``+`` in a query or form is often decoded as a blank.
     """
 
     def __init__(self, *, exactly: int | None = None, most_bytes: int = 8192, **options: Any) -> None:
@@ -115,9 +114,9 @@ class Base64(Text):
 
 
 class RawData(Text):
-    """``rawData`` as WeChat gave it: JSON text, whose signature is over every byte.
+    """``rawData`` from WeChat: JSON text with a signature over every byte.
 
-    Percent-encoded once, it is decoded: what WeChat gives begins with a brace.
+    If it was percent-encoded once, it is decoded; WeChat's text begins with a brace.
     """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
@@ -131,7 +130,7 @@ class RawData(Text):
 
 def _once_decoded(text: str) -> str:
     try:
-        # A bare + among escapes is a form's blank: a + itself would be escaped.
+        # A bare + among escapes is a form's blank, because a + itself would be escaped.
         return unquote_plus(text, errors="strict")
     except UnicodeDecodeError:
         raise ValidationError("percent") from None
@@ -170,10 +169,10 @@ class Boolean(fields.Boolean):
 
 
 class Nickname(fields.String):
-    """What people call themselves: kept as typed, or refused with the reason."""
+    """A nickname: stored as typed, or refused with the reason."""
 
     def __init__(self) -> None:
-        metadata = {"maxLength": nicknames.MAX_CHARACTERS, "description": "kept as typed; limits count code points"}
+        metadata = {"maxLength": nicknames.MAX_CHARACTERS, "description": "stored as typed; limits count code points"}
         super().__init__(error_messages=_MESSAGES, metadata=metadata)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
@@ -184,15 +183,15 @@ class Nickname(fields.String):
 
 
 class ClaimedNickname(fields.String):
-    """A name that comes with a login: any text passes, and ``nicknames.usable`` says what is kept of it."""
+    """A nickname that comes with a login: any text is accepted, and ``nicknames.usable`` decides what is stored."""
 
     def __init__(self) -> None:
-        metadata = {"description": "what does harm is left out, the rest cut at 64 code points"}
+        metadata = {"description": "harmful characters are removed, and the rest is cut at 64 code points"}
         super().__init__(allow_none=True, error_messages=_MESSAGES, metadata=metadata)
 
 
 class AvatarUrl(Text):
-    """An https address of a picture that is not WeChat's placeholder."""
+    """The https address of a picture other than WeChat's placeholder."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         url = profiles.https_url(super()._deserialize(value, attr, data, **options))
@@ -202,24 +201,24 @@ class AvatarUrl(Text):
 
 
 class InviteField(fields.String):
-    """An invite code. Any text passes: what is wrong with an invite is for the login to say, and fails no request."""
+    """An invite code. Any text is accepted, because the login reports a wrong code without failing."""
 
     def __init__(self) -> None:
-        metadata = {"maxLength": spelling.MAX_CHARS, "description": "invite code; case counts"}
+        metadata = {"maxLength": spelling.MAX_CHARS, "description": "invite code; case-sensitive"}
         super().__init__(allow_none=True, error_messages=_MESSAGES, metadata=metadata)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **options)
-        # One character too many is no code, whatever else follows.
+        # With one character too many it is not a code, so the rest is not needed.
         return text[: spelling.MAX_CHARS + 1]
 
 
 class EncryptedFields(Body):
-    """What the phone encrypted and signed: either pair may be missing, no half of one may."""
+    """The phone's encrypted and signed data: each pair may be missing, but only as a whole."""
 
-    encryptedData = Base64(description="base64, as wx.getUserInfo and the phone button give it")
+    encryptedData = Base64(description="base64, from wx.getUserInfo or the phone button")
     iv = Base64(exactly=_BLOCK, description="base64 of 16 bytes")
-    rawData = RawData(4096, description="JSON text, byte for byte as the mini program got it")
+    rawData = RawData(4096, description="JSON text, byte for byte as the mini program received it")
     signature = Text(40, SHA1_HEX, description="hex SHA-1 of rawData and session_key")
 
     @validates_schema
@@ -231,14 +230,14 @@ class EncryptedFields(Body):
 
 
 class CodeField(Text):
-    """A one-use code of WeChat: of ``wx.login`` unless the description says otherwise."""
+    """A single-use code of WeChat: of ``wx.login`` unless the description says otherwise."""
 
-    def __init__(self, *, description: str = "code of wx.login; one use", **options: Any) -> None:
+    def __init__(self, *, description: str = "code of wx.login; single use", **options: Any) -> None:
         super().__init__(128, CODE, description=description, **options)
 
 
 class PhoneLoginFields(Body):
-    """One-tap phone login: what the phone button encrypted, or its code."""
+    """One-tap phone login: the phone button's encrypted data, or its code."""
 
     code = CodeField(required=True)
     encryptedData = Base64()

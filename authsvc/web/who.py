@@ -1,4 +1,4 @@
-"""Who may enter: the words of which every route's declaration says one. ``guards.py`` holds callers to them."""
+"""Who may enter: every route's declaration has one of these words. ``guards.py`` enforces them."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from authsvc.values.operator import ServiceScope
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """Anybody: no credential is asked for. The view gets nothing, or a ``caller`` where the route ``knows_people``.
+    """Anybody, without a credential. The view gets nothing, or a ``caller`` if the route ``knows_people``.
 
-    The ``caller`` is None without a token that holds. What else a request brings along (a code, a ticket, WeChat's
-    signature) is for the use case to judge.
+    The ``caller`` is None without a valid token. The use case checks everything else in the request (a code, a ticket,
+    WeChat's signature).
     """
 
     knows_people: bool = False
@@ -21,9 +21,9 @@ class Public:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whoever has the token of a live session: the view gets the ``caller``.
+    """A caller with the token of a live session: the view gets the ``caller``.
 
-    Where the token ``may_be_expired`` nobody has asked for its session yet: the view gets its ``claims``.
+    If the token ``may_be_expired``, its session has not been checked yet, and the view gets its ``claims``.
     """
 
     may_be_expired: bool = False
@@ -34,9 +34,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Another service whose credential has the ``scope``: the view gets its name as ``service``.
+    """Another service with the ``scope``: the view gets its name as ``service``.
 
-    ``hidden`` addresses do not exist while there is no credential at all.
+    ``hidden`` routes do not exist while there is no credential at all.
     """
 
     scope: ServiceScope

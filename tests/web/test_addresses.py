@@ -69,7 +69,7 @@ def test_whoever_is_not_known_is_counted_with_nobody(proxied: Service) -> None:
     for named in UNKNOWN:
         assert checks(proxied, *[named] * (LIMIT + 1)) == [200] * (LIMIT + 1)
     assert [proxied.call("GET", CHECK).status_code for _ in range(LIMIT + 1)] == [200] * (LIMIT + 1)
-    assert proxied.log.read_text().count("X-Forwarded-For names no address") == 1
+    assert proxied.log.read_text().count("X-Forwarded-For has no client address") == 1
 
 
 LONG = "2001:db8:1:2:3333:4444:5555:6666"

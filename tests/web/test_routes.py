@@ -109,7 +109,7 @@ def test_a_route_beside_the_door_is_named() -> None:
     forgotten.add_url_rule("/forgotten/<name>", "one", lambda name: name)
     forgotten.add_url_rule("/also", "another", lambda: "", methods=["POST"])
     beside.register_blueprint(forgotten)
-    with pytest.raises(UndeclaredRoute, match=r"^/also, /forgotten/<name>: who may enter is not said; .* add "):
+    with pytest.raises(UndeclaredRoute, match=r"^/also, /forgotten/<name>: not declared who may enter; .* add "):
         refuse_undeclared(beside)
 
 
@@ -126,7 +126,7 @@ def test_authsvc_does_not_start_with_a_route_beside_the_door(tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 4
-    assert done.stderr.startswith("authsvc does not start:\n/forgotten: who may enter is not said")
+    assert done.stderr.startswith("authsvc does not start:\n/forgotten: not declared who may enter")
     assert "Traceback" not in done.stderr
 
 
@@ -168,13 +168,13 @@ def test_the_table_says_of_every_route_who_may_and_what_holds(app: Flask) -> Non
     assert len(lines) == len(list(declared(app)))
     told = [" ".join(line.split()) for line in lines]
     for line in (
-        "GET /healthz public no health native Whether the process answers",
-        "GET /metrics service(metrics) no request native Counters of all workers, with a service credential",
+        "GET /healthz public no health native Check whether the process answers",
+        "GET /metrics service(metrics) no request native Metrics of all workers, with a service credential",
         "GET /wx/phone public or person no phone detail The number behind a code of the phone button",
-        "POST /api/v1/me/close person yes request native Close the account: erased after a cooling-off period",
+        "POST /api/v1/me/close person yes request native Close the account, which is erased after a cooling-off period",
         "POST /api/v1/sessions/logout person sometimes request native End this session, all others, or all",
         "POST /api/v1/auth/refresh person, even with an expired token no refresh code_message_data"
-        " A new token for the latest one, which may have expired",
+        " Get a new token for the latest one, which may have expired",
     ):
         assert line in told
 

@@ -125,7 +125,7 @@ def test_while_wechat_draws_nothing_the_page_says_so_and_can_try_again(
     simulator.fault({"kind": "raw", "body": "<html>busy</html>"}, path=scanning.DRAWING)
     with window(browser, locale="en-GB") as shown:
         shown.page.goto(f"{service.url}/signin")
-        shows(shown, "failed", "No code can be had just now. Please try again")
+        shows(shown, "failed", "There is no code at the moment. Please try again")
         expect(shown.page.get_by_role("img")).to_have_count(0)
         shown.page.get_by_role("button", name="New code").click()
         shows(shown, "pending", "Waiting for a scan")

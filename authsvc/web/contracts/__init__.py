@@ -1,4 +1,4 @@
-"""The shapes of existing front ends, one file each. A contract translates; it decides nothing.
+"""The shapes of existing front ends, one file each. A contract only translates, and decides nothing.
 
 A new contract is one file here and one line in ``CONTRACTS``.
 """
@@ -19,22 +19,22 @@ from authsvc.web.contracts.success_data import SUCCESS_DATA
 
 CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA, OAUTH)
 
-# Under this name the app keeps the names of the contracts that it serves.
+# The key under which the app stores the names of the contracts that it serves.
 EXTENSION = "authsvc-contracts"
 
 
 def is_on(contract: Contract, app: App) -> bool:
-    """True when this app serves the contract; what is no front end's shape, it always does."""
+    """True if this app serves the contract; shapes that are not of a front end are always served."""
     return contract.name not in get_args(ContractName) or contract.name in app.extensions[EXTENSION]
 
 
 def longest_token_seconds() -> int:
-    """Return how long a token of any contract may be of use: while it lives, or may still be renewed."""
+    """Return how long a token of any contract may be in use: while it is valid, or may still be renewed."""
     return max(max(policy.lifetime, policy.idle) for policy in _policies())
 
 
 def token_lifetimes() -> dict[str, int]:
-    """Return how long tokens live, in seconds by contract; those of the native API live as long as the settings say."""
+    """Return the token lifetimes in seconds by contract; that of the native API comes from the settings."""
     return {policy.contract: policy.lifetime for policy in _policies()}
 
 
@@ -43,7 +43,7 @@ def _policies() -> list[TokenPolicy]:
 
 
 def for_path(path: str, app: App) -> Contract:
-    """Return the contract whose shape an address without a route answers in: the longest prefix wins."""
+    """Return the contract whose shape is used for an address without a route: the longest prefix wins."""
     served = [contract for contract in CONTRACTS if is_on(contract, app)]
     owners = [(len(prefix), contract) for contract in served for prefix in contract.prefixes if path.startswith(prefix)]
     return max(owners, key=lambda owner: owner[0], default=(0, NATIVE))[1]

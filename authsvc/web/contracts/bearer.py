@@ -1,4 +1,4 @@
-"""Front ends with one-tap phone login: a bare token on success, ``{"detail": …}`` on failure."""
+"""Front ends with one-tap phone login: only a token on success, ``{"detail": …}`` on failure."""
 
 from typing import Any
 
@@ -25,11 +25,11 @@ _POLICY = TokenPolicy("bearer", lifetime=7 * DAY, idle=30 * DAY)
 
 
 class MpLogin(PhoneLoginFields):
-    """The code of wx.login and what the phone button gave."""
+    """The code of wx.login and the result of the phone button."""
 
 
 class MpToken(Schema):
-    """What a login gives."""
+    """The answer to a login."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True, metadata={"enum": ["bearer"]})
@@ -66,7 +66,7 @@ def _login(rule: str) -> Route:
 
 
 class CodeAddress(Schema):
-    """Where the picture is."""
+    """The address of the picture."""
 
     qr_code_url = fields.String(required=True, metadata={"description": "full address"})
 
@@ -105,7 +105,7 @@ BEARER = Contract(
     routes=(_login("/auth/mp_login"), _login("/mp_login")),
 )
 
-# The one address of these front ends that says with HTTP 200 that it failed; not so to whom it does not know.
+# The only route of these front ends that reports failures with HTTP 200, except to callers that are not signed in.
 BEARER_CODE = Contract(
     name="bearer",
     prefixes=(),

@@ -18,7 +18,7 @@ _POLICY = TokenPolicy("code_message_data", lifetime=7 * DAY, idle=30 * DAY, extr
 
 
 class WxLoginFields(Body):
-    """The code, and what the person filled in."""
+    """The code, and the profile that the person filled in."""
 
     code = CodeField(required=True)
     nickName = ClaimedNickname()
@@ -27,7 +27,7 @@ class WxLoginFields(Body):
 
 
 class CloudUser(Schema):
-    """A person as this front end knows them."""
+    """A person in this front end's form."""
 
     id = fields.String(required=True)
     openid = fields.String(required=True)
@@ -44,7 +44,7 @@ class CloudToken(Schema):
 
 
 class CloudLogin(CloudToken):
-    """What a login gives."""
+    """The answer to a login."""
 
     token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
     user = fields.Nested(CloudUser(), required=True)
@@ -52,7 +52,7 @@ class CloudLogin(CloudToken):
 
 
 class CloudFarewell(Schema):
-    """What a logout gives."""
+    """The answer to a logout."""
 
     message = fields.String(required=True)
 
@@ -133,7 +133,7 @@ def _render_error(problem: Problem) -> dict[str, Any]:
 
 
 def _text(problem: Problem) -> str:
-    """These front ends show WeChat's own words, where they may be told, and its number."""
+    """Return the sentence: these front ends show WeChat's own text, if people may see it, and its errcode."""
     error = problem.error
     if not isinstance(error, WeChatError):
         return problem.text
@@ -157,7 +157,7 @@ CODE_MESSAGE_DATA = Contract(
             use="login",
             method="POST",
             rule="/api/v1/auth/wx-login",
-            summary="Sign in with the code and what the person filled in",
+            summary="Sign in with the code and the profile that the person filled in",
             fields=WxLoginFields(),
             parse=_parse_login,
             answer=_enveloped(CloudLogin()),
@@ -168,7 +168,7 @@ CODE_MESSAGE_DATA = Contract(
             use="renew",
             method="POST",
             rule="/api/v1/auth/refresh",
-            summary="A new token for the latest one, which may have expired",
+            summary="Get a new token for the latest one, which may have expired",
             answer=_enveloped(CloudToken()),
             render=_render_renewed,
             policy=_POLICY,
@@ -177,7 +177,7 @@ CODE_MESSAGE_DATA = Contract(
             use="profile",
             method="GET",
             rule="/api/v1/user/profile",
-            summary="Who the caller is",
+            summary="The caller's profile",
             answer=_enveloped(CloudUser()),
             render=_render_profile,
         ),

@@ -14,7 +14,7 @@ _POLICY = TokenPolicy("code_msg_data", lifetime=7 * DAY, idle=30 * DAY)
 
 
 class WxLogin(Body):
-    """The code and what ``wx.getUserInfo`` or ``wx.getUserProfile`` gave."""
+    """The code and the result of ``wx.getUserInfo`` or ``wx.getUserProfile``."""
 
     platCode = CodeField(required=True)
     platUserInfoMap = Nested(EncryptedFields())
@@ -22,9 +22,9 @@ class WxLogin(Body):
 
 
 class WxLoginData(Schema):
-    """The decrypted data as WeChat wrote it (absent without encryptedData), and beside it who and what token.
+    """The decrypted data in WeChat's form (absent without encryptedData), with the user and the token.
 
-    WeChat may add members to a profile, and data of another kind (phone, steps) has others.
+    WeChat may add members to a profile, and other kinds of data (phone, steps) have other members.
     """
 
     class Meta:

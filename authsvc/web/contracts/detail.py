@@ -1,4 +1,4 @@
-"""Front ends that sign in, register with a ticket if they are strangers, and sign in: ``{"detail": …}`` on failure."""
+"""Front ends that sign in, and register new people with a ticket: ``{"detail": …}`` on failure."""
 
 import re
 from typing import Any
@@ -31,9 +31,9 @@ from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite
 from authsvc.web.schemas import Body, CodeField, Integer, InviteField, Text
 
 _POLICY = TokenPolicy("detail", lifetime=7 * DAY, idle=30 * DAY)
-# Exactly these digits: \d would take full-width ones, and an unanchored pattern anything around them.
+# Exactly these digits: \d would accept full-width ones, and an unanchored pattern other text around them.
 _MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}\Z")
-# In the words that the front end knows, or in our own.
+# The texts that the front end expects, or our own.
 _REGISTRATION = {
     TicketInvalid: "openid无效",
     PhoneTaken: "手机号已存在",
@@ -50,14 +50,14 @@ class WxLoginQuery(Body):
 
 
 class WxPhoneQuery(Body):
-    """The code of the phone button, and whose it is where the front end can say so: the call is theirs then."""
+    """The code of the phone button, optionally with the ticket of the person, for whom the call then counts."""
 
     code = CodeField(required=True)
-    openid = Text(2048, description="the ticket from GET /wx/login, which is not used up; or come with a token")
+    openid = Text(2048, description="the ticket from GET /wx/login, which is not used up; or send a token instead")
 
 
 class WxRegister(Body):
-    """The ticket that stood in place of the openid, and what the person typed in."""
+    """The ticket in place of the openid, and the person's input."""
 
     openid = Text(2048, required=True, description="the ticket from GET /wx/login")
     phone = Text(11, _MAINLAND_MOBILE, required=True)
@@ -66,7 +66,7 @@ class WxRegister(Body):
 
 
 class WxKnown(Schema):
-    """A known person's token, or a stranger's ticket under the name ``openid``."""
+    """A known person's token, or a new person's ticket under the name ``openid``."""
 
     token = fields.String()
     user_id = fields.String()
@@ -130,7 +130,7 @@ def _render_register(result: LoginResult) -> dict[str, Any]:
 
 
 def _render_phone(phone: PhoneNumber) -> dict[str, Any]:
-    # Front ends of this contract know mainland numbers; a foreign one is told apart by its country code.
+    # Front ends of this contract expect mainland numbers; a foreign one has its country code.
     return {"phone": phone.national if phone.country_code == "86" else phone.e164}
 
 

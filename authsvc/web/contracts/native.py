@@ -12,41 +12,41 @@ from authsvc.web.schemas import APPID, CONSENT_VERSION, Body, Boolean, CodeField
 
 
 class NativeLogin(EncryptedFields):
-    """Sign in with a code, and with what the phone encrypted and signed if there is any."""
+    """Sign in with a code, and optionally with the phone's encrypted and signed data."""
 
     code = CodeField(required=True)
-    appid = Text(18, APPID, description="which mini program; default: WeChat's Referer, then the first")
+    appid = Text(18, APPID, description="the mini program; default: the one in WeChat's Referer, then the first")
     phoneCode = CodeField(description="e.detail.code of the phone button: signs in and binds the number in one call")
-    expectsPhone = Boolean(description="encryptedData is that of the phone button: bind the number in it")
+    expectsPhone = Boolean(description="encryptedData comes from the phone button: bind its number")
     invite_code = InviteField()
     consentVersion = Text(40, CONSENT_VERSION, description="version of the privacy terms that the person agrees to")
-    reopen = Boolean(description="open an account again that was closed and is not erased yet")
+    reopen = Boolean(description="reopen a closed account that is not erased yet")
 
 
 class NativeUser(Schema):
-    """A person as they may see themselves."""
+    """A person's own view of themselves."""
 
     id = fields.String(required=True)
     nickname = fields.String(required=True, allow_none=True)
     avatar_url = fields.String(required=True, allow_none=True)
     gender = fields.Integer(required=True, allow_none=True)
-    phone = fields.String(required=True, allow_none=True, metadata={"description": "verified, as E.164 writes it"})
+    phone = fields.String(required=True, allow_none=True, metadata={"description": "verified, in E.164"})
     created_at = fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"})
 
 
 class NativeTokens(Schema):
-    """What a login or a refresh gives."""
+    """The answer to a login or a refresh."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
-    refresh_token = fields.String(required=True, metadata={"description": "one use; the answer holds the next one"})
+    refresh_token = fields.String(required=True, metadata={"description": "valid once; a refresh returns the next one"})
     is_new_user = fields.Boolean(required=True)
     user = fields.Nested(NativeUser(), required=True)
 
 
 class NativeLoginTokens(NativeTokens):
-    """What a login gives."""
+    """The answer to a login."""
 
     invite = INVITE
 
@@ -65,7 +65,7 @@ class NativeError(Schema):
         keys=fields.String(),
         values=fields.String(),
         data_key="fields",
-        metadata={"description": "reason per field, where fields are to blame"},
+        metadata={"description": "the reason per field, if fields are wrong"},
     )
     request_id = fields.String(required=True)
 
@@ -87,7 +87,7 @@ def envelope(data: Any) -> dict[str, Any]:
 
 
 def user_view(user: User) -> dict[str, Any]:
-    """Return a user as NativeUser describes; the id is text, as in the token's ``sub``."""
+    """Return a user as NativeUser; the id is text, as in the token's ``sub``."""
     profile = user.profile
     return {
         "id": str(user.id),
@@ -100,7 +100,7 @@ def user_view(user: User) -> dict[str, Any]:
 
 
 def tokens_view(result: LoginResult) -> dict[str, Any]:
-    """Return what a login or refresh gave, in the envelope."""
+    """Return the result of a login or refresh in the envelope."""
     return envelope(
         {
             "access_token": result.token.text,
@@ -143,7 +143,7 @@ def _render_error(problem: Problem) -> dict[str, Any]:
 
 
 class NativeRefresh(Body):
-    """The refresh token that the last login or refresh gave."""
+    """The refresh token from the last login or refresh."""
 
     refresh_token = Text(120, required=True)
 

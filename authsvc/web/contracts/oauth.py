@@ -1,4 +1,4 @@
-"""The error shape of OAuth 2.0 (RFC 6749 §5.2), for the endpoints whose form an RFC fixes."""
+"""The error shape of OAuth 2.0 (RFC 6749 §5.2), for routes whose form is defined by an RFC."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _NAMES = {
 
 
 class OAuthError(Schema):
-    """An error as RFC 6749 has it."""
+    """An error in the form of RFC 6749."""
 
     error = fields.String(required=True)
     error_description = fields.String(required=True, metadata={"description": "English: the RFC allows ASCII only"})

@@ -1,4 +1,4 @@
-"""What a contract consists of, and what of a request every contract reads alike."""
+"""The parts of a contract, and the fields that all contracts read in the same way."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from authsvc.values.invites import InviteStatus
 from authsvc.values.sessions import LoginResult, TokenPolicy
 from authsvc.values.wechat import EncryptedData, SignedProfile
 
-# The use cases that a contract's address can stand for; auth.py and phone.py of web/routes hold one view for each.
+# The use cases that a contract's route can have; auth.py and phone.py of web/routes have a view for each.
 Use = Literal["login", "register", "renew", "extend", "profile", "log_out", "look_up_phone", "own_qrcode"]
 
 
@@ -27,17 +27,17 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """The sentence, and behind it which fields are to blame."""
+        """The sentence, followed by the wrong fields."""
         reasons = "; ".join(f"{name} {reason}" for name, reason in self.fields.items())
         return f"{self.message}: {reasons}" if reasons else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address of a contract: what it does, how its request reads, how its answer is written.
+    """One route of a contract: its use case, how its request is read, and how its answer is written.
 
-    ``parse`` turns the loaded fields into the arguments of the use case; ``render`` its result into JSON. Fields come
-    in the query of a GET and in the JSON body otherwise.
+    ``parse`` turns the loaded fields into the arguments of the use case; ``render`` turns its result into JSON. Fields
+    come in the query of a GET, and otherwise in the JSON body.
     """
 
     use: Use
@@ -54,7 +54,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One front end's shape. ``statuses`` holds where it answers an error with another status than the native API.
+    """One front end's shape. ``statuses`` has the errors whose status differs from the native API.
 
     ``challenge`` is the WWW-Authenticate header of a 401.
     """
@@ -69,12 +69,12 @@ class Contract:
 
 
 class InviteOutcome(Schema):
-    """What became of the invite code that came along."""
+    """The result for the invite code of the request."""
 
     status = fields.String(required=True, validate=validate.OneOf(get_args(InviteStatus)))
 
 
-# In the answer of a login only where a code came along: front ends that send none see what they always saw.
+# Only in answers to logins with a code, so that front ends without codes see no difference.
 INVITE = fields.Nested(InviteOutcome())
 
 
@@ -84,7 +84,7 @@ def invite_view(result: LoginResult) -> dict[str, Any]:
 
 
 def what_came_sealed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a LoginCommand that hold encrypted and signed data, from their WeChat names."""
+    """Return the LoginCommand fields with encrypted and signed data, from their WeChat names."""
     found: dict[str, Any] = {}
     if "encryptedData" in data:
         found["encrypted"] = EncryptedData(data["encryptedData"], data["iv"])
@@ -94,7 +94,7 @@ def what_came_sealed(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def phone_login(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a LoginCommand for one-tap phone login; the phone code, where sent, is preferred."""
+    """Return the LoginCommand fields for one-tap phone login; a phone code is preferred."""
     if "phoneCode" in data:
         return {"code": data["code"], "phone_code": data["phoneCode"]}
     return {"code": data["code"], "expects_phone": True, **what_came_sealed(data)}

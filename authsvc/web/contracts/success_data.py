@@ -11,23 +11,23 @@ from authsvc.values.sessions import Caller, LoginResult, TokenPolicy
 from authsvc.web.contracts.shape import INVITE, Contract, Problem, Route, invite_view, phone_login
 from authsvc.web.schemas import PhoneLoginFields
 
-# The front end believes in its token for another 10,800 minutes after each successful refresh, and asks again then.
+# After each successful refresh, the front end uses its token for another 10,800 minutes before it asks again.
 _CHECK_SECONDS = 10_800 * 60
 _POLICY = TokenPolicy("success_data", lifetime=30 * DAY, idle=8 * DAY, least_left=_CHECK_SECONDS)
 
 
 class WechatLogin(PhoneLoginFields):
-    """The code of wx.login and what the phone button gave."""
+    """The code of wx.login and the result of the phone button."""
 
 
 class MemberData(Schema):
-    """A person as this front end knows them; token and invite only after a login."""
+    """A person in this front end's form; token and invite only after a login."""
 
     id = fields.String(required=True)
     nickname = fields.String(required=True)
     avatar = fields.String(required=True)
     gender = fields.Integer(required=True)
-    phone = fields.String(required=True, metadata={"description": "national digits; empty when none is verified"})
+    phone = fields.String(required=True, metadata={"description": "national digits; empty if none is verified"})
     countryCode = fields.String(required=True)
     token = fields.String()
     invite = INVITE
@@ -100,7 +100,7 @@ SUCCESS_DATA = Contract(
             use="extend",
             method="GET",
             rule="/member/refreshToken",
-            summary="Who the caller is; the session lives on with the same token",
+            summary="The caller's profile; extends the session with the same token",
             answer=MemberAnswer(),
             render=_render_extended,
             policy=_POLICY,

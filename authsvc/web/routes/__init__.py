@@ -1,1 +1,1 @@
-"""Routes, a file per blueprint."""
+"""Routes, one file per blueprint."""

@@ -1,4 +1,4 @@
-"""The auth blueprint: every contract's login and what follows from it, and the native session routes."""
+"""The auth blueprint: the logins and session routes of every contract, and the native session routes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from authsvc.web.who import PERSON, PERSON_EVEN_EXPIRED, PUBLIC, Who
 auth = Blueprint("auth", __name__)
 
 
-# --- what every contract can ask for ------------------------------------------------------------------------
+# --- use cases of all contracts ------------------------------------------------------------------------------
 
 
 def _login(route: Route) -> View:
@@ -82,7 +82,7 @@ def _log_out(route: Route) -> View:
     return log_out
 
 
-# The view of a use case, who may enter, and the rate limits that hold.
+# The view of a use case, who may enter, and the rate limits.
 _USES: dict[Use, tuple[Callable[[Route], View], Who, LimitedKind]] = {
     "login": (_login, PUBLIC, "login"),
     "register": (_register, PUBLIC, "login"),
@@ -121,7 +121,7 @@ def _idempotency_key() -> str | None:
 
 
 def _invite_code(body: dict[str, Any]) -> str | None:
-    """Front ends send an empty text when there is no invite."""
+    """Return the invite code, or None: front ends send an empty text if there is no invite."""
     return body.get("invite_code") or None
 
 
@@ -228,7 +228,7 @@ add(
     Operation(
         NATIVE,
         PERSON,
-        "The caller's sessions, the last used first",
+        "The caller's sessions, most recently used first",
         enveloped("NativeSessionsAnswer", fields.List(_SESSION, required=True)),
     ),
     _list,

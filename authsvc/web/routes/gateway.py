@@ -1,4 +1,4 @@
-"""For gateways that ask before they let a request through: nginx auth_request, Traefik ForwardAuth, Envoy ext_authz."""
+"""For gateways that check a request before passing it on: nginx auth_request, Traefik ForwardAuth, Envoy ext_authz."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from authsvc.web.who import PERSON
 
 gateway = Blueprint("gateway", __name__)
 
-# Some gateways ask with the method of the request that waits.
+# Some gateways use the method of the original request.
 _ANY = "GET HEAD POST PUT PATCH DELETE OPTIONS"
 
 
 class _Wanted(Body):
-    audience = Text(200, description="let in tokens with this aud only")
+    audience = Text(200, description="accept only tokens with this aud")
 
 
 _WANTED = _Wanted()
 
 
 def _verify(caller: Caller, body: dict[str, Any]) -> Response:
-    """204 and X-Auth-User-Id, X-Auth-Session-Id, X-Auth-Appid for a token whose session lives; else 401 or 403."""
+    """Answer 204 with X-Auth-User-Id, X-Auth-Session-Id, X-Auth-Appid for a token of a live session, or 401 or 403."""
     audience = body.get("audience")
     if audience not in (None, caller.claims.audience):
         raise Unauthenticated("for another audience")
@@ -33,7 +33,7 @@ def _verify(caller: Caller, body: dict[str, Any]) -> Response:
 
 
 def _verify_path(caller: Caller, original: str = "") -> Response:
-    """Envoy appends path and query of the request that waits, and takes no other status than 200 for a yes."""
+    """Answer 200: Envoy appends path and query of the original request, and accepts only this status as a yes."""
     return _let_in(caller, 200)
 
 
@@ -52,7 +52,7 @@ def _operation(summary: str, status: int, wanted: _Wanted | None = None) -> Oper
 
 
 _VERIFY = _operation("Whether the bearer of this token is signed in", 204, _Wanted())
-_VERIFY_PATH = _operation("The same with 200, for gateways that append the path of the request that waits", 200)
+_VERIFY_PATH = _operation("The same with 200, for gateways that append the path of the original request", 200)
 add(gateway, _ANY, "/auth/verify", _VERIFY, _verify)
 add(gateway, _ANY, "/auth/verify/", _VERIFY_PATH, _verify_path)
 add(gateway, _ANY, "/auth/verify/<anything:original>", _VERIFY_PATH, _verify_path)

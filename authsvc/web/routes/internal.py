@@ -1,7 +1,7 @@
-"""For the company's other services: what takes AppSecret, so that it lives here and nowhere else.
+"""For the company's other services: calls that need AppSecret, so that only authsvc has it.
 
-Off (404) until an operator makes a credential. A token comes in the two members of WeChat's own token endpoints, so a
-client written for those can be pointed here.
+Off (404) until an operator creates a credential. A token comes in the two members of WeChat's own token endpoints, so a
+client written for those works here too.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ internal = Blueprint("internal", __name__, url_prefix="/internal/v1")
 
 
 class _Rejected(Body):
-    """A token that WeChat has taken for dead (40001, 40014, 42001)."""
+    """A token that WeChat has rejected (40001, 40014, 42001)."""
 
     appid = Text(18, APPID)
     access_token = Text(1024, TOKEN, required=True)
@@ -34,7 +34,7 @@ class LentToken(Schema):
     """The two members of WeChat's own token endpoints, without an envelope."""
 
     access_token = fields.String(required=True)
-    expires_in = fields.Integer(required=True, metadata={"description": "seconds that are left"})
+    expires_in = fields.Integer(required=True, metadata={"description": "remaining seconds"})
 
 
 class _Wanted(Body):
@@ -42,7 +42,7 @@ class _Wanted(Body):
 
 
 class _Code(CodeLook):
-    """What a code carries, and which page it opens; what is left out is as the settings say."""
+    """The scene of a code and the page that it opens; defaults come from the settings."""
 
     scene = Text(SCENE_CHARACTERS, SCENE, required=True, description="WeChat's alphabet of 82 characters")
     appid = Text(18, APPID, description="default: the first app")
@@ -52,17 +52,17 @@ class _Code(CodeLook):
 
 
 def _access_token(body: dict[str, Any], service: str) -> Mapping[str, Any]:
-    """A live access_token of ``appid`` (default: the first app). Keep it a minute at most, and ask again."""
+    """Return a live access_token of ``appid`` (default: the first app). Callers may cache it for a minute at most."""
     return _lent(services().access_tokens.lend(body.get("appid")))
 
 
 def _replace(body: dict[str, Any], service: str) -> Mapping[str, Any]:
-    """A token to use instead of one that WeChat has rejected. Any number of services may report the same one."""
+    """Return a token to use instead of a rejected one. Any number of services may report the same one."""
     return _lent(services().access_tokens.replace(body.get("appid"), body["access_token"]))
 
 
 def _qrcode(body: dict[str, Any], service: str) -> Mapping[str, Any]:
-    """A code with a scene of the service's own: the same address for the same code, drawn by WeChat once."""
+    """Return a code with the service's scene: the same code has the same address, and WeChat draws it once."""
     appid, scene = body.pop("appid", None), body.pop("scene")
     qrcodes = services().qrcodes
     return picture_view(qrcodes.of_app(appid, qrcodes.code(scene, **body), service))
@@ -91,8 +91,8 @@ _add(
     "/access_token/rejected",
     _replace,
     "access_token",
-    "A token in place of one that WeChat rejected",
+    "Report a rejected access_token and get one to use instead",
     LentToken(),
     _Rejected(),
 )
-_add("POST", "/qrcodes", _qrcode, "qrcode", "A mini-program code of a scene", PICTURE_ANSWER, _Code())
+_add("POST", "/qrcodes", _qrcode, "qrcode", "A mini-program code with a scene", PICTURE_ANSWER, _Code())

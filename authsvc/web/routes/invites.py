@@ -1,4 +1,4 @@
-"""The invites blueprint: a person's own code, who came with it, and whether a code is any good. Native shape only."""
+"""The invites blueprint: a person's own code, its arrivals, and checking a code. Native shape only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ invites = Blueprint("invites", __name__)
 
 
 class NativeInvite(Schema):
-    """The caller's own code; times in seconds since 1970 UTC, null where there is no limit or end."""
+    """The caller's own code; times in seconds since 1970 UTC, null if there is no limit or expiry."""
 
     invite_code = fields.String(required=True)
     uses = fields.Integer(required=True)
@@ -30,30 +30,30 @@ class NativeInvite(Schema):
 
 
 class NativeArrival(Schema):
-    """Somebody who came with a code of the caller's."""
+    """A person who came with one of the caller's codes."""
 
-    number = fields.Integer(required=True, metadata={"description": "1 is the first who came"})
+    number = fields.Integer(required=True, metadata={"description": "1 is the first person who came"})
     at = fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"})
 
 
 class NativeArrivals(Schema):
-    """Who came with the caller's codes: how many, and up to fifty of the last thousand, the latest first."""
+    """The arrivals with the caller's codes: how many, and up to fifty of the last thousand, latest first."""
 
     count = fields.Integer(required=True)
     arrivals = fields.List(fields.Nested(NativeArrival()), required=True)
     next = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "as `before` it gives the next page; null: no more"}
+        required=True, allow_none=True, metadata={"description": "send as `before` for the next page; null: no more"}
     )
 
 
 class NativeInviteCheck(Schema):
-    """Whether a code is good at this moment."""
+    """Whether a code is valid at the moment."""
 
     status = fields.String(required=True, metadata={"enum": ["valid", "unknown", "disabled", "expired", "used_up"]})
 
 
 class ArrivalsQuery(Body):
-    """Where to go on."""
+    """Where to continue."""
 
     before = Text(15, NUMBER, description="only those with a lower number")
 
@@ -100,12 +100,12 @@ def _add(rule: str, view: View, who: Who, summary: str, answer: Schema, **option
     add(invites, "GET", rule, Operation(NATIVE, who, summary, named, tag="invites", **options), view)
 
 
-_add("/api/v1/me/invite", _own, PERSON, "The caller's invite code, made when first asked for", NativeInvite())
+_add("/api/v1/me/invite", _own, PERSON, "The caller's invite code, created on the first request", NativeInvite())
 _add(
     "/api/v1/me/invite/arrivals",
     _arrivals,
     PERSON,
-    "Who came with the caller's codes, without saying who",
+    "Arrivals with the caller's codes, by number and time only",
     NativeArrivals(),
     fields=ArrivalsQuery(),
 )
@@ -113,7 +113,7 @@ _add(
     "/api/v1/invites/check",
     _check,
     PUBLIC,
-    "Whether an invite code is good at this moment",
+    "Check whether an invite code is valid",
     NativeInviteCheck(),
     fields=CheckQuery(),
     limited="invite",

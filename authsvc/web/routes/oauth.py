@@ -17,14 +17,14 @@ oauth = Blueprint("oauth", __name__)
 
 
 class TokenForm(Schema):
-    """A token of any kind. The hint changes nothing: every kind is tried."""
+    """A token of any kind. The hint has no effect: every kind is tried."""
 
     token = fields.String(required=True, metadata={"description": "access token or refresh token"})
     token_type_hint = fields.String()
 
 
 class Introspected(Schema):
-    """Whether a token would be accepted now; the other members only if so, those of an access token as it has them."""
+    """Whether a token would be accepted now; if so, with further members, for an access token its claims."""
 
     active = fields.Boolean(required=True)
     token_type = fields.String(metadata={"enum": ["Bearer", "refresh_token"]})
@@ -40,7 +40,7 @@ class Introspected(Schema):
 
 
 class Revoked(Schema):
-    """Nothing: what does not hold any more is as good as revoked."""
+    """An empty answer: a token that is already invalid counts as revoked."""
 
 
 def _introspect(body: dict[str, Any], service: str) -> Mapping[str, Any]:
@@ -73,7 +73,7 @@ def _operation(summary: str, answer: Schema, scope: ServiceScope) -> Operation:
     return Operation(OAUTH, Service(scope), summary, answer, fields=TokenForm(), form=True, tag="oauth")
 
 
-_INTROSPECT = _operation("Whether a token holds (RFC 7662)", Introspected(), "introspect")
+_INTROSPECT = _operation("Check whether a token is valid (RFC 7662)", Introspected(), "introspect")
 _REVOKE = _operation("End the session of a token (RFC 7009)", Revoked(), "revoke")
 add(oauth, "POST", "/oauth/introspect", _INTROSPECT, _introspect)
 add(oauth, "POST", "/oauth/revoke", _REVOKE, _revoke)

@@ -1,4 +1,4 @@
-"""Health and metrics, for those who run the service. Never wrapped in an envelope."""
+"""Health and metrics for operators, without an envelope."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -18,30 +18,30 @@ ops = Blueprint("ops", __name__)
 
 
 class Health(Schema):
-    """The process answers."""
+    """The answer while the process works."""
 
     status = fields.String(required=True, metadata={"enum": ["ok"]})
 
 
 class Readiness(Schema):
-    """Whether this instance can do its work, and each condition of it by name."""
+    """Whether this instance can do its work, with each check by name."""
 
     status = fields.String(required=True, metadata={"enum": ["ok", "unready"]})
     checks = fields.Dict(keys=fields.String(), values=fields.Boolean(), required=True)
     reasons = fields.Dict(
         keys=fields.String(),
         values=fields.String(validate=validate.OneOf(get_args(DatabaseWord))),
-        metadata={"description": "Why a check fails, in one word; only where one is known"},
+        metadata={"description": "Why a check fails, in one word, if it is known"},
     )
 
 
 def _healthz() -> Mapping[str, Any]:
-    """200 while the process answers. Does no I/O."""
+    """Answer 200 while the process works. Does no I/O."""
     return {"status": "ok"}
 
 
 def _readyz() -> Mapping[str, Any] | Response:
-    """200 when this instance can do its work, else 503; either way with every check by name."""
+    """Answer 200 if this instance can do its work, otherwise 503; in both cases with every check by name."""
     readiness = services().health.readiness()
     if all(readiness.checks.values()):
         return {"status": "ok", "checks": readiness.checks}
@@ -50,16 +50,16 @@ def _readyz() -> Mapping[str, Any] | Response:
 
 
 def _metrics(service: str) -> Response:
-    """Everything that ``authsvc/metrics.py`` counts."""
+    """Return all metrics of ``authsvc/metrics.py``."""
     return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
 
 
 _TEXT = {"type": "string", "description": "Prometheus' text format"}
-_HEALTH = Operation(NATIVE, PUBLIC, "Whether the process answers", Health(), tag="ops", limited="health")
+_HEALTH = Operation(NATIVE, PUBLIC, "Check whether the process answers", Health(), tag="ops", limited="health")
 _READINESS = Operation(
     NATIVE,
     PUBLIC,
-    "Whether this instance can do its work",
+    "Check whether this instance can do its work",
     Readiness(),
     tag="ops",
     also=(503,),
@@ -68,7 +68,7 @@ _READINESS = Operation(
 _METRICS = Operation(
     NATIVE,
     Service("metrics", hidden=True),
-    "Counters of all workers, with a service credential",
+    "Metrics of all workers, with a service credential",
     _TEXT,
     tag="ops",
     media="text/plain",

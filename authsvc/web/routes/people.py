@@ -1,4 +1,4 @@
-"""The people blueprint: what a signed-in person sees and changes of themselves. Native shape only."""
+"""The people blueprint: what signed-in people can see and change about themselves. Native shape only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ people = Blueprint("people", __name__)
 
 
 class ProfileChange(Body):
-    """What to change; what is left out stays."""
+    """The fields to change; omitted fields do not change."""
 
     nickname = Nickname()
     avatar_url = AvatarUrl(profiles.MAX_AVATAR_URL, description="https")
@@ -38,13 +38,13 @@ class NewLink(Body):
 
 
 class ActivityQuery(Body):
-    """Where to go on."""
+    """Where to continue."""
 
-    before = Text(15, NUMBER, description="`next` of the page before")
+    before = Text(15, NUMBER, description="`next` of the previous page")
 
 
 class NewConsent(Body):
-    """Which version of the privacy terms the person agrees to."""
+    """The version of the privacy terms that the person agrees to."""
 
     version = Text(40, CONSENT_VERSION, required=True)
 
@@ -57,7 +57,7 @@ _LINK = fields.Nested(
             "appid": fields.String(required=True),
             "created_at": fields.Integer(required=True),
             "added": fields.Boolean(
-                required=True, metadata={"description": "another WeChat, which opens the account here alone"}
+                required=True, metadata={"description": "a second WeChat account, which opens the account only here"}
             ),
         },
         name="NativeIdentity",
@@ -74,10 +74,10 @@ _CONSENTS_ANSWER = enveloped("NativeConsentsAnswer", fields.List(_CONSENT, requi
 _ACTIVITY_ENTRY = Body.from_dict(
     {
         "at": fields.Integer(required=True, metadata={"description": "seconds since 1970 UTC"}),
-        "event": fields.String(required=True, metadata={"description": "docs/accounts.md names them"}),
+        "event": fields.String(required=True, metadata={"description": "docs/accounts.md lists them"}),
         "appid": fields.String(required=True, allow_none=True),
         "device": fields.String(
-            required=True, allow_none=True, metadata={"description": "its User-Agent, cut; null where none is known"}
+            required=True, allow_none=True, metadata={"description": "its User-Agent, shortened; null if unknown"}
         ),
     },
     name="NativeActivityEntry",
@@ -86,12 +86,12 @@ _ACTIVITY = Body.from_dict(
     {
         "entries": fields.List(fields.Nested(_ACTIVITY_ENTRY()), required=True),
         "since": fields.Integer(
-            required=True, metadata={"description": "what was before is not kept, or older than 90 days"}
+            required=True, metadata={"description": "earlier events are not kept, or are older than 90 days"}
         ),
         "next": fields.Integer(
             required=True,
             allow_none=True,
-            metadata={"description": "as `before` it gives the next page; null: no more"},
+            metadata={"description": "send as `before` for the next page; null: no more"},
         ),
     },
     name="NativeActivity",
@@ -169,7 +169,7 @@ def _links_view(links: list[IdentityLink]) -> list[dict[str, Any]]:
 
 
 def _picture(name: str) -> Response:
-    """An uploaded picture: always a JPEG of our own making, for ever the same under its name."""
+    """Return an uploaded picture: always a redrawn JPEG that never changes under its name."""
     return picture_response(name, services().profiles.picture(name))
 
 
@@ -196,7 +196,7 @@ _add(
     step_up=True,
 )
 _add("DELETE", "/api/v1/me/identities/<row:link_id>", _unlink, "Remove an identity", _LINKS_ANSWER, step_up=True)
-_add("GET", "/api/v1/me/consents", _consents, "Which privacy terms the caller has agreed to", _CONSENTS_ANSWER)
+_add("GET", "/api/v1/me/consents", _consents, "The privacy terms that the caller has agreed to", _CONSENTS_ANSWER)
 _add("POST", "/api/v1/me/consents", _consent, "Agree to privacy terms", _CONSENTS_ANSWER, fields=NewConsent())
 _add(
     "GET",
@@ -210,7 +210,7 @@ _add(
     "GET",
     "/api/v1/me/export",
     _export,
-    "All that is stored about the caller, by table",
+    "Everything that is stored about the caller, by table",
     _EXPORT_ANSWER,
     limited="export",
     step_up=True,
@@ -219,7 +219,7 @@ _add(
     "POST",
     "/api/v1/me/close",
     _close,
-    "Close the account: erased after a cooling-off period",
+    "Close the account, which is erased after a cooling-off period",
     _CLOSED_ANSWER,
     step_up=True,
 )

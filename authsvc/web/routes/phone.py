@@ -1,4 +1,4 @@
-"""The phone blueprint: numbers bound with one tap, by the code of the button or by what it encrypted."""
+"""The phone blueprint: binds numbers with one tap, by the code of the button or by its encrypted data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ phone = Blueprint("phone", __name__)
 
 
 class PhoneFields(Body):
-    """The code of the phone button, or what it encrypted."""
+    """The code of the phone button, or its encrypted data."""
 
     code = CodeField(description="e.detail.code of the phone button; preferred")
     encryptedData = Base64()
@@ -39,7 +39,7 @@ class PhoneFields(Body):
 
 
 class NativeBinding(NativeUser):
-    """The caller with the number; ``tokens`` when the number showed that the caller is a user known before."""
+    """The caller with the number; ``tokens`` if the number showed that the caller is another known user."""
 
     tokens = fields.Nested(NativeTokens(), allow_none=True, required=True)
 

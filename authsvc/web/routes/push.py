@@ -1,4 +1,4 @@
-"""WeChat's message push: the address that is entered in WeChat's console, with the mini program's AppID or without."""
+"""WeChat's message push: the address for WeChat's console, with or without the mini program's AppID."""
 
 from flask import Blueprint, Response, request
 
@@ -12,13 +12,13 @@ pushes = Blueprint("pushes", __name__)
 
 
 def _try_out(appid: str | None = None) -> Response:
-    """Answer WeChat's ``echostr`` when its signature is right. 403 otherwise; 404 where no push is set up."""
+    """Answer with WeChat's ``echostr`` if its signature is valid; otherwise 403, or 404 if push is not set up."""
     services().pushes.check_address(appid, _query())
     return Response(request.args.get("echostr", ""), mimetype="text/plain")
 
 
 def _receive(appid: str | None = None) -> Response:
-    """Act on a pushed event and answer ``success``. 403 for what is forged, stale or for another mini program."""
+    """Act on a pushed event and answer ``success``; 403 if it is forged, too old or for another mini program."""
     services().pushes.receive(appid, _query(), request.get_data(cache=False))
     return Response("success", mimetype="text/plain")
 
@@ -30,11 +30,11 @@ def _query() -> PushQuery:
 
 def _add(method: str, view: View, summary: str) -> None:
     answer = {"type": "string"}
-    # WeChat's signature is of what the request says, so the use case checks it.
+    # WeChat signs the request's content, so the use case checks the signature.
     operation = Operation(NATIVE, PUBLIC, summary, answer, tag="wechat", media="text/plain", limited="push")
     add(pushes, method, "/wechat/push", operation, view)
     add(pushes, method, "/wechat/push/<appid:appid>", operation, view)
 
 
-_add("GET", _try_out, "WeChat tries out the address of its message push")
-_add("POST", _receive, "WeChat pushes an event")
+_add("GET", _try_out, "WeChat's test of the push address")
+_add("POST", _receive, "An event pushed by WeChat")

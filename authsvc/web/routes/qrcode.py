@@ -21,20 +21,22 @@ qrcode = Blueprint("qrcode", __name__)
 
 
 class CodeLook(Body):
-    """How a code looks; what is left out is as the settings say."""
+    """The look of a code; defaults come from the settings."""
 
     width = Integer(
         validate=validate.Range(LEAST_WIDTH, MOST_WIDTH, error="malformed"), metadata={"description": "pixels"}
     )
     line_color = Text(6, COLOR, description="six hex digits; used unless auto_color")
-    auto_color = Boolean(description="WeChat chooses the colour")
-    is_hyaline = Boolean(description="clear background: a PNG")
+    auto_color = Boolean(description="let WeChat choose the colour")
+    is_hyaline = Boolean(description="transparent background: a PNG")
 
 
 _PICTURE = fields.Nested(
     Body.from_dict(
         {
-            "url": fields.String(required=True, metadata={"description": "of the picture, without a token"}),
+            "url": fields.String(
+                required=True, metadata={"description": "address of the picture, which needs no token"}
+            ),
             "scene": fields.String(required=True),
             "page": fields.String(required=True, metadata={"description": "empty: the home page"}),
         },
@@ -47,7 +49,7 @@ _IMAGE = {"type": "string", "contentMediaType": "image/jpeg"}
 
 
 def picture_view(picture: CodePicture) -> dict[str, Any]:
-    """Return a picture as NativeCodePicture describes, in the envelope."""
+    """Return a picture as NativeCodePicture in the envelope."""
     return envelope({"url": picture.url, "scene": picture.code.scene, "page": picture.code.page})
 
 
@@ -68,7 +70,7 @@ for _route in BEARER_CODE.routes:
 
 
 def _picture(name: str) -> Response:
-    """A picture of a mini-program code, JPEG or PNG. Its name is known to whoever was given it."""
+    """Return a picture of a mini-program code, JPEG or PNG. Only people who were given its name know it."""
     return picture_response(name, services().code_pictures.read(name))
 
 
@@ -98,4 +100,4 @@ def _add(method: str, view: View, summary: str, **options: Any) -> None:
 
 
 _add("GET", _see, "The mini-program code of the caller's invite code")
-_add("POST", _order, "The same, in a look of one's own", fields=CodeLook())
+_add("POST", _order, "The same with a custom look", fields=CodeLook())

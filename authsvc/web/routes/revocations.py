@@ -19,12 +19,12 @@ class _Since(Body):
     since = fields.Integer(
         validate=validate.Range(0, 2**53),
         error_messages={"invalid": "type", "too_large": "malformed"},
-        metadata={"description": "the `cursor` of an earlier answer; without it everything that matters"},
+        metadata={"description": "the `cursor` of an earlier answer; without it, the whole feed"},
     )
 
 
 def _feed(body: dict[str, Any], service: str) -> Response:
-    """A signed JWT of what ended since a cursor."""
+    """Return a signed JWT with the entries since a cursor."""
     found = services().revocations.read(body.get("since"))
     response = Response(mimetype="application/jwt")
     response.set_etag(found.tag, weak=True)
@@ -42,8 +42,8 @@ add(
     "/oauth/revocations",
     Operation(
         OAUTH,
-        Service("introspect"),  # not public: it tells who of the users left, and when
-        "Sessions and users whose tokens are worthless before they run out",
+        Service("introspect"),  # not public, because it shows which users left, and when
+        "Sessions and users whose tokens are invalid before they expire",
         {"type": "string", "description": f"a JWT, typ {FEED_TYPE}; 304 with a matching If-None-Match"},
         fields=_Since(),
         tag="oauth",

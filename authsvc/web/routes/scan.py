@@ -1,7 +1,7 @@
-"""Scan to sign in: what a page asks, and what the phone that scanned answers. Native shape only; 404 while it is off.
+"""Scan to sign in: the calls of the page, and of the phone that scans. Native shape only; 404 while it is off.
 
-The browser is known by a cookie, so nothing but JSON bodies is read: a form of another site sends none, and its script
-would need a permission (CORS) that nobody gets here.
+A cookie identifies the browser, so only JSON bodies are read: another site's form cannot send JSON, and its script
+would need a CORS permission, which nobody gets here.
 """
 
 import base64
@@ -23,24 +23,24 @@ from authsvc.web.who import PERSON, PUBLIC, Who
 
 scan_sign_ins = Blueprint("scan_sign_ins", __name__, url_prefix="/api/v1/scan-sign-ins")
 
-# Longer than any attempt; what is in it is worth nothing by then.
+# Longer than any attempt; afterwards the cookie is worthless.
 _COOKIE_SECONDS = 600
 
 
 class ScanStart(Body):
-    """A browser asks to be signed in."""
+    """A browser's request to be signed in."""
 
-    appid = Text(18, APPID, description="which mini program; default: the first")
+    appid = Text(18, APPID, description="the mini program; default: the first")
 
 
 class ScanPoll(Body):
-    """Which of this browser's attempts."""
+    """One of this browser's attempts."""
 
     id = Text(64, SCAN_ID, required=True)
 
 
 class ScanTicket(Body):
-    """What the phone scanned."""
+    """The ticket that the phone scanned."""
 
     ticket = Text(22, SCAN_TICKET, required=True, description="the scene of the code without its `t=`")
 
@@ -71,10 +71,10 @@ _PROGRESS = _answer(
 )
 _CONSENT = _answer(
     "NativeScanConsent",
-    device=fields.String(required=True, metadata={"description": "as the browser calls itself; may be empty"}),
+    device=fields.String(required=True, metadata={"description": "as the browser describes itself; may be empty"}),
     address=fields.String(required=True, allow_none=True, metadata={"description": "IP address of the browser"}),
     same_network=fields.Boolean(
-        required=True, allow_none=True, metadata={"description": "whether this phone has that address too"}
+        required=True, allow_none=True, metadata={"description": "whether this phone has the same address"}
     ),
     asked_at=_integer("seconds since 1970 UTC"),
     expires_in=_integer("seconds"),
@@ -122,12 +122,12 @@ def _poll(body: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _cookie(scan_id: str) -> str:
-    """Each attempt has a cookie of its own, so that two tabs do not take each other's."""
+    """Return the name of the attempt's cookie; each attempt has its own, so that two tabs do not interfere."""
     return f"scan_{scan_id[:16]}"
 
 
 def _give_cookie(scan_id: str, secret: str) -> None:
-    """Bind the attempt to this browser. Without a path the cookie goes to the addresses beside this one alone."""
+    """Bind the attempt to this browser. Without a path, the cookie is only sent to sibling routes of this one."""
 
     @after_this_request
     def give(response: Response) -> Response:
@@ -173,7 +173,7 @@ def _add(rule: str, view: View, who: Who, summary: str, answer: Any, asked: Body
 
 
 _add("/start", _start, PUBLIC, "A mini-program code for this browser", _STARTED, ScanStart(), limited="signin")
-_add("/poll", _poll, PUBLIC, "How far it is; once approved, the tokens, once", _PROGRESS, ScanPoll())
-_add("/scan", _scan, PERSON, "What the caller is asked to agree to", _CONSENT, ScanTicket())
+_add("/poll", _poll, PUBLIC, "The current state; after the approval, the tokens, once", _PROGRESS, ScanPoll())
+_add("/scan", _scan, PERSON, "What the caller is asked to approve", _CONSENT, ScanTicket())
 _add("/approve", _decide("approved"), PERSON, "Sign that browser in", _DECIDED, ScanTicket(), step_up=True)
 _add("/refuse", _decide("refused"), PERSON, "Do not sign that browser in", _DECIDED, ScanTicket())

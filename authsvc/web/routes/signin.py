@@ -1,4 +1,4 @@
-"""A page that signs its visitor in by a scan. Everything on it is our own; off (404) as scan to sign in is."""
+"""The page that signs its visitor in with a scan. It loads nothing from elsewhere; 404 while the feature is off."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _WEB = Path(__file__).parents[1]
 signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder=str(_WEB / "templates"))
 
 _STATIC = _WEB / "static"
-# Nothing from elsewhere, nothing inline, in nobody's frame. The picture of the code comes as data.
+# Nothing from elsewhere, nothing inline, no framing. The picture of the code is a data: URL.
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,7 +48,7 @@ _SENTENCES = {
         "approved": "Signed in. You can close this page",
         "refused": "Refused on the phone",
         "expired": "This code has expired",
-        "failed": "No code can be had just now. Please try again",
+        "failed": "There is no code at the moment. Please try again",
         "again": "New code",
         "warning": "Never scan a sign-in code that somebody sent you.",
         "script": "This page needs JavaScript.",
@@ -66,7 +66,7 @@ def _only_while_on() -> None:
 
 
 def _page(body: dict[str, Any]) -> Response:
-    """The page, in Chinese unless the browser prefers English. Never stored, never framed."""
+    """Return the page, in Chinese unless the browser prefers English. It is never cached and cannot be framed."""
     origin = body.get("origin")
     if origin is not None and origin not in current_app.extensions["authsvc-sign-in-origins"]:
         raise InvalidRequest("not one of SCAN_SIGN_IN_ORIGINS", fields={"origin": ["malformed"]})
@@ -80,7 +80,7 @@ def _page(body: dict[str, Any]) -> Response:
 
 
 def _part(name: str) -> Response:
-    """Style or script of the page; asked again each time whether it has changed."""
+    """Return style or script of the page; browsers revalidate it each time."""
     return send_from_directory(_STATIC, name)
 
 
@@ -92,5 +92,5 @@ def _add(rule: str, view: View, summary: str, media: str, asked: Body | None = N
     add(signin, "GET", rule, operation, view)
 
 
-_add("", _page, "Sign in by a scan", "text/html", _Opener())
+_add("", _page, "Sign in with a scan", "text/html", _Opener())
 _add("/<file:name>", _part, "Style and script of the page", "text/*")

@@ -1,4 +1,4 @@
-"""What other services read to verify our tokens by themselves."""
+"""Public documents with which other services verify tokens offline."""
 
 from flask import Blueprint, Response, current_app, request
 from marshmallow import INCLUDE, Schema, fields
@@ -29,15 +29,15 @@ class Jwk(Schema):
 
 
 class JwkSet(Schema):
-    """Every key that a token of ours may be signed with."""
+    """Every key that may sign a token."""
 
     keys = fields.List(fields.Nested(Jwk()), required=True)
 
 
 class Metadata(Schema):
-    """What verifying libraries ask for, under the names of OpenID Connect Discovery and RFC 8414.
+    """The metadata that verifying libraries read, with the names of OpenID Connect Discovery and RFC 8414.
 
-    No flow of OAuth leads to our tokens: the lists of response and grant types are empty.
+    There is no OAuth flow for these tokens, so the lists of response and grant types are empty.
     """
 
     issuer = fields.String(required=True, metadata={"format": "uri"})
@@ -64,18 +64,18 @@ class Document(Schema):
 
 
 def _jwks() -> Response:
-    """The public keys (RFC 7517): public members only, ``kid`` by RFC 7638."""
+    """Return the public keys (RFC 7517): only public members, ``kid`` as in RFC 7638."""
     keys = services().signing_keys
     return _cacheable(bodies.write(keys.published()), keys.max_age)
 
 
 def _configuration() -> Response:
-    """Where the keys are and who issues (the part of OpenID Connect Discovery that is true of us)."""
+    """Return the issuer and the address of the keys (the applicable part of OpenID Connect Discovery)."""
     return _cacheable(bodies.write(current_app.extensions["authsvc-metadata"]))
 
 
 def _openapi() -> Response:
-    """The description of this API, made from the routes themselves."""
+    """Return the description of this API, generated from the routes."""
     return _cacheable(Response(document(), mimetype="application/json"))
 
 
@@ -91,6 +91,11 @@ def _add(rule: str, view: View, summary: str, answer: Schema) -> None:
     add(wellknown, "GET", rule, operation, view)
 
 
-_add("/.well-known/jwks.json", _jwks, "The keys that verify our tokens", JwkSet())
-_add("/.well-known/openid-configuration", _configuration, "Who issues tokens, and where the keys are", Metadata())
+_add("/.well-known/jwks.json", _jwks, "The public keys that verify tokens", JwkSet())
+_add(
+    "/.well-known/openid-configuration",
+    _configuration,
+    "The issuer of the tokens, and the address of the keys",
+    Metadata(),
+)
 _add("/openapi.json", _openapi, "This document", Document())
