@@ -4,6 +4,7 @@ import statistics
 from dataclasses import fields
 from typing import Any
 
+from bench import plan
 from bench.measure import Result
 
 Row = dict[str, Any]
@@ -53,7 +54,10 @@ def markdown(report: Row) -> str:
         parts.append(_quietness(rows, report["upstream"]))
     if report["left_out"]:
         parts.append(f"Left out, as there was no time or no room: {_left_out(report['left_out'])}\n")
+    if report["failures"]:
+        parts.append(f"Failed: {'; '.join(report['failures'])}\n")
     logins = [row for row in rows if row["kind"] == "login" and not _is_of_sizes(row, report)]
+    parts += _summary(logins, report["titles"])
     parts += _logins(logins, report["titles"])
     parts += _others([row for row in rows if row["kind"] != "login"], report["verifier_us"])
     parts += _beside(report["beside"])
@@ -82,6 +86,37 @@ def _quietness(rows: list[Row], upstream: dict[str, float]) -> str:
     )
 
 
+def _summary(rows: list[Row], titles: dict[str, str]) -> list[str]:
+    """Return the cases that were chosen beforehand in one table, a column per program."""
+    cases = [tuple(row[name] for name in _KEY[1:]) for row in rows]
+    chosen = [
+        case
+        for wanted, database in plan.TABLE
+        for case in dict.fromkeys(cases)
+        if case[0] == database and case[3:] == (wanted.users, wanted.latency_ms, wanted.in_flight)
+    ]
+    programs = [name for name in titles if any(row["server"] == name for row in rows)]
+    if not chosen:
+        return []
+    found = {(row["server"], *(row[name] for name in _KEY[1:])): row for row in rows}
+    lines = [[_case(case), *(_cell(found.get((name, *case))) for name in programs)] for case in chosen]
+    columns = ", ".join(["case", *(titles[name].replace(",", ":") for name in programs)])
+    sentence = "CPU per login as a part of plain Flask's / logins/s as a multiple of plain Flask's / p99 in ms\n"
+    return ["## In short\n", sentence, _table(columns, lines)]
+
+
+def _case(case: tuple[Any, ...]) -> str:
+    database, _, _, users, latency, in_flight = case
+    return f"{users}; {_DATABASES[database]}; WeChat {latency} ms; {in_flight:,} in flight"
+
+
+def _cell(row: Row | None) -> str:
+    if row is None or "cpu_ratio" not in row:
+        return "–"
+    beyond, longer = ("≤ ", "> ") if row["p99_open"] else ("", "")
+    return f"{beyond}{row['cpu_ratio']:.2f} / {row['speed_ratio']:.2f} / {longer}{row['p99']:,.0f}"
+
+
 def _logins(rows: list[Row], titles: dict[str, str]) -> list[str]:
     """Return a table per case."""
     if not rows:
@@ -95,8 +130,7 @@ def _logins(rows: list[Row], titles: dict[str, str]) -> list[str]:
     ]
     cases = dict.fromkeys(tuple(row[name] for name in _KEY[1:]) for row in rows)
     for case in cases:
-        database, _, _, users, latency, in_flight = case
-        parts.append(f"### {users}, {_DATABASES[database]}, WeChat {latency} ms, {in_flight} in flight\n")
+        parts.append(f"### {_case(case)}\n")
         lines = [_login_line(row, titles) for row in rows if tuple(row[name] for name in _KEY[1:]) == case]
         columns = "program, CPU ms/login, × plain, database ms, logins/s, × plain, p50 ms, p99 ms, errors, rounds"
         parts.append(_table(columns, lines))

@@ -5,6 +5,7 @@ import shutil
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Done:
     sizes: list[dict[str, Any]] = field(default_factory=list)
     upstream: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
 class Run:
@@ -70,9 +72,14 @@ class Run:
             "users": self._over_users,
         }
         for group in groups:
-            if group in self._form.minutes:
-                self._give_up = time.monotonic() + 60 * self._form.minutes[group]
+            if group not in self._form.minutes:
+                continue
+            self._give_up = time.monotonic() + 60 * self._form.minutes[group]
+            try:
                 ways[group]()
+            except Exception as problem:  # whatever it is, an hour's measurements are not to be lost by it
+                traceback.print_exc()
+                self.done.failures.append(f"{group}: {problem}")
 
     def _logins(self) -> None:
         with ExitStack() as stack:
