@@ -23,14 +23,21 @@ def concurrency(report: Row, database: str) -> Any:
             rows = _curve(report, name, database, latency)
             for panel, figure_of in ((panels[0][column], "per_second"), (panels[1][column], "p99")):
                 if rows:
-                    panel.plot([row["in_flight"] for row in rows], [row[figure_of] for row in rows], "o-", label=title)
+                    _draw(panel, rows, figure_of, title)
                 panel.set(xscale="log", yscale="log")
                 panel.grid(alpha=0.3)
     panels[0][0].set_ylabel("logins/s")
-    panels[1][0].set_ylabel("p99, ms")
+    panels[1][0].set_ylabel("p99, ms (△: longer than that)")
     figure.suptitle(f"A returning user's login, {_DATABASES[database]}, two worker processes")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
+
+
+def _draw(panel: Any, rows: list[Row], figure_of: str, title: str) -> None:
+    (line,) = panel.plot([row["in_flight"] for row in rows], [row[figure_of] for row in rows], label=title)
+    for row in rows:
+        is_longer = figure_of == "p99" and row["p99_open"]
+        panel.plot(row["in_flight"], row[figure_of], "^" if is_longer else "o", color=line.get_color())
 
 
 def _curve(report: Row, name: str, database: str, latency: int) -> list[Row]:

@@ -9,6 +9,8 @@ from bench.measure import Result
 
 Row = dict[str, Any]
 _KEY = ("server", "database", "known", "kind", "users", "latency_ms", "in_flight")
+# Whose single values are kept beside the medians.
+_EACH = ("cpu_ms", "per_second", "p99")
 BASELINE = "plain"
 _DATABASES = {"sqlite": "SQLite", "mariadb": "MariaDB"}
 
@@ -33,6 +35,7 @@ def _median(group: list[Result]) -> Row:
     row["errors"] = sum(result.errors for result in group)
     row["answers"] = sum(result.answers for result in group)
     row["rounds"] = len(group)
+    row["each"] = {name: [round(getattr(result, name), 3) for result in group] for name in _EACH}
     row["notes"] = sorted({result.note for result in group if result.note})
     return row
 
@@ -60,7 +63,7 @@ def markdown(report: Row) -> str:
     parts += _summary(logins, report["titles"])
     parts += _logins(logins, report["titles"])
     parts += _others([row for row in rows if row["kind"] != "login"], report["verifier_us"])
-    parts += _beside(report["beside"])
+    parts += _beside(report["beside"], report["titles"])
     parts += _sizes([row for row in rows if _is_of_sizes(row, report)], report["sizes"])
     return "\n".join(parts)
 
@@ -179,12 +182,12 @@ def _others(rows: list[Row], verifier_us: list[float]) -> list[str]:
     return parts
 
 
-def _beside(runs: list[Row]) -> list[str]:
+def _beside(runs: list[Row], titles: dict[str, str]) -> list[str]:
     if not runs:
         return []
     lines = [
         [
-            run["server"],
+            titles[run["server"]],
             _DATABASES[run["database"]],
             f"{run['latency_ms']}",
             f"{run['in_flight']:,}",
