@@ -72,6 +72,8 @@ def fill(server: Server, people: int, give_up: Callable[[], bool] = lambda: Fals
             place.run("PRAGMA wal_autocheckpoint=20000", "BEGIN IMMEDIATE", *filled, "COMMIT")
         else:
             place.run("SET unique_checks=0, foreign_key_checks=0", "BEGIN", *filled, "COMMIT")
+    if place.kind == "sqlite":  # else the first logins would have to
+        place.run("PRAGMA wal_checkpoint(TRUNCATE)")
     return True
 
 
