@@ -102,7 +102,16 @@ class Bench:
         return {"per_second": done["good"] / done["seconds"], "cpu_ms": 1000 * spent / max(done["good"], 1)}
 
     def run(self, server: Server, case: Case, seconds: float, people: int, credential: str = "") -> Result:
-        """Measure; what still runs when the load ends is waited for and counted."""
+        """Measure; what still runs when the load ends is waited for and counted, or ended where that takes too long."""
+        result, is_idle = self._measured(server, case, seconds, people, credential)
+        if not is_idle:
+            server.restart()
+        return result
+
+    def _measured(
+        self, server: Server, case: Case, seconds: float, people: int, credential: str = ""
+    ) -> tuple[Result, bool]:
+        """Return what was measured, and whether the server has nothing more to do."""
         self._upstream.answer_after(case.latency_ms / 1000)
         signed_in = [] if case.kind == "login" else self.sign_in(server, 2 * case.in_flight)
         picture = _picture(server, credential) if case.kind == "picture kept" else ""
@@ -116,14 +125,12 @@ class Bench:
         done = self._upstream.answered - answered if case.kind == "login" and not is_open else load["good"]
         if not set(was) <= set(family(server.pid)):
             load["note"] += " a process died"
-        if not is_idle:
-            server.restart()
         spent, elapsed = after.server - before.server, after.at - before.at
         database, upstream = after.database - before.database, after.upstream - before.upstream
         others = (
             elapsed * (os.cpu_count() or 1) - (after.idle - before.idle) - spent - database - upstream - load["cpu"]
         )
-        return Result(
+        result = Result(
             server=server.name,
             database=server.database,
             known=people,
@@ -141,6 +148,7 @@ class Bench:
             others_cpu=max(others, 0) / elapsed,
             note=load["note"].strip()[:200],
         )
+        return result, is_idle
 
     def _spent(self, server: Server) -> _Spent:
         database = cpu([server.place.pid]) if server.place.pid else 0.0
@@ -167,7 +175,7 @@ class Bench:
         timers = [threading.Timer(ramp, others.start), threading.Timer(seconds, others.stop)]
         for timer in timers:
             timer.start()
-        result = self.run(server, case, seconds, people)
+        result, _ = self._measured(server, case, seconds, people)
         for timer in timers:
             timer.join()
         return {**asdict(result), "others": others.percentiles(), "errors_of_others": others.errors}
