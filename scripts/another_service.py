@@ -1,7 +1,7 @@
-"""What any other service of the company does with a token: it knows an issuer, an audience and where the keys are.
+"""An example of another service that verifies tokens: it knows the issuer, the audience and the address of the keys.
 
 usage: another_service.py ISSUER AUDIENCE JWKS_URL, one token per line on standard input. Prints, per token,
-{"claims": …} or {"refused": why}. It shares no secret with authsvc and asks it about no token.
+{"claims": …} or {"refused": why}. It shares no secret with authsvc, and does not ask authsvc about tokens.
 """
 
 import json
@@ -11,10 +11,10 @@ import jwt
 
 
 def verify(token: str, keys: jwt.PyJWKClient, issuer: str, audience: str) -> dict:
-    """Return the claims of a token that holds; raises jwt.PyJWTError for any other."""
+    """Return the claims of a valid token; raises jwt.PyJWTError for any other."""
     key = keys.get_signing_key_from_jwt(token)
     wanted = {"require": ["exp", "iat", "sub", "sid"]}
-    # The two machines' clocks may disagree by five seconds.
+    # The two machines' clocks may differ by five seconds.
     complete = jwt.decode_complete(token, key, ["ES256"], audience=audience, issuer=issuer, options=wanted, leeway=5)
     if complete["header"].get("typ") != "at+jwt":
         raise jwt.InvalidTokenError("not an access token")

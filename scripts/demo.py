@@ -1,7 +1,7 @@
-"""The demo behind scripts/demo: a login step by step, against the simulator, with everything it started stopped again.
+"""The demo behind scripts/demo: a login step by step, against the simulator. It stops everything that it started.
 
-Nothing of the user's is read or written: the settings are the demo's own (--folder), a .env of the checkout is not
-looked at, and of the environment only what programs need to run at all is passed on.
+It does not read or write the user's data: it has its own settings (--folder), ignores a .env of the checkout, and
+passes on only those environment variables that programs need to run.
 """
 
 import argparse
@@ -31,15 +31,15 @@ APP_SECRET = "51a051a051a051a051a051a051a051a0"
 USER = "alice"
 SERVICE_PORT, SIMULATOR_PORT = 8000, 8089
 START_SECONDS = 60
-# What a child gets of the environment. Settings, proxies and PYTHON* of the user's shell stay outside.
+# The environment variables for child processes. Settings, proxies and PYTHON* of the user's shell are not passed on.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TMP", "TEMP", "TZ", "SYSTEMROOT")
 
 
 class DemoFailed(Exception):
-    """The demo cannot go on; the text says why, for the person in front of it."""
+    """The demo cannot continue; the text tells the user why."""
 
 
-# --- what a person reads -------------------------------------------------------------------------------------
+# --- output --------------------------------------------------------------------------------------------------
 
 
 class Page:
@@ -86,12 +86,12 @@ class Page:
 
 
 def short(text: str, head: int = 8, tail: int = 4) -> str:
-    """Return the two ends of a long value: enough to recognise it, too little to use it."""
+    """Return the two ends of a long value: enough to recognise it, but not to use it."""
     return text if len(text) <= head + tail + 1 else f"{text[:head]}…{text[-tail:]}"
 
 
 def shortened(value: Any) -> Any:
-    """Return a JSON value with every long text cut down by ``short``, addresses of pictures excepted."""
+    """Return a JSON value with every long text shortened by ``short``, except addresses of pictures."""
     if isinstance(value, dict):
         return {name: shortened(item) for name, item in value.items()}
     if isinstance(value, str) and len(value) > 40:
@@ -103,7 +103,7 @@ def shortened(value: Any) -> Any:
 
 
 class Signals:
-    """Ctrl-C, TERM and a closed terminal all end the demo the same way, but never between a start and its noting."""
+    """Ctrl-C, TERM and a closed terminal end the demo in the same way, but never between a start and its recording."""
 
     def __init__(self) -> None:
         self._held = False
@@ -135,7 +135,7 @@ class Signals:
 
 
 class Programs:
-    """What the demo started, each in a process group of its own so that Ctrl-C reaches the demo alone."""
+    """The programs that the demo started, each in its own process group, so that Ctrl-C only reaches the demo."""
 
     def __init__(self, folder: Path, signals: Signals) -> None:
         self._folder = folder
@@ -160,7 +160,7 @@ class Programs:
         return self._folder / f"{name}.log"
 
     def wait_for(self, url: str) -> None:
-        """Return when ``url`` answers 200; raises DemoFailed when a program ends or time runs out."""
+        """Return when ``url`` answers 200; raises DemoFailed if a program ends or the time is over."""
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             self.check()
@@ -171,14 +171,14 @@ class Programs:
         raise DemoFailed(f"{url} did not answer 200 within {START_SECONDS} s; see the logs in {shown(self._folder)}")
 
     def check(self) -> None:
-        """Raise DemoFailed, with the end of its log, when a program has ended."""
+        """Raise DemoFailed, with the end of its log, if a program has ended."""
         for name, popen in self._running:
             if popen.poll() is not None:
                 tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-12:])
                 raise DemoFailed(f"{name} ended (exit code {popen.returncode}). The end of its log:\n{tail}")
 
     def stop(self) -> list[str]:
-        """End everything that was started, children included; return the names."""
+        """End everything that was started, including children; return the names."""
         for _, popen in reversed(self._running):
             with contextlib.suppress(ProcessLookupError):
                 popen.send_signal(signal.SIGINT)
@@ -202,10 +202,10 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 def free_port(page: Page, name: str, usual: int, asked: int | None) -> int:
-    """Return the port asked for, or the usual one, or when that is taken any other."""
+    """Return the requested port, or the usual one, or any other if that is taken."""
     if asked is not None:
         if not is_free(asked):
-            raise DemoFailed(f"port {asked} is taken; name another, or none to get a free one")
+            raise DemoFailed(f"port {asked} is taken; give another, or none to get a free one")
         return asked
     if is_free(usual):
         return usual
@@ -224,17 +224,17 @@ def is_free(port: int) -> bool:
 
 
 def shown(path: Path) -> str:
-    """Return a path as seen from the checkout."""
+    """Return a path relative to the checkout."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-# A proxy of the user's has no part in talking to this machine.
+# A proxy must not be used for this machine.
 http = requests.Session()
 http.trust_env = False
 
 
 def ask(method: str, url: str, **options: Any) -> Any:
-    """Return the JSON of an answer that must be a success."""
+    """Return the JSON of an answer that must be successful."""
     answer = http.request(method, url, timeout=30, **options)
     if answer.status_code != 200:
         raise DemoFailed(f"{method} {url} answered {answer.status_code}: {answer.text[:500]}")
@@ -259,11 +259,11 @@ class Demo:
             "WX_APPID": APPID,
             "WX_SECRET": APP_SECRET,
             "WX_API_BASE": self.wechat,
-            # miniprogram/ opens in the developer tools without an AppID.
+            # For miniprogram/ in developer tools without an AppID.
             "WX_TOURIST_APP": APPID,
             "PUBLIC_BASE_URL": self.service,
             "SCAN_SIGN_IN_PAGE": "pages/scan/scan",
-            # Each run's simulator scans what it has drawn itself: another width is another picture.
+            # Each run's simulator can only scan what it has drawn itself; another width makes another picture.
             "QRCODE_WIDTH": str(random.randint(280, 1280)),
             "QRCODE_PER_USER": "1000",
             "WEB_CONCURRENCY": "2",
@@ -271,11 +271,11 @@ class Demo:
         }
 
     def start(self) -> None:
-        """Start the simulator; make keys and database; start the service."""
+        """Start the simulator, create keys and database, start the service."""
         simulator = [sys.executable, "-m", "authsvc.wxsim", "--port", self.wechat.rsplit(":", 1)[1]]
         self.programs.start("simulator", [*simulator, "--authsvc", self.service], {})
         self._flask("authsvc", "init", "--instance", str(self.folder), "--env-file", str(self.folder / ".env"))
-        self.page.fact("keys", f"{shown(self.folder)}/keys/ and {shown(self.folder)}/.env, made here, mode 0600")
+        self.page.fact("keys", f"{shown(self.folder)}/keys/ and {shown(self.folder)}/.env, created now, mode 0600")
         self._flask("db", "upgrade")
         self.page.fact("database", f"SQLite, {shown(self.folder)}/authsvc.db (flask db upgrade)")
         gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")]
@@ -294,12 +294,12 @@ class Demo:
             raise DemoFailed(f"flask {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
 
     def play(self) -> None:
-        """Go through both logins, and say what happens."""
+        """Go through both logins, and explain each step."""
         self.page.title("1. A front end that sends the profile signs in: POST /user/wxlogin")
         token = self._log_in_with_profile()
-        self.page.title("2. The token: readable by everybody, signed by authsvc alone")
+        self.page.title("2. The token: everybody can read it, only authsvc can sign it")
         claims = self._show_token(token)
-        self.page.title("3. Another service verifies it, from the public keys alone")
+        self.page.title("3. Another service verifies it with the public keys alone")
         self._verify(token, claims)
         self.page.title("4. The same person through authsvc's own API: POST /api/v1/auth/login")
         self._log_in_natively(claims["sub"])
@@ -308,15 +308,15 @@ class Demo:
         page, code = self.page, self._wx_login()
         info = ask("POST", f"{self.wechat}/phone/userinfo", json={"appid": APPID, "user": USER})
         sealed = {"encryptedData": info["encryptedData"], "iv": info["iv"]}
-        page.step("mini program → WeChat", "wx.getUserInfo(), sealed with the session_key")
+        page.step("mini program → WeChat", "wx.getUserInfo(), encrypted with the session_key")
         page.got(shortened(sealed))
         body = {"platCode": code, "platUserInfoMap": sealed}
         answer = ask("POST", f"{self.service}/user/wxlogin", json=body)
         page.step("mini program → authsvc", "POST /user/wxlogin")
         page.sent({"platCode": short(code), "platUserInfoMap": shortened(sealed)})
         self._what_wechat_was_asked(code)
-        page.step("authsvc", "opens encryptedData, finds or makes the user, signs a token")
-        page.note("The session_key goes no further; it is stored sealed.")
+        page.step("authsvc", "decrypts encryptedData, finds or creates the user, signs a token")
+        page.note("The session_key goes no further; it is stored encrypted.")
         page.step("authsvc → mini program", "200")
         page.got(shortened(answer))
         return str(answer["data"]["token"])
@@ -324,14 +324,14 @@ class Demo:
     def _wx_login(self) -> str:
         code = str(ask("POST", f"{self.wechat}/phone/login", json={"appid": APPID, "user": USER})["code"])
         self.page.step("mini program → WeChat", "wx.login()")
-        self.page.got(f"code {short(code)}, good for one login within five minutes")
+        self.page.got(f"code {short(code)}, valid for one login within five minutes")
         return code
 
     def _what_wechat_was_asked(self, code: str) -> None:
-        """Tell authsvc's call from the simulator's journal, and WeChat's answer from what it knows of the user."""
+        """Show authsvc's call from the simulator's journal, and WeChat's answer from the simulator's user data."""
         calls = ask("GET", f"{self.wechat}/control/journal", params={"code": code})["calls"]
         if len(calls) != 1:
-            raise DemoFailed(f"WeChat was asked {len(calls)} times about one code")
+            raise DemoFailed(f"WeChat was called {len(calls)} times with one code")
         (account,) = ask("GET", f"{self.wechat}/control/users/{USER}", params={"appid": APPID})["accounts"]
         query = {**calls[0]["query"], "js_code": short(code)}
         self.page.step("authsvc → WeChat", f"{calls[0]['method']} {calls[0]['path']}")
@@ -363,13 +363,13 @@ class Demo:
         page.step("mini program → order service", f"with Authorization: Bearer {short(token)}")
         verdict, altered_verdict = self._other_service(token, altered(token))
         jwks = ask("GET", f"{self.service}/.well-known/jwks.json")
-        page.step("order service → authsvc", "GET /.well-known/jwks.json, kept for five minutes")
+        page.step("order service → authsvc", "GET /.well-known/jwks.json, cached for five minutes")
         page.got("public keys: " + ", ".join(f"{key['kty']} {key['crv']} {short(key['kid'])}" for key in jwks["keys"]))
         if verdict.get("claims") != claims or "refused" not in altered_verdict:
-            raise DemoFailed(f"the other service came to another verdict: {verdict}, {altered_verdict}")
-        page.step("order service", f"signature, issuer, audience and time hold: user {claims['sub']}")
-        page.note("A program of its own, scripts/another_service.py. It did not ask authsvc.")
-        page.note(f"The same token with another sub in it: refused ({altered_verdict['refused']}).")
+            raise DemoFailed(f"the other service disagrees: {verdict}, {altered_verdict}")
+        page.step("order service", f"signature, issuer, audience and time are valid: user {claims['sub']}")
+        page.note("It is a separate program, scripts/another_service.py, and did not ask authsvc about the token.")
+        page.note(f"The same token with another sub is refused ({altered_verdict['refused']}).")
         profile = ask("GET", f"{self.service}/api/v1/user/profile", headers=header)
         page.step("mini program → authsvc", "GET /api/v1/user/profile, with the token")
         page.got(shortened(profile))
@@ -389,7 +389,7 @@ class Demo:
         page.step("order service", f"verified: user {user_id} again, in another session")
 
     def _other_service(self, *tokens: str) -> list[dict[str, Any]]:
-        """Ask the other service, a program of its own, for its verdict on each token."""
+        """Ask the other service, a separate program, to verify each token."""
         script = str(ROOT / "scripts" / "another_service.py")
         done = subprocess.run(
             [sys.executable, script, self.service, APPID, f"{self.service}/.well-known/jwks.json"],
@@ -405,11 +405,11 @@ class Demo:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def invite(self) -> None:
-        """Say what there is to try, in lines that can be pasted as they are."""
+        """Show what to try, in lines that can be pasted unchanged."""
         page = self.page
-        page.title("Everything stays up until Ctrl-C")
+        page.title("Everything keeps running until Ctrl-C")
         page.fact("authsvc", f"{self.service}  /healthz /readyz /openapi.json /.well-known/jwks.json")
-        page.fact("phones", f"{self.wechat}/  two simulated phones: open this in a browser and click")
+        page.fact("phones", f"{self.wechat}/  two simulated phones: open this in a browser")
         page.fact("WeChat", f"{self.wechat}  the simulator (docs/simulator.md)")
         page.fact("log", shown(self.programs.log("authsvc")))
         page.line("\nLog in as somebody else: paste this into another terminal.\n")
@@ -426,7 +426,7 @@ def moment(seconds: int) -> str:
 
 
 def altered(token: str) -> str:
-    """Return the token with another user in it, under the old signature."""
+    """Return the token with another user, but the old signature."""
     header, payload, signature = token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     text = json.dumps({**claims, "sub": "1000001"}).encode()
@@ -438,7 +438,7 @@ def options() -> argparse.Namespace:
         prog="scripts/demo",
         description="Log a simulated WeChat user in and verify the token as another service would, step by step.",
     )
-    parser.add_argument("--once", action="store_true", help="end after the round trip (exit code 0 when it held)")
+    parser.add_argument("--once", action="store_true", help="end after the round trip (exit code 0 if it succeeded)")
     parser.add_argument(
         "--port", type=int, metavar="N", help=f"of the service (default: {SERVICE_PORT}, or a free one)"
     )
@@ -450,7 +450,7 @@ def options() -> argparse.Namespace:
 
 
 def run(asked: argparse.Namespace, page: Page, programs: Programs, started: float) -> None:
-    """Do the demo; stay up, unless asked to do it once, until Ctrl-C."""
+    """Run the demo; keep running until Ctrl-C, unless --once is given."""
     service_port = free_port(page, "authsvc", SERVICE_PORT, asked.port)
     simulator_port = free_port(page, "the simulator", SIMULATOR_PORT, asked.simulator_port)
     demo = Demo(page, programs, asked.folder, service_port, simulator_port)
@@ -484,7 +484,7 @@ def main() -> int:
     except KeyboardInterrupt:
         page.line()
         code = 130
-    except BrokenPipeError:  # the reader of the output has gone
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (DemoFailed, requests.RequestException) as error:
         print(f"\nThe demo failed: {error}\n", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``flask authsvc …``: what an operator does from the shell."""
+"""``flask authsvc …``: commands for operators."""
 
 import click
 
@@ -22,7 +22,7 @@ from authsvc.db import engine
 @click.group(cls=Group)
 @click.pass_context
 def authsvc(ctx: click.Context) -> None:
-    """Set up and look after authsvc."""
+    """Set up and manage authsvc."""
     escape_what_does_not_fit()
     ctx.with_resource(engine.taking_time())
 

@@ -1,4 +1,4 @@
-"""``flask authsvc services …``: who of the company's other services may ask for what."""
+"""``flask authsvc services …``: the credentials of the company's other services."""
 
 import time
 from typing import get_args
@@ -25,11 +25,11 @@ def credentials() -> None:
     type=click.Choice(get_args(ServiceScope)),
     default=("access_token",),
     show_default=True,
-    help="What it may do; may be repeated.",
+    help="A permission of the credential; repeatable.",
 )
 @with_appcontext
 def add(name: str, scopes: tuple[str, ...]) -> None:
-    """Make a credential and print it, once: only a hash is kept."""
+    """Create a credential and print it once; only a hash is stored."""
     click.echo(services().service_credentials.add(name, scopes))
 
 
@@ -48,5 +48,5 @@ def list_() -> None:
 def remove(name: str) -> None:
     """Remove a credential. It is refused from the next request on."""
     if not services().service_credentials.remove(name):
-        raise click.ClickException("no such credential")
+        raise click.ClickException("there is no such credential")
     click.echo(f"removed  {name}")

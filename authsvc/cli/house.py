@@ -1,4 +1,4 @@
-"""What a command works with."""
+"""Access to the use cases for commands."""
 
 from flask import current_app
 
@@ -6,5 +6,5 @@ from authsvc.services import Services
 
 
 def services() -> Services:
-    """Return the use cases, built anew for this process: a command asks for them within ``with_appcontext``."""
+    """Return the use cases, built for this process. A command calls this within ``with_appcontext``."""
     return Services.of(current_app.extensions)

@@ -1,4 +1,4 @@
-"""``flask authsvc init``: keys and a first ``.env``. Needs no settings, and replaces nothing that is there."""
+"""``flask authsvc init``: creates keys and a first ``.env``. Needs no settings, and replaces no existing file."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ WX_APPID=
 WX_SECRET=
 # The address under which other services reach authsvc; the `iss` of every token.
 PUBLIC_BASE_URL=http://127.0.0.1:8000
-# Seals session_keys. Keep a copy: without it they cannot be opened. New keys go in front, separated by commas.
+# Encrypts session_keys. Keep a copy: without it they cannot be decrypted. Put new keys in front, separated by commas.
 SECRET_KEYS={secret_key}
 """
 
@@ -26,7 +26,7 @@ SECRET_KEYS={secret_key}
 @click.option("--instance", default=lambda: os.environ.get("INSTANCE_PATH", "instance"), show_default="instance")
 @click.option("--env-file", default=".env", show_default=True)
 def init(instance: str, env_file: str) -> None:
-    """Create the signing key and a .env with a secret key, both readable by you alone."""
+    """Create the signing key and a .env with a secret key, both readable only by you."""
     folder = Path(instance)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key_file = folder / KEY_FILE
@@ -40,7 +40,7 @@ def init(instance: str, env_file: str) -> None:
 
 
 def _add_secret_key(path: Path) -> bool:
-    """Complete a .env that somebody copied from .env.example, where the key stands empty."""
+    """Add the key to a .env that was copied from .env.example, where it is empty."""
     if dotenv_values(path).get("SECRET_KEYS") or os.environ.get("SECRET_KEYS"):
         return False
     with path.open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Invite codes as CSV: what export writes and import reads."""
+"""Invite codes as CSV, for export and import."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ _MAX_ID = 2**63 - 1
 
 
 class BadRows(click.ClickException):
-    """A file that cannot be used, with a sentence for each line that is wrong."""
+    """A file cannot be used; the text has a sentence for each wrong line."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("nothing was done\n" + "\n".join(shortened(problems)))
@@ -29,7 +29,7 @@ class BadRows(click.ClickException):
 def write(file: IO[str], invites: Iterable[InviteCode]) -> int:
     """Write codes, the header first; return how many."""
     rows = map(_written, invites)
-    # Before the header: while no code can be read, a file from before stays as it is.
+    # Before the header, so that an existing file stays unchanged if no code can be read.
     first = list(islice(rows, 1))
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -41,20 +41,20 @@ def write(file: IO[str], invites: Iterable[InviteCode]) -> int:
 
 
 def read(file: IO[str]) -> list[ImportedInvite]:
-    """Return what the rows say, in their order; raises BadRows.
+    """Return the rows' codes, in order; raises BadRows.
 
-    Only the column ``code`` is needed. ``uses`` is passed over: it counts people, who cannot be imported.
+    Only the column ``code`` is required. ``uses`` is ignored, because it counts people, who cannot be imported.
     """
     with _bad_rows():
         rows = csv.DictReader(file, strict=True)
         _check_header(rows.fieldnames or [])
         if unknown := [name for name in rows.fieldnames or [] if name not in COLUMNS]:
-            raise BadRows([f"unknown columns: {', '.join(unknown)}; known are {', '.join(COLUMNS)}"])
+            raise BadRows([f"unknown columns: {', '.join(unknown)}; known columns: {', '.join(COLUMNS)}"])
         return _all_of(rows)
 
 
 def read_codes(file: IO[str]) -> list[str]:
-    """Return the column ``code`` of any file that has one; raises BadRows."""
+    """Return the column ``code`` of any file with such a column; raises BadRows."""
     with _bad_rows():
         rows = csv.DictReader(file, strict=True)
         _check_header(rows.fieldnames or [])
@@ -83,7 +83,7 @@ def _written(invite: InviteCode) -> Iterator[object]:
 
 def _check_header(names: Iterable[str]) -> None:
     if "code" not in names:
-        raise BadRows(["the first line must name the columns, one of them code"])
+        raise BadRows(["the first line must name the columns, including code"])
 
 
 def _all_of(rows: "csv.DictReader[str]") -> list[ImportedInvite]:
@@ -93,7 +93,7 @@ def _all_of(rows: "csv.DictReader[str]") -> list[ImportedInvite]:
         try:
             invite = _invite(row)
             if invite.code in found:
-                raise ValueError(f"{invite.code} for the second time")
+                raise ValueError(f"{invite.code} occurs twice")
             found[invite.code] = invite
         except ValueError as error:
             problems.append(f"line {rows.line_num}: {error}")
@@ -104,14 +104,14 @@ def _all_of(rows: "csv.DictReader[str]") -> list[ImportedInvite]:
 
 def _invite(row: dict[str, str]) -> ImportedInvite:
     if None in row or None in row.values():
-        raise ValueError("not as many fields as the first line has")
+        raise ValueError("the number of fields differs from the first line")
     code, batch, disabled = row["code"], row.get("batch") or None, row.get("disabled", "")
     if not spelling.PATTERN.match(code):
-        raise ValueError("a code is 1 to 20 letters, digits, - and _")
+        raise ValueError("a code must be 1 to 20 letters, digits, - and _")
     if batch is not None and not BATCH_NAME.match(batch):
-        raise ValueError("a batch is 1 to 40 letters, digits, dots, hyphens and underscores")
+        raise ValueError("a batch must be 1 to 40 letters, digits, dots, hyphens and underscores")
     if disabled not in ("", "yes"):
-        raise ValueError("disabled is yes or nothing")
+        raise ValueError("disabled must be yes or empty")
     return ImportedInvite(
         code=code,
         batch=batch,
@@ -127,7 +127,7 @@ def _number(row: dict[str, str], column: str, most: int) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= most):
-        raise ValueError(f"{column} is a number from 1, or nothing")
+        raise ValueError(f"{column} must be a number from 1, or empty")
     return int(text)
 
 
@@ -135,4 +135,4 @@ def _moment(text: str) -> int | None:
     try:
         return moments.expiry(text) if text else None
     except (ValueError, OverflowError):
-        raise ValueError("expires_at is a day (2027-03-31) or a time (2027-03-31T18:00+08:00)") from None
+        raise ValueError("expires_at must be a day (2027-03-31) or a time (2027-03-31T18:00+08:00)") from None

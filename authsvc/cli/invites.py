@@ -1,4 +1,4 @@
-"""``flask authsvc invites …``: batches of invite codes for whoever runs a campaign."""
+"""``flask authsvc invites …``: batches of invite codes for campaigns."""
 
 from itertools import islice
 from typing import IO
@@ -18,31 +18,35 @@ _STATS = "{:<24}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}"
 
 @click.group(cls=Group)
 def invites() -> None:
-    """Make invite codes by the batch, and look after them."""
+    """Create and manage batches of invite codes."""
 
 
-_batch = click.option("--batch", metavar="NAME", help="Those of one batch.")
+_batch = click.option("--batch", metavar="NAME", help="The codes of one batch.")
 _codes = click.argument("codes", metavar="[CODE]...", nargs=-1)
 
 
 @invites.command()
-@click.option("--batch", metavar="NAME", required=True, help="What the codes are for, such as spring-2027.")
-@click.option("--count", type=click.IntRange(1, 10_000_000), required=True, help="How many the batch is to have.")
-@click.option("--prefix", default="", help="What every code begins with: letters, digits, - and _.")
+@click.option("--batch", metavar="NAME", required=True, help="Name of the batch, such as spring-2027.")
+@click.option(
+    "--count", type=click.IntRange(1, 10_000_000), required=True, help="How many codes the batch should have."
+)
+@click.option("--prefix", default="", help="Beginning of every code: letters, digits, - and _.")
 @click.option(
     "--length", type=click.IntRange(1, 20), default=10, show_default=True, help="Random characters after the prefix."
 )
-@click.option("--uses", type=click.IntRange(1, 10**9), help="How many people may come with one code; default: any.")
-@click.option("--expires", type=moments.Expiry(), help="Last day (2027-03-31, in China) or moment; default: never.")
-@click.option("--owner", metavar="USER_ID", type=int, help="Who invites with them; default: nobody, a pool.")
+@click.option(
+    "--uses", type=click.IntRange(1, 10**9), help="How many people may come with one code; default: no limit."
+)
+@click.option("--expires", type=moments.Expiry(), help="Last day (2027-03-31, in China) or time; default: never.")
+@click.option("--owner", metavar="USER_ID", type=int, help="The inviter; default: nobody (a pool).")
 @with_appcontext
 def seed(
     batch: str, count: int, prefix: str, length: int, uses: int | None, expires: int | None, owner: int | None
 ) -> None:
     """Fill a batch with codes, up to --count.
 
-    Run again, it adds only what is missing: after an interruption, or with a higher --count. Two at once share the
-    work. A code and its prefix have at most 20 characters.
+    If you run it again, after an interruption or with a higher --count, it adds only the missing codes. Two commands
+    at once share the work. A code has at most 20 characters, including its prefix.
     """
     wanted = InviteBatch(batch, count, prefix, length, uses, expires, owner)
     with resumable():
@@ -61,7 +65,7 @@ def seed(
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many lines.")
 @with_appcontext
 def list_(batch: str | None, owner: int | None, limit: int) -> None:
-    """List codes in the order in which they were made."""
+    """List codes in the order of their creation."""
     campaigns = services().campaigns
     total = campaigns.count(batch=batch, owner_id=owner)
     found = campaigns.codes(batch=batch, owner_id=owner)
@@ -69,17 +73,19 @@ def list_(batch: str | None, owner: int | None, limit: int) -> None:
     for invite in islice(found, limit):
         click.echo(_line(invite, campaigns.fault(invite) or "open"))
     if total > limit:
-        click.echo(f"… and {total - limit} more (--limit; invites export has all)")
+        click.echo(f"… and {total - limit} more (use --limit, or invites export for all)")
 
 
 @invites.command()
 @click.argument("user_id", type=int)
 @_codes
 @_batch
-@click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many of the batch.")
+@click.option(
+    "--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many codes of the batch."
+)
 @with_appcontext
 def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) -> None:
-    """Give unused codes without an owner to a user: the codes named, or the first of a batch. All or none."""
+    """Assign unused codes without an owner to a user: the named codes, or the first of a batch. All or none."""
     _need_one(codes, batch)
     if batch is None:
         services().campaigns.assign(user_id, codes)
@@ -93,7 +99,7 @@ def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) 
 @_batch
 @with_appcontext
 def disable(codes: tuple[str, ...], batch: str | None) -> None:
-    """Take codes out of use for good: the codes named, or a whole batch. Who came with them stays."""
+    """Disable codes permanently: the named codes, or a whole batch. People who came with them stay."""
     _need_one(codes, batch)
     changed = services().campaigns.disable(codes) if batch is None else services().campaigns.disable_batch(batch)
     click.echo(f"disabled: {changed}")
@@ -105,7 +111,7 @@ def disable(codes: tuple[str, ...], batch: str | None) -> None:
 @click.option("--out", type=click.File("w", encoding="utf-8"), default="-", help="A file; default: standard output.")
 @with_appcontext
 def export(batch: str | None, owner: int | None, out: IO[str]) -> None:
-    """Write codes as CSV, in the order in which they were made."""
+    """Write codes as CSV, in the order of their creation."""
     count = invitecsv.write(out, services().campaigns.codes(batch=batch, owner_id=owner))
     click.echo(f"exported: {count}", err=True)
 
@@ -117,14 +123,14 @@ def import_(file: IO[str]) -> None:
     """Add the codes of a CSV FILE (- for standard input) that do not exist yet.
 
     \b
-    code        the code; the only column that is needed
-    batch       which batch it joins
-    owner       the id of the user who invites with it
-    max_uses    how many people may come with it; nothing: any
-    expires_at  a day (its end in China) or a time with offset; nothing: never
-    disabled    yes, or nothing
+    code        the code; the only required column
+    batch       the batch to add it to
+    owner       the inviter's user id
+    max_uses    how many people may come with it; empty: no limit
+    expires_at  a day (its end in China) or a time with offset; empty: never
+    disabled    yes, or empty
 
-    A code that exists stays as it is, so importing twice does no more than once. A file with a faulty line is refused
+    Existing codes do not change, so importing a file twice has no further effect. A file with a wrong line is refused
     as a whole.
     """
     with resumable():
@@ -150,7 +156,7 @@ def stats() -> None:
 
 def _need_one(codes: tuple[str, ...], batch: str | None) -> None:
     if bool(codes) == (batch is not None):
-        raise click.UsageError("name either codes or a --batch")
+        raise click.UsageError("give either codes or a --batch")
 
 
 def _line(invite: InviteCode, state: str) -> str:

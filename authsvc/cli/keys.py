@@ -1,4 +1,4 @@
-"""``flask authsvc keys …``: the keys that sign tokens, from the first publication to the last token."""
+"""``flask authsvc keys …``: changing the keys that sign tokens."""
 
 import contextlib
 import json
@@ -15,20 +15,20 @@ from authsvc.services.operator.signingkeys import KeyRefusal, Step
 
 @click.group(cls=Group)
 def keys() -> None:
-    """Change the keys that sign tokens: new, wait, activate, wait, retire. Running services follow by themselves."""
+    """Change the keys that sign tokens: new, wait, activate, wait, retire. Running services notice by themselves."""
 
 
 # A kid is base64url: it may begin like an option.
 _NAMES_A_KEY = {"ignore_unknown_options": True}
 _kid = click.argument("kid", required=False)
-_now = click.option("--now", "at_once", is_flag=True, help="Do not wait, nor for the database. For a leaked key.")
+_now = click.option("--now", "at_once", is_flag=True, help="Do not wait, not even for the database. For a leaked key.")
 
 
 @keys.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 @with_appcontext
 def list_(as_json: bool) -> None:
-    """List the published keys, and what may be done next with each."""
+    """List the published keys, with the next step for each."""
     steps = services().signing_keys.list_all()
     if as_json:
         click.echo(json.dumps([_view(step) for step in steps]))
@@ -43,7 +43,7 @@ def list_(as_json: bool) -> None:
 @_now
 @with_appcontext
 def new(at_once: bool) -> None:
-    """Make a key and publish it. It signs nothing until it is activated."""
+    """Create a key and publish it. It signs nothing until it is activated."""
     kid = services().signing_keys.add(at_once=at_once)
     ready_at = next(step.ready_at for step in services().signing_keys.list_all() if step.key.kid == kid)
     click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {utc(ready_at)} on")
@@ -54,7 +54,7 @@ def new(at_once: bool) -> None:
 @_now
 @with_appcontext
 def activate(kid: str | None, at_once: bool) -> None:
-    """Sign with a published key from now on. KID may be its beginning; default: the only one that waits."""
+    """Sign with a published key from now on. KID may be its beginning; default: the only waiting key."""
     with _in_time():
         click.echo(f"signing  {services().signing_keys.activate(kid, at_once=at_once)}")
 
@@ -64,7 +64,7 @@ def activate(kid: str | None, at_once: bool) -> None:
 @_now
 @with_appcontext
 def retire(kid: str | None, at_once: bool) -> None:
-    """Remove a key for good. KID may be its beginning; default: the only former one."""
+    """Remove a key permanently. KID may be its beginning; default: the only former key."""
     with _in_time():
         click.echo(f"retired  {services().signing_keys.retire(kid, at_once=at_once)}")
 
@@ -74,7 +74,7 @@ def retire(kid: str | None, at_once: bool) -> None:
 @click.option("--pem", "as_pem", is_flag=True, help="PEM instead of a key set.")
 @with_appcontext
 def export(kid: str | None, as_pem: bool) -> None:
-    """Print the public keys for verifiers that cannot fetch them. KID may be the beginning of one."""
+    """Print the public keys for verifiers that cannot fetch them. KID may be the beginning of a key."""
     found = [step.key for step in services().signing_keys.list_all() if step.key.kid.startswith(kid or "")]
     if not found:
         raise click.ClickException(f"there is no key {kid}…")
@@ -88,13 +88,13 @@ def export(kid: str | None, as_pem: bool) -> None:
 
 @contextlib.contextmanager
 def _in_time() -> Iterator[None]:
-    """Say of a step that comes too early when it may be taken."""
+    """Add the possible time to the refusal of a step that comes too early."""
     try:
         yield
     except KeyRefusal as refusal:
         if refusal.ready_at is None:
             raise
-        raise Later(f"{refusal}; wait until {utc(refusal.ready_at)}, or give --now") from None
+        raise Later(f"{refusal}; wait until {utc(refusal.ready_at)}, or use --now") from None
 
 
 def _view(step: Step) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Moments on the command line: how they are read and printed. In UTC, but codes expire by China's calendar."""
+"""Reads and prints times on the command line, in UTC; but codes expire by China's calendar."""
 
 import re
 import time
@@ -15,7 +15,7 @@ _SECONDS = {"s": 1, "m": 60, "h": HOUR, "d": DAY}
 
 
 class Since(click.ParamType[int]):
-    """A moment in the past: a date or time as ISO 8601 writes it (UTC), or how long ago; seconds UTC."""
+    """A time in the past: an ISO 8601 date or time (UTC), or how long ago; seconds UTC."""
 
     name = "moment"
 
@@ -28,35 +28,35 @@ class Since(click.ParamType[int]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no moment: write 2026-11-20, 2026-11-20T08:00:00Z, or 12h", param, ctx)
+            self.fail(f"{value!r} is not a time; write 2026-11-20, 2026-11-20T08:00:00Z, or 12h", param, ctx)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def utc(moment: int | None) -> str:
-    """Return a moment (seconds UTC) as ISO 8601 writes it, or - for none."""
+    """Return a time (seconds UTC) in ISO 8601, or - for none."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)) if moment else "-"
 
 
 def expiry(text: str) -> int:
-    """Return the moment that a text names, in seconds UTC; raises ValueError.
+    """Return the time in a text, in seconds UTC; raises ValueError.
 
-    A day (``2027-03-31``) stands for its end in China, a time (``2027-03-31T18:00+08:00``) for itself.
+    A day (``2027-03-31``) means its end in China; a time needs an offset (``2027-03-31T18:00+08:00``).
     """
     moment = datetime.fromisoformat(text)
     if len(text) == len("2027-03-31"):
         return int((moment.replace(tzinfo=_CHINA) + timedelta(days=1)).timestamp())
     if moment.tzinfo is None:
-        raise ValueError("a time without its offset from UTC")
+        raise ValueError("a time without an offset from UTC")
     return int(moment.timestamp())
 
 
 def in_china(moment: int | None) -> str:
-    """Return a moment (seconds UTC) as ``expiry`` reads it; nothing for none."""
+    """Return a time (seconds UTC) in the form that ``expiry`` reads; empty for none."""
     return "" if moment is None else datetime.fromtimestamp(moment, _CHINA).isoformat()
 
 
 class Expiry(click.ParamType[int]):
-    """A moment to come, as ``expiry`` reads it."""
+    """A future time, as ``expiry`` reads it."""
 
     name = "date"
 
@@ -69,5 +69,5 @@ class Expiry(click.ParamType[int]):
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither a day (2027-03-31) nor a time (2027-03-31T18:00+08:00)", param, ctx)
         if moment <= time.time():
-            self.fail(f"{value!r} is over", param, ctx)
+            self.fail(f"{value!r} is in the past", param, ctx)
         return moment

@@ -1,4 +1,4 @@
-"""How far a long command has come: a bar on a terminal, a plain line for every tenth in a pipe."""
+"""Progress of a long command: a bar on a terminal, a line for every tenth in a pipe."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import click
 
 @contextmanager
 def progress(label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Show progress while the block runs; yields what to call with how many more are done."""
+    """Show progress while the block runs; yields a function to call with the number of newly finished items."""
     if sys.stdout.isatty():
         with click.progressbar(length=total, label=label, show_pos=True) as bar:
             bar.update(done)

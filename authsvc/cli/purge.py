@@ -1,4 +1,4 @@
-"""``flask authsvc purge``: what a cron job runs once a day."""
+"""``flask authsvc purge``: for a daily cron job."""
 
 import click
 from flask.cli import with_appcontext
@@ -9,10 +9,10 @@ from authsvc.cli.house import services
 @click.command()
 @with_appcontext
 def purge() -> None:
-    """Erase accounts whose cooling-off period is over, and delete rows and pictures that are kept for a while only.
+    """Erase accounts whose cooling-off period is over, and delete rows and pictures whose time is over.
 
-    Safe to run at any time, again, and beside itself. On SQLite, when somebody was erased since the last time, the
-    file is written anew at the end, for which those who want to write wait. Exit code 75: run it again.
+    You can run it at any time, repeatedly, and several times at once. On SQLite, if somebody was erased since the last
+    time, the file is rewritten at the end, and writers wait meanwhile. Exit code 75: run it again.
     """
     click.echo(f"closed accounts: {services().closing.erase_due()} erased")
     click.echo(f"pictures of codes: {services().code_pictures.sweep()} deleted")

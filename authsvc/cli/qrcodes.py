@@ -1,4 +1,4 @@
-"""``flask authsvc qrcodes …``: pictures of invite codes, drawn overnight and printed."""
+"""``flask authsvc qrcodes …``: draws pictures of invite codes in advance, and prints them."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -21,19 +21,19 @@ T = TypeVar("T")
 
 @click.group(cls=Group)
 def qrcodes() -> None:
-    """Draw and print the mini-program codes of invite codes."""
+    """Draw and print mini-program codes of invite codes."""
 
 
 def _selection(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which codes: those named, of a batch, of a file, or all."""
+    """Add the options that select the codes: named ones, of a batch, of a file, or all."""
     for add in (
-        click.option("--appid", help="Which mini program they open; default: the first."),
+        click.option("--appid", help="The mini program that they open; default: the first."),
         click.option(
             "--file",
             type=click.File("r", encoding="utf-8-sig"),
-            help="Those of a CSV file with a column code: an export, or the report of an earlier run.",
+            help="The codes of a CSV file with a column code: an export, or the report of an earlier run.",
         ),
-        click.option("--batch", metavar="NAME", help="Those of one batch."),
+        click.option("--batch", metavar="NAME", help="The codes of one batch."),
         click.argument("codes", metavar="[CODE]...", nargs=-1),
     ):
         command = add(command)
@@ -47,22 +47,24 @@ def _selection(command: Callable[..., None]) -> Callable[..., None]:
 def make(
     codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appid: str | None, report: Path | None
 ) -> None:
-    """Have WeChat draw the codes that have no picture yet: the codes named, of a batch, of a file, or all.
+    """Have WeChat draw the codes that have no picture yet: named codes, of a batch, of a file, or all.
 
-    Codes that nobody can use (disabled, expired, used up) are left out. No more than QRCODE_PER_MINUTE pictures are
-    asked for in a minute. Run again, it draws what is missing.
+    Codes that nobody can use (disabled, expired, used up) are skipped. At most QRCODE_PER_MINUTE pictures are
+    requested per minute. If you run it again, it draws the missing ones.
     """
     with resumable():
         usable, left_out = _chosen(codes, batch, file)
         tally = _Tally()
         stopped = _draw([invite.code for invite in usable], appid, tally)
-    click.echo(f"drawn: {tally.new}, already there: {tally.kept}, left out: {left_out}, failed: {len(tally.failed)}")
+    click.echo(f"drawn: {tally.new}, already there: {tally.kept}, skipped: {left_out}, failed: {len(tally.failed)}")
     for line in shortened([f"{code}: {reason}" for code, reason in tally.failed]):
         click.echo(line, err=True)
     if report is not None:
         _write_report(report, tally.failed)
     if stopped is not None:
-        raise refusal(f"{stopped}\nstopped before the end; the same command goes on, later", stopped.will_pass)
+        raise refusal(
+            f"{stopped}\nstopped before the end; repeat the same command later to continue", stopped.will_pass
+        )
     if tally.failed:
         raise SystemExit(PARTLY)
 
@@ -73,14 +75,14 @@ def make(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The sheet, such as spring.html; its pictures go into a folder beside it, spring_files.",
+    help="The sheet, such as spring.html; its pictures are stored in the folder spring_files beside it.",
 )
 @with_appcontext
 def sheet_(codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appid: str | None, out: Path) -> None:
-    """Write a sheet to print: twenty codes to a page of A4, in order, with cutting lines.
+    """Write a sheet to print: twenty codes per A4 page, in order, with cutting lines.
 
-    Open it in a browser and print it without scaling. Codes that nobody can use are left out, and those without a
-    picture are counted: draw them first (qrcodes make).
+    Open it in a browser and print it without scaling. Codes that nobody can use are skipped. Codes without a picture
+    are counted; draw them first (qrcodes make).
     """
     with resumable():
         usable, left_out = _chosen(codes, batch, file)
@@ -91,13 +93,13 @@ def sheet_(codes: tuple[str, ...], batch: str | None, file: IO[str] | None, appi
             )
             printed = sheet.write(out, batch or "codes", there)
     missing = len(usable) - printed
-    click.echo(f"on the sheet: {printed}, left out: {left_out}, without a picture: {missing}")
+    click.echo(f"on the sheet: {printed}, skipped: {left_out}, without a picture: {missing}")
     if missing:
         raise SystemExit(PARTLY)
 
 
 class _Tally:
-    """What became of the codes."""
+    """The results for the codes."""
 
     def __init__(self) -> None:
         self.new = self.kept = 0
@@ -113,9 +115,9 @@ class _Tally:
 
 
 def _chosen(codes: tuple[str, ...], batch: str | None, file: IO[str] | None) -> tuple[list[InviteCode], int]:
-    """Return the codes asked for that somebody can use, and how many others there were."""
+    """Return the selected codes that somebody can use, and how many others there were."""
     if sum((bool(codes), batch is not None, file is not None)) > 1:
-        raise click.UsageError("name codes, a --batch or a --file")
+        raise click.UsageError("give codes, a --batch or a --file")
     campaigns = services().campaigns
     if codes or file is not None:
         named = codes if file is None else invitecsv.read_codes(file)
@@ -127,7 +129,7 @@ def _chosen(codes: tuple[str, ...], batch: str | None, file: IO[str] | None) -> 
 
 
 def _draw(invite_codes: list[str], appid: str | None, tally: _Tally) -> Stopped | None:
-    """Draw with progress; return why it stopped before the end, if so."""
+    """Draw with progress; return why it stopped before the end, or None."""
     drawing = services().code_batches.draw(invite_codes, appid)
     with progress("codes", len(invite_codes)) as advance, closing(drawing):
         try:

@@ -1,4 +1,4 @@
-"""``flask authsvc routes``: every address, and what the door enforces there, made from the declarations."""
+"""``flask authsvc routes``: every route with what the door enforces, generated from the declarations."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _GAP = "  "
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 @with_appcontext
 def routes(as_json: bool) -> None:
-    """List every route: who may enter, whether that takes step-up, which RATE_LIMIT_… holds, and in whose shape."""
+    """List every route: who may enter, whether it needs step-up, its RATE_LIMIT_…, and its shape."""
     rows = sorted(_rows(), key=lambda row: (row[1], row[0]))
     if as_json:
         names = [re.sub(r"\W", "_", column) for column in _COLUMNS]
@@ -36,5 +36,5 @@ def _rows() -> Iterator[tuple[str, ...]]:
 
 
 def _step_up(operation: Operation) -> str:
-    """Whether it takes a fresh code: of some that depends on the request."""
+    """Return whether it needs a fresh code; for some routes that depends on the request."""
     return "sometimes" if callable(operation.step_up) else "yes" if operation.step_up else "no"

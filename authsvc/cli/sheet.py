@@ -1,4 +1,4 @@
-"""A contact sheet of mini-program codes: HTML that prints twenty to a page of A4, to be cut along the lines."""
+"""A contact sheet of mini-program codes: HTML that prints twenty codes per A4 page, with cutting lines."""
 
 from collections.abc import Iterable, Iterator
 from html import escape
@@ -8,7 +8,7 @@ from pathlib import Path
 from authsvc.values.invites import InviteCode
 
 _TO_A_PAGE = 20
-# 190 × 276 mm of the 190 × 277 that the margins leave: a page that is a hair too long would print an empty one.
+# 190 × 276 mm of the 190 × 277 within the margins, because a page that is slightly too long prints an empty one.
 _STYLE = """\
 <style>
 @page { size: A4 portrait; margin: 10mm; }
@@ -33,7 +33,7 @@ Labelled = tuple[InviteCode, tuple[str, bytes]]
 def write(out: Path, title: str, pictures: Iterable[Labelled]) -> int:
     """Write the sheet, and the pictures into a folder beside it; return how many there are.
 
-    Each picture comes with its code, its file name (for the ending) and its content.
+    Each picture comes with its code, its file name (for the extension) and its content.
     """
     folder = out.with_name(f"{out.stem}_files")
     folder.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def write(out: Path, title: str, pictures: Iterable[Labelled]) -> int:
 
 
 def _figures(folder: Path, pictures: Iterable[Labelled]) -> Iterator[str]:
-    """Store each picture and yield its figure. Numbered: on some disks two codes that differ by case are one name."""
+    """Store each picture and yield its figure. Files are numbered, because some disks ignore case in names."""
     for number, (invite, (name, content)) in zip(count(1), pictures, strict=False):
         file = folder / f"{number:05d}-{invite.code}{Path(name).suffix}"
         file.write_bytes(content)

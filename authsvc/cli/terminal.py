@@ -1,25 +1,25 @@
-"""What a terminal or a pipe can show: people's text comes in every script, terminals do not."""
+"""Output that a terminal or a pipe can show: texts may be in any script, but not every terminal supports that."""
 
 import sys
 from io import TextIOWrapper
 
-# What a terminal obeys instead of showing it: controls, and what turns the rest of a line around.
+# Characters that a terminal obeys instead of showing: controls, and those that reverse the rest of a line.
 _OBEYED = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _OBEYED}
 
 
 def escape_what_does_not_fit() -> None:
-    """Print characters that the encoding of the output lacks as ``\\U0001fa77`` instead of ending in a traceback."""
+    """Print characters that the output encoding lacks as ``\\U0001fa77`` instead of failing with a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def shown(text: str | None) -> str:
-    """Return a text of somebody else's as one line that a terminal only shows."""
+    """Return a text from outside as one line without control characters."""
     return (text or "").translate(_ESCAPES)
 
 
 def lacks_characters() -> bool:
-    """True when the output cannot take every character: JSON then has to escape them its own way."""
+    """True if the output cannot show every character, so that JSON must be escaped."""
     return not (sys.stdout.encoding or "").lower().startswith("utf")

@@ -1,4 +1,4 @@
-"""``flask authsvc token …``: how the access_token stands. Its text is never printed."""
+"""``flask authsvc token …``: the status of the access_token. The token is never printed."""
 
 import click
 from flask.cli import with_appcontext
@@ -10,17 +10,17 @@ from authsvc.values.wechat import TokenStatus
 
 @click.group(cls=Group)
 def token() -> None:
-    """Look at WeChat's access_token, or fetch it anew."""
+    """Show the status of WeChat's access_token, or fetch a new one."""
 
 
-_appid = click.option("--appid", default=None, help="Which mini program; default: the first.")
+_appid = click.option("--appid", default=None, help="The mini program; default: the first.")
 
 
 @token.command()
 @_appid
 @with_appcontext
 def show(appid: str | None) -> None:
-    """Tell age, expiry, source and the last failure of the stored token."""
+    """Show age, expiry, source and last failure of the stored token."""
     _tell(services().access_tokens.peek(appid))
 
 
@@ -28,7 +28,7 @@ def show(appid: str | None) -> None:
 @_appid
 @with_appcontext
 def refresh(appid: str | None) -> None:
-    """Ask WeChat now. stable_token gives the same token again until its last five minutes."""
+    """Fetch a token from WeChat now. stable_token returns the same token until its last five minutes."""
     _tell(services().access_tokens.refresh(appid))
 
 

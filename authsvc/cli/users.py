@@ -1,4 +1,4 @@
-"""``flask authsvc users …``: what an operator looks at and does. Phones and openids are masked unless asked for."""
+"""``flask authsvc users …``: views of users and actions on them. Phones and openids are masked without --full."""
 
 import json
 from collections.abc import Sequence
@@ -21,27 +21,27 @@ _FOUND_HEAD = f"{'user':>12}  {'status':<8}  {'phone':<16}  {'last login':<20}  
 
 @click.group(cls=Group)
 def users() -> None:
-    """Look at users, and act on them."""
+    """Show and manage users."""
 
 
 _user = click.argument("user_id", type=int)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 _full = click.option("--full", is_flag=True, help="Print phone numbers and openids in full.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @users.command()
 @click.option("--id", "user_id", type=int)
 @click.option("--phone", help="Verified or claimed; +8613800138000 or 13800138000.")
 @click.option("--openid", help="In any mini program. Reads the whole table.")
-@click.option("--nickname", help="What it begins with; at most 100 users. Reads the whole table.")
+@click.option("--nickname", help="Its beginning; at most 100 users. Reads the whole table.")
 @_full
 @_json
 @with_appcontext
 def find(
     user_id: int | None, phone: str | None, openid: str | None, nickname: str | None, full: bool, as_json: bool
 ) -> None:
-    """Find users by exactly one of the options. Exit code 1 when there is none."""
+    """Find users with exactly one of the options. Exit code 1 if there is none."""
     if sum(option is not None for option in (user_id, phone, openid, nickname)) != 1:
         raise click.UsageError("give one of --id, --phone, --openid and --nickname")
     users = services().users
@@ -54,7 +54,7 @@ def find(
     else:
         found = users.named(nickname or "")
     if not found:
-        raise click.ClickException("nobody was found")
+        raise click.ClickException("no user was found")
     _print_found(found, full=full, as_json=as_json)
 
 
@@ -75,7 +75,7 @@ def _print_found(found: Sequence[UserSummary], *, full: bool, as_json: bool) -> 
 @_full
 @with_appcontext
 def show(user_id: int, full: bool) -> None:
-    """Show one user: status, phone, identities, and how much is stored besides."""
+    """Show one user: status, phone, identities, and how much else is stored."""
     user = services().users.get(user_id)
     live = len(services().users.sessions(user_id))
     stored, events = services().exports.glance(user_id)
@@ -108,9 +108,9 @@ def _identity(row: dict[str, Any], full: bool) -> str:
 @_user
 @with_appcontext
 def disable(user_id: int) -> None:
-    """Lock a user out: refused from the next request on, all sessions ended, no way back by closing or leaving.
+    """Disable a user: refused from the next request on, all sessions ended; closing the account does not help them.
 
-    Also one who has closed the account. Should the account be erased, its owner cannot register for BAN_MEMORY_DAYS.
+    Also works for closed accounts. If the account is erased, its owner cannot register for BAN_MEMORY_DAYS.
     """
     services().users.disable(user_id)
     click.echo(f"disabled  {user_id}")
@@ -118,13 +118,13 @@ def disable(user_id: int) -> None:
 
 @users.command()
 @click.argument("user_id", type=int, required=False)
-@click.option("--openid", help="Of somebody whose account was erased while disabled.")
-@click.option("--phone", help="The same, by a number that they had; +8613800138000 or 13800138000.")
+@click.option("--openid", help="Of a person whose account was erased while disabled.")
+@click.option("--phone", help="The same, by a former number; +8613800138000 or 13800138000.")
 @with_appcontext
 def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
-    """Let a disabled user in again. Sessions from before stay ended.
+    """Enable a disabled user. Earlier sessions stay ended.
 
-    By id while there is a user. After an erasure by openid or phone: whoever has it may register again.
+    Use the id while the user exists. After an erasure, use openid or phone: its owner may then register again.
     """
     if sum(option is not None for option in (user_id, openid, phone)) != 1:
         raise click.UsageError("give one of USER_ID, --openid and --phone")
@@ -143,7 +143,7 @@ def enable(user_id: int | None, openid: str | None, phone: str | None) -> None:
 @_json
 @with_appcontext
 def sessions(user_id: int, as_json: bool) -> None:
-    """List the live sessions of a user, the last used first; at most 200."""
+    """List the live sessions of a user, most recently used first; at most 200."""
     found = services().users.sessions(user_id)
     if as_json:
         click.echo(json.dumps([asdict(session) for session in found]))
@@ -169,9 +169,9 @@ def logout(user_id: int) -> None:
 @_yes
 @with_appcontext
 def merge(user_id: int, winner_id: int, yes: bool) -> None:
-    """Merge a user into another. Cannot be undone.
+    """Merge a user into another. This cannot be undone.
 
-    Identities move, and the phone number if the other has none; the merged user is closed and signed out.
+    Identities are moved, and the phone number if the other user has none; the merged user is closed and signed out.
     """
     _confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
     services().users.merge(user_id, winner_id)
@@ -183,25 +183,25 @@ def merge(user_id: int, winner_id: int, yes: bool) -> None:
 @_yes
 @with_appcontext
 def erase(user_id: int, yes: bool) -> None:
-    """Erase a user at once, without a cooling-off period, and whoever was merged into them. Cannot be undone."""
-    _confirm(f"Erase user {user_id} and all that is stored about them? This cannot be undone.", yes)
+    """Erase a user immediately, with users merged into it, without a cooling-off period. This cannot be undone."""
+    _confirm(f"Erase user {user_id} and everything stored about them? This cannot be undone.", yes)
     user = services().users.get(user_id)
     if user.merged_into_id is not None:
-        raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}: erase that one")
+        raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}; erase that one")
     if not services().closing.erase(user_id, "by the operator"):
         raise click.ClickException(f"there is no user {user_id}")
     click.echo(f"erased  {user_id}")
     try:
         services().closing.scrub()
     except ServiceBusy as busy:
-        raise Partly(f"the file still holds traces of them, which the next purge removes ({busy})") from None
+        raise Partly(f"the database file still has traces of them, which the next purge removes ({busy})") from None
 
 
 @users.command()
 @_user
 @with_appcontext
 def export(user_id: int) -> None:
-    """Print all that is stored about a user as JSON, phone numbers and openids in full. Goes on record."""
+    """Print everything stored about a user as JSON, with full phone numbers and openids. Writes an audit event."""
     for text in services().exports.for_operator(user_id).json(ascii_only=lacks_characters()):
         click.echo(text, nl=False)
 
@@ -210,9 +210,9 @@ def export(user_id: int) -> None:
 @_json
 @with_appcontext
 def conflicts(as_json: bool) -> None:
-    """List pairs of users who have one unionid, and of whom neither could give way.
+    """List pairs of users with one unionid that could not be merged.
 
-    An identity of the user, in this mini program, carries the unionid of the other user. Up to 1,000 pairs.
+    An identity of the user, in this mini program, has the unionid of the other user. Up to 1,000 pairs.
     """
     found = services().conflicts.list_all()
     if as_json:
@@ -229,5 +229,5 @@ def _confirm(question: str, yes: bool) -> None:
 
 
 def _shown(phone: str | None, full: bool) -> str | None:
-    """Return a number, or all but its last four digits hidden."""
+    """Return a number, with all but its last four digits hidden unless ``full``."""
     return phone if phone is None or full else f"{'*' * (len(phone) - 4)}{phone[-4:]}"

@@ -64,8 +64,8 @@ def test_a_batch_is_drawn_whatever_happens_and_printed(simulator: Simulator, sta
     # WeChat has had enough: what was made stays, and no code is blamed.
     simulator.call("POST", "/control/settings", {"codes_per_minute": 10})
     code, told, errors = run(service, "make", "--batch", BATCH, "--report", report)
-    assert (code, told) == (75, "drawn: 10, already there: 0, left out: 0, failed: 0")
-    assert "45009" in errors and "the same command goes on" in errors
+    assert (code, told) == (75, "drawn: 10, already there: 0, skipped: 0, failed: 0")
+    assert "45009" in errors and "repeat the same command" in errors
     assert report.read_text() == "code,reason\n"
     assert drawn(service) == 10
     simulator.call("POST", "/control/settings", {"codes_per_minute": 5000})
@@ -84,19 +84,19 @@ def test_a_batch_is_drawn_whatever_happens_and_printed(simulator: Simulator, sta
     # WeChat refuses two; they are drawn by the report of this run.
     simulator.fault({"kind": "errcode", "errcode": 40129}, times=2, path="/wxa/getwxacodeunlimit")
     code, told, errors = run(service, "make", "--batch", BATCH, "--report", report)
-    assert (code, told) == (3, f"drawn: {COUNT - stood - 2}, already there: {stood}, left out: 0, failed: 2")
+    assert (code, told) == (3, f"drawn: {COUNT - stood - 2}, already there: {stood}, skipped: 0, failed: 2")
     failed = list(csv.DictReader(io.StringIO(report.read_text())))
     assert len(failed) == 2 and all("40129" in row["reason"] and row["code"] in errors for row in failed)
     assert len(calls(simulator)) == COUNT - stood
     code, told, errors = run(service, "make", "--file", report)
-    assert (code, told, errors) == (0, "drawn: 2, already there: 0, left out: 0, failed: 0", "")
+    assert (code, told, errors) == (0, "drawn: 2, already there: 0, skipped: 0, failed: 0", "")
     assert len(calls(simulator)) == COUNT - stood + 2
 
     # One code is out of use, and not printed.
     service.rows(f"UPDATE invite_codes SET disabled_at = 1 WHERE code = '{codes[0]}'")
     sheet = tmp_path / "sheet.html"
     code, told, _ = run(service, "sheet", "--batch", BATCH, "--out", sheet)
-    assert (code, told) == (0, f"on the sheet: {COUNT - 1}, left out: 1, without a picture: 0")
+    assert (code, told) == (0, f"on the sheet: {COUNT - 1}, skipped: 1, without a picture: 0")
     assert printed(sheet) == [f"invite_code={code}" for code in codes[1:]]
 
 

@@ -74,7 +74,7 @@ def test_the_codes_meant_are_drawn_once_each(shell: Shell, arguments: list[str],
     assert (result.exit_code, result.stderr) == (0, "")
     assert shell.batches.asked == asked
     last = result.stdout.splitlines()[-1]
-    assert last.startswith("drawn: ") and ("left out: 1" in last) == ("spring" not in arguments and asked[0] != "A2")
+    assert last.startswith("drawn: ") and ("skipped: 1" in last) == ("spring" not in arguments and asked[0] != "A2")
 
 
 def test_an_empty_file_means_no_code_at_all(shell: Shell) -> None:
@@ -85,10 +85,10 @@ def test_an_empty_file_means_no_code_at_all(shell: Shell) -> None:
 @pytest.mark.parametrize(
     "arguments, code, why",
     [
-        (["make", "A1", "--batch", "spring"], 2, "name codes, a --batch or a --file"),
+        (["make", "A1", "--batch", "spring"], 2, "give codes, a --batch or a --file"),
         (["make", "A1", "nope"], 1, "there is no code nope"),
         (["make", "--batch", "autumn"], 1, "there is no batch autumn"),
-        (["make", "--file", "-"], 1, "one of them code"),
+        (["make", "--file", "-"], 1, "including code"),
         (["make", "--file", "/nowhere"], 2, "No such file"),
         (["sheet"], 2, "Missing option '--out'"),
         (["sheet", "--out", "/"], 2, "is a directory"),
@@ -106,7 +106,7 @@ def test_failures_are_told_and_reported(shell: Shell, tmp_path: Path) -> None:
     result = shell.run("make", "--report", report)
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (
         3,
-        "drawn: 0, already there: 2, left out: 1, failed: 1",
+        "drawn: 0, already there: 2, skipped: 1, failed: 1",
     )
     assert 'A2: wx_misconfigured: errcode 40129 ("invalid scene")' in result.stderr
     assert report.read_text() == 'code,reason\nA2,"wx_misconfigured: errcode 40129 (""invalid scene"")"\n'
@@ -119,7 +119,7 @@ def test_failures_are_told_and_reported(shell: Shell, tmp_path: Path) -> None:
         (Stopped(e.WeChatUnreachable("not reachable")), 75, "not reachable"),
         (Stopped(e.WxaPageUnknown("errcode 41030")), 1, "no such page"),
         (Stopped(e.PicturesFull("100000 pictures")), 1, "100000 pictures"),
-        (KeyboardInterrupt(), 130, "the same command goes on"),
+        (KeyboardInterrupt(), 130, "repeat the same command"),
         (e.ServiceBusy("OperationalError 2003"), 75, "2003"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_sheet_shows_each_picture_with_its_code_and_number(shell: Shell, tmp_p
     out = tmp_path / "sheet.html"
     result = shell.run("sheet", "--out", out)
     assert result.exit_code == 3
-    assert result.stdout.splitlines()[-1] == "on the sheet: 2, left out: 1, without a picture: 1"
+    assert result.stdout.splitlines()[-1] == "on the sheet: 2, skipped: 1, without a picture: 1"
     text = out.read_text()
     assert text.count("<figure>") == 2 and text.count('class="page"') == 1
     assert '<img src="sheet_files/00001-A1.png" alt=""><figcaption>A1<small>spring 1</small>' in text

@@ -65,7 +65,7 @@ def ended(raised: BaseException, kind: type[click.Group] = Group, *, goes_on: bo
         (UnicodeEncodeError("utf-8", "\udcc0", 0, 1, "surrogates"), 1, "Error: an argument is not text"),
         (click.UsageError("which?"), 2, "Error: which?"),
         (click.Abort(), 1, "Aborted!"),
-        (KeyboardInterrupt(), 130, "interrupted: what it had done by then stays done"),
+        (KeyboardInterrupt(), 130, "interrupted: what was done before stays done"),
     ],
 )
 def test_one_code_and_one_sentence(raised: BaseException, code: int, said: str) -> None:
@@ -77,7 +77,7 @@ def test_one_code_and_one_sentence(raised: BaseException, code: int, said: str) 
 def test_an_interrupted_command_that_goes_on_says_so() -> None:
     result = ended(KeyboardInterrupt(), goes_on=True)
     assert result.exit_code == 130
-    assert result.stderr == "\ninterrupted: the same command goes on where this one stopped\n"
+    assert result.stderr == "\ninterrupted: repeat the same command to continue where this one stopped\n"
 
 
 @pytest.mark.parametrize("given, code", [(0, 0), (3, 3), (75, 75), (4, 1), ("a sentence", 1)])

@@ -114,7 +114,7 @@ def test_on_a_terminal_progress_is_a_bar_and_ctrl_c_leaves_no_gap(service: Servi
     terminal.read_until(b"[#")
     terminal.interrupt()
     assert terminal.end() == 130
-    assert b"the same command goes on where this one stopped" in terminal.shown
+    assert b"repeat the same command to continue where this one stopped" in terminal.shown
     assert b"Traceback" not in terminal.shown
     assert re.search(rb"[1-9]\d*000/200000", terminal.shown)
     stood = numbers(service, batch)

@@ -1,4 +1,4 @@
-"""Verifies authsvc's tokens in another Python service, offline, and refuses what was logged out within seconds.
+"""Verifies authsvc's tokens offline in another Python service, and refuses logged-out tokens within seconds.
 
 Needs PyJWT, cryptography and requests, and nothing else of authsvc; ``authsvc_verifier.flask`` needs Flask as well::
 

@@ -1,4 +1,4 @@
-"""Compact JWTs signed with ES256: one spelling, one algorithm, keys by ``kid`` alone."""
+"""Compact JWTs signed with ES256: one spelling, one algorithm, keys only by ``kid``."""
 
 import base64
 import re
@@ -12,7 +12,7 @@ from authsvc_verifier.errors import TokenRefused
 
 ALGORITHM = "ES256"
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-# Times are checked by whoever knows what time it is.
+# The caller checks the times, with its clock.
 _SIGNATURE_ONLY: Any = {
     "verify_signature": True,
     **{f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")},
@@ -22,14 +22,14 @@ FindKey = Callable[[str], EllipticCurvePublicKey]
 
 
 def is_compact(text: str, most: int) -> bool:
-    """True for three parts of canonical base64url, at most so many characters together."""
+    """True for three parts of canonical base64url with at most ``most`` characters in total."""
     return len(text) <= most and _COMPACT.match(text) is not None and all(map(_is_canonical, text.split(".")))
 
 
 def read(text: str, kind: str, find_key: FindKey, most: int) -> dict[str, Any]:
-    """Return the claims of a JWT of this ``typ`` whose signature holds; nothing else about them is known yet.
+    """Return the claims of a JWT of this ``typ`` with a valid signature; nothing else has been checked.
 
-    Raises TokenRefused, and what ``find_key`` raises. Keys or addresses of keys inside the token are never looked at.
+    Raises TokenRefused, and what ``find_key`` raises. Keys or key addresses inside the token are ignored.
     """
     if not is_compact(text, most):
         raise TokenRefused("not a compact JWT")
@@ -41,12 +41,12 @@ def read(text: str, kind: str, find_key: FindKey, most: int) -> dict[str, Any]:
             raise TokenRefused("another kind of token")
         claims: dict[str, Any] = jwt.decode(text, find_key(str(kid)), [ALGORITHM], _SIGNATURE_ONLY)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-        raise TokenRefused(f"no good signature: {type(error).__name__}") from None
+        raise TokenRefused(f"no valid signature: {type(error).__name__}") from None
     return claims
 
 
 def _is_canonical(part: str) -> bool:
-    """Decoders ignore the spare bits of the last character; a token has one spelling only."""
+    """True for the only valid spelling; decoders ignore the spare bits of the last character."""
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError:

@@ -1,29 +1,29 @@
-"""What a verifier says of a token, or of itself. No text of these holds anything out of a token."""
+"""The errors of a verifier. Their texts contain nothing from a token."""
 
 
 class TokenRefused(Exception):
-    """The token is not authsvc's, not as authsvc made it, or not for this audience: answer 401."""
+    """The token is not from authsvc, was altered, or is not for this audience: answer 401."""
 
 
 class TokenExpired(TokenRefused):
-    """It was good, and has run out."""
+    """The token was valid, but has expired."""
 
 
 class TokenRevoked(TokenRefused):
-    """It would be good, but its session was ended, or all that its user held is worthless."""
+    """The token would be valid, but its session was ended, or all tokens of its user were revoked."""
 
 
 class CannotVerify(Exception):
-    """Nothing is known of the token, because authsvc could not be asked: answer 503, and let nobody in."""
+    """The token cannot be verified, because authsvc could not be reached: answer 503, and let nobody in."""
 
 
 class KeysUnavailable(CannotVerify):
-    """There is no key set, or none that was fetched within a day."""
+    """There is no key set that was fetched within a day."""
 
 
 class FeedUnavailable(CannotVerify):
-    """There is no revocation feed, or none that is new enough."""
+    """There is no recent enough revocation feed."""
 
 
 class FetchFailed(Exception):
-    """An address gave nothing usable. Does not leave ``authsvc_verifier``."""
+    """A fetch returned nothing usable. This error does not leave ``authsvc_verifier``."""

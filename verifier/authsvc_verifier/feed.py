@@ -1,7 +1,7 @@
-"""The revocation feed, held in memory and renewed by polling.
+"""The revocation feed, kept in memory and renewed by polling.
 
-Held is the last feed that was good. One that is tampered with, for another cursor, or older than the one held is
-refused as a whole, and then the age of the one held decides whether tokens can still be judged.
+The last valid feed is kept. A feed that was altered, is for another cursor, or is older than the current one is refused
+as a whole. The age of the current one then decides whether tokens can still be verified.
 """
 
 import logging
@@ -17,26 +17,26 @@ PATH = "/oauth/revocations"
 KIND = "revocations+jwt"
 MOST_BYTES = 64 * 1024 * 1024
 SESSION_PREFIX = 11
-# All of it anew this often: what has outlived its tokens goes.
+# How often the whole feed is fetched, which drops expired entries.
 _WHOLE_SECONDS = 6 * 3600
-# An unchanged answer costs neither side anything, but only to the same question: ask the same for a while.
+# An unchanged answer costs neither side anything, but only for the same cursor, so use the same one for a while.
 _CURSOR_SECONDS = 300
-# The machines of authsvc may disagree by this much.
+# The clocks of authsvc's machines may differ by this much.
 _CLOCKS_SECONDS = 60
 
-# (since, ETag) → text of the feed and its ETag, or None when it is unchanged; raises FetchFailed.
+# (since, ETag) → text of the feed and its ETag, or None if it is unchanged; raises FetchFailed.
 Fetch = Callable[[int | None, str], tuple[str, str] | None]
-# Text of the feed → its claims, once its signature is known to be good.
+# Text of the feed → its claims, after its signature was verified.
 Read = Callable[[str], dict[str, Any]]
 
 
 class RevocationFeed:
-    """Sessions that were ended and users whose tokens are worthless. Threads may share it."""
+    """Ended sessions, and users whose tokens were revoked. Threads may share it."""
 
     def __init__(
         self, fetch: Fetch, read: Read, clock: Callable[[], float], max_age: float, *, accept_stale: bool
     ) -> None:
-        """``max_age`` in seconds; ``accept_stale`` lets tokens pass when the feed is older than that."""
+        """``max_age`` in seconds; ``accept_stale`` accepts tokens even if the feed is older."""
         self._fetch = fetch
         self._read = read
         self._clock = clock
@@ -50,18 +50,18 @@ class RevocationFeed:
         self.reset()
 
     def reset(self) -> None:
-        """Make new locks: after a fork somebody may hold the old ones who is not there any more."""
+        """Create new locks, because after a fork a thread that no longer exists may hold the old ones."""
         self._lock = threading.Lock()
 
     def check(self, user_id: str, session_id: str, issued_at: int) -> None:
-        """Raise TokenRevoked for a token that was revoked, FeedUnavailable when that cannot be known."""
+        """Raise TokenRevoked for a revoked token, and FeedUnavailable if that cannot be known."""
         if session_id[:SESSION_PREFIX] in self._sessions or issued_at <= self._users.get(user_id, -1):
             raise TokenRevoked("logged out")
         if not self._accept_stale and self._clock() - self._signed_at > self._max_age:
-            raise FeedUnavailable("no revocation feed, or one that is too old")
+            raise FeedUnavailable("there is no revocation feed, or it is too old")
 
     def poll(self, interval: float) -> None:
-        """Ask for what is new if nobody did for ``interval`` seconds. The first time, all callers wait for it."""
+        """Fetch news if nobody did for ``interval`` seconds. The first time, all callers wait for it."""
         if 0 <= self._clock() - self._tried_at < interval:
             return
         if self._lock.acquire(blocking=self._cursor is None):
@@ -87,7 +87,7 @@ class RevocationFeed:
         since, cursor, sessions, users = (claims.get(name) for name in ("since", "cursor", "sessions", "users"))
         signed_at = claims.get("iat")
         if type(signed_at) is not int or type(cursor) is not int or since not in (None, asked):
-            raise FetchFailed("not the feed that was asked for")
+            raise FetchFailed("a feed for another cursor")
         if not isinstance(sessions, str) or len(sessions) % SESSION_PREFIX or not isinstance(users, dict):
             raise FetchFailed("not a feed")
         if not all(type(moment) is int for moment in users.values()):

@@ -1,4 +1,4 @@
-"""Fetching from authsvc: one host, over TLS or on this machine, within a time and a size, and from nowhere else."""
+"""Fetches from authsvc only: one host, over TLS or on this machine, with limits for time and size."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -30,12 +30,12 @@ class Fetcher:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all connections: after a fork they are the parent's."""
+        """Drop all connections, because after a fork they belong to the parent."""
         self._limit = TimeLimit(_SECONDS)
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, LimitedAdapter(self._limit))
-        # The environment may name proxies, and a .netrc whose password would replace our credential.
+        # The environment may have proxies, and a .netrc whose password would replace our credential.
         self._session.trust_env = False
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class Fetcher:
 
 def _body(raw: urllib3.HTTPResponse, most: int, path: str) -> bytes:
     body = bytearray()
-    # Not read(): that would take in all of it, however much it is.
+    # Not read(), which would read all of it, whatever its size.
     while chunk := raw.read1(_AT_ONCE, decode_content=True):
         body += chunk
         if len(body) > most:

@@ -1,4 +1,4 @@
-"""A guard for the views of a Flask service. Imported by itself: the verifier needs no Flask."""
+"""A guard for the views of a Flask service. It is imported separately, because the verifier needs no Flask."""
 
 import re
 from collections.abc import Callable
@@ -15,9 +15,9 @@ _BEARER = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 
 
 def token_required(verifier: Verifier) -> Callable[[View], View]:
-    """Let only requests with a good bearer token through; their claims are in ``flask.g.claims``.
+    """Accept only requests with a valid bearer token; its claims are in ``flask.g.claims``.
 
-    Answers 401 with ``WWW-Authenticate`` (RFC 6750) to a token that is refused, 503 when it cannot be judged.
+    Answers 401 with ``WWW-Authenticate`` (RFC 6750) if the token is refused, and 503 if it cannot be verified.
     """
 
     def guard(view: View) -> View:

@@ -1,4 +1,4 @@
-"""The public keys of authsvc, kept, renewed in time, and kept on while they cannot be fetched."""
+"""The public keys of authsvc: cached, renewed in time, and kept while they cannot be fetched."""
 
 import base64
 import json
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 PATH = "/.well-known/jwks.json"
 MOST_BYTES = 64 * 1024
 _MOST_KEYS = 100
-# authsvc says how long others may keep its keys, and publishes a key that long before it signs with it.
+# authsvc tells how long its keys may be cached, and publishes a key that long before signing with it.
 _FRESH_SECONDS = re.compile(r"(?:.*[ ,])?max-age=(\d{1,5})\b")
 _FRESH_UNSAID = 300
-# A stranger may send any kid: of those that are unknown, one in so many seconds makes us look again.
+# A stranger may send any kid, so only one unknown kid in this many seconds triggers a new fetch.
 _COOL_DOWN_SECONDS = 30
-# While there is no key at all nobody gets in: look more often.
+# Without any key nobody gets in, so fetch more often.
 _FIRST_SECONDS = 2
-# A day without authsvc: it may have retired a key long ago.
+# After a day without authsvc, it may have retired a key long ago.
 _LAST_SECONDS = 86400
 
 
@@ -42,24 +42,24 @@ class KeySource:
         self.reset()
 
     def reset(self) -> None:
-        """Make new locks: after a fork somebody may hold the old ones who is not there any more."""
+        """Create new locks, because after a fork a thread that no longer exists may hold the old ones."""
         self._lock = threading.Lock()
 
     def get(self, kid: str) -> EllipticCurvePublicKey:
-        """Return a key, after a look at the key set if it may be new. Raises TokenRefused, KeysUnavailable."""
+        """Return a key, after fetching the key set if the key may be new. Raises TokenRefused, KeysUnavailable."""
         key = self._keys.get(kid)
         if key is None:
             with self._lock:
                 self._look_for(kid)
                 key = self._keys.get(kid)
         if self._clock() - self._fetched_at > _LAST_SECONDS:
-            raise KeysUnavailable("no key set, or none of this day")
+            raise KeysUnavailable("there is no key set, or it is more than a day old")
         if key is None:
             raise TokenRefused("unknown key")
         return key
 
     def renew(self) -> None:
-        """Fetch the key set if it is time to, unless somebody is at it."""
+        """Fetch the key set if it is time to, unless another thread is doing it."""
         if self._is_due() and self._lock.acquire(blocking=False):
             try:
                 if self._is_due():
@@ -68,7 +68,7 @@ class KeySource:
                 self._lock.release()
 
     def _look_for(self, kid: str) -> None:
-        if kid in self._keys:  # somebody else has just fetched it
+        if kid in self._keys:  # another thread has just fetched it
             return
         if not self._keys:
             if self._is_due():
@@ -93,12 +93,12 @@ class KeySource:
         return not self._is_within(self._fetched_at, self._fresh) and not self._is_within(self._failed_at, patience)
 
     def _is_within(self, moment: float, seconds: float) -> bool:
-        """True when that was less than so many seconds ago; not when the clock was set back meanwhile."""
+        """True if that was less than this many seconds ago; False if the clock was set back meanwhile."""
         return 0 <= self._clock() - moment < seconds
 
 
 def _keys(text: bytes) -> dict[str, EllipticCurvePublicKey]:
-    """Return the keys of a set that can verify tokens; others in it are none of our business."""
+    """Return the keys of a set that can verify tokens; other keys are ignored."""
     try:
         members = json.loads(text)["keys"][:_MOST_KEYS]
         found = {jwk["kid"]: _public_key(jwk) for jwk in members if _is_ours(jwk)}

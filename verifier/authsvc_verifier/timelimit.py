@@ -1,6 +1,6 @@
-"""The time that a fetch may take as a whole: name, addresses, TLS, and an answer that comes in drips.
+"""The time limit for a whole fetch: name, addresses, TLS, and an answer that comes byte by byte.
 
-Timeouts of sockets count anew for each wait, and nothing ends a question to a silent name server.
+Socket timeouts start again for each wait, and nothing ends a query to a silent name server.
 """
 
 import os
@@ -15,12 +15,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-# family, type, protocol, canonical name, address: as getaddrinfo gives it.
+# family, type, protocol, canonical name, address, as from getaddrinfo.
 _Address = tuple[int, int, int, str, Any]
 
 
 class TimeLimit:
-    """Lets each fetch of one user end after ``seconds``, by shutting the connection down: ``with limit: …``."""
+    """Ends each fetch of one user after ``seconds`` by shutting the connection down: ``with limit: …``."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -44,7 +44,7 @@ class TimeLimit:
         addresses = self._resolve(host, port)
         for number, address in enumerate(addresses):
             try:
-                # A share for each: one that is dead must not use up the time of those behind it.
+                # Each address gets a share of the time, so a dead one does not use up the time of the others.
                 opened = _connect(address, max(self._left() / (len(addresses) - number), 0.01), options)
             except OSError as error:
                 failure = error
@@ -57,7 +57,7 @@ class TimeLimit:
     def guard(self, opened: Any) -> None:
         """Shut this connection down when the time is over."""
         self._let_go()
-        # A handle of our own: TLS takes the socket over, and the number of a closed one is soon another's.
+        # A separate handle: TLS takes over the socket, and the number of a closed one is soon reused.
         self._handle = socket.socket(fileno=os.dup(opened.fileno()))
         self._timer = threading.Timer(max(self._left(), 0), self._cut)
         self._timer.daemon = True
@@ -70,7 +70,7 @@ class TimeLimit:
         with self._lock:
             if self._handle is not None:
                 self.is_over = True
-                with suppress(OSError):  # its far end has closed it
+                with suppress(OSError):  # the other side has closed it
                     self._handle.shutdown(socket.SHUT_RDWR)
 
     def _let_go(self) -> None:
@@ -82,7 +82,7 @@ class TimeLimit:
                 self._handle = None
 
     def _resolve(self, host: str, port: int) -> list[_Address]:
-        """Ask in a thread, which cannot be ended: so one question at a time, and the next fetch waits for the same."""
+        """Resolve in a thread, which cannot be cancelled: one query at a time, which later fetches wait for."""
         question = self._addresses
         if question is None:
             question = self._addresses = Future()
@@ -117,7 +117,7 @@ def _connect(address: _Address, seconds: float, options: Any) -> socket.socket:
 
 
 class _Limited:
-    """Mixed into urllib3's connections."""
+    """A mixin for urllib3's connections."""
 
     limit: TimeLimit
     sock: Any
@@ -129,13 +129,13 @@ class _Limited:
         return self.limit.open(self._dns_host, self.port, self.socket_options)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # one that has been here before
+        if self.sock is not None:  # a connection that is being reused
             self.limit.guard(self.sock)
         super().request(*args, **kwargs)  # type: ignore[misc]
 
 
 class LimitedAdapter(HTTPAdapter):
-    """A ``requests`` transport whose connections keep to a limit; for one thread at a time, as the limit."""
+    """A ``requests`` transport whose connections obey a limit; for one thread at a time, like the limit."""
 
     def __init__(self, limit: TimeLimit) -> None:
         self._limit = limit

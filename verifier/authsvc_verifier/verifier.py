@@ -1,4 +1,4 @@
-"""The verifier: keys, the feed if there is a credential for it, and what must be true of a token."""
+"""The verifier: keys, the feed if there is a credential for it, and the checks of a token."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 KIND = "at+jwt"
 _MOST_CHARS = 8192
-# The clocks of authsvc and of the verifying machine may disagree by this much.
+# The clocks of authsvc and of the verifying machine may differ by this much.
 _LEEWAY_SECONDS = 5
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
@@ -28,7 +28,7 @@ _USER_ID = re.compile(r"[1-9][0-9]{0,18}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Who sends the token, in which session; times are seconds since 1970 UTC. ``all`` holds every claim."""
+    """The user and the session of a token; times are seconds since 1970 UTC. ``all`` has every claim."""
 
     user_id: str
     session_id: str
@@ -40,16 +40,16 @@ class Claims:
 
 
 class Verifier:
-    """Verifies tokens of one issuer. Make one per process; threads share it, also across a fork.
+    """Verifies tokens of one issuer. Create one per process; threads share it, also across a fork.
 
-    ``audience`` is the ``aud`` to expect (the AppID unless authsvc was told otherwise), or several. ``base_url`` is
-    where authsvc is reached if not at ``issuer``; https, or http on this machine. ``ca_file`` is a PEM file of
-    certificate authorities, in place of the public ones.
+    ``audience`` is the expected ``aud`` (the AppID, unless authsvc's settings name another), or several. ``base_url``
+    is authsvc's address if it differs from ``issuer``; https, or http on this machine. ``ca_file`` is a PEM file of
+    certificate authorities that replace the public ones.
 
     With a ``credential`` (scope ``introspect``) the revocation feed is polled every ``poll_seconds``, by a thread or,
-    with ``background=False``, by whoever verifies when it is time. A feed older than ``max_feed_age`` seconds lets
-    nobody in (FeedUnavailable), unless ``accept_stale_feed`` says otherwise. Without a credential a token is good
-    until it runs out.
+    with ``background=False``, by the next ``verify`` call when it is time. With a feed older than ``max_feed_age``
+    seconds nobody gets in (FeedUnavailable), unless ``accept_stale_feed`` is set. Without a credential, a token is
+    accepted until it expires.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Verifier:
         background: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Fetches nothing yet. Raises ValueError for an address that must not be asked."""
+        """Fetches nothing yet. Raises ValueError for an address that is not allowed."""
         self._issuer = issuer.rstrip("/")
         self._audiences = frozenset([audience] if isinstance(audience, str) else audience)
         self._credential = credential
         self._poll_seconds = poll_seconds
         self._background = background
         self._clock = clock
-        # Two, as one may be waiting for keys while another polls.
+        # Two, because one may be waiting for keys while another polls.
         self._fetcher = Fetcher(base_url or issuer, ca_file)
         self._feed_fetcher = Fetcher(base_url or issuer, ca_file)
         self._keys = KeySource(self._fetch_keys, clock)
@@ -86,7 +86,7 @@ class Verifier:
         _verifiers.add(self)
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of a token that is genuine, in time, meant for us, and not revoked.
+        """Return the claims of a token that is authentic, unexpired, for our audience, and not revoked.
 
         Raises TokenRefused (TokenExpired, TokenRevoked), or CannotVerify (KeysUnavailable, FeedUnavailable).
         """
@@ -97,7 +97,7 @@ class Verifier:
         return claims
 
     def close(self) -> None:
-        """End the thread that polls, and the connections."""
+        """End the polling thread, and close the connections."""
         self._closed.set()
         for fetcher in (self._fetcher, self._feed_fetcher):
             fetcher.close()
@@ -107,7 +107,7 @@ class Verifier:
         texts = [claims.get(name) for name in ("sub", "sid", "appid", "jti")]
         times = [claims.get("iat"), claims.get("exp"), claims.get("nbf", 0)]
         if not all(isinstance(text, str) for text in texts) or not all(type(moment) is int for moment in times):
-            raise TokenRefused("claims missing, or of the wrong kind")
+            raise TokenRefused("claims are missing, or of the wrong type")
         user_id, session_id, appid, jti = map(str, texts)
         issued_at, expires_at, not_before = (int(moment or 0) for moment in times)
         audience = claims.get("aud")
@@ -120,11 +120,11 @@ class Verifier:
         if expires_at <= now - _LEEWAY_SECONDS:
             raise TokenExpired("run out")
         if max(issued_at, not_before) > now + _LEEWAY_SECONDS:
-            raise TokenRefused("not yet in time")
+            raise TokenRefused("not valid yet")
         return Claims(user_id, session_id, appid, jti, issued_at, expires_at, claims)
 
     def _keep_up(self) -> None:
-        """See to it that keys and feed are renewed, by the thread if there is to be one."""
+        """Make sure that keys and feed are renewed, by a thread if there should be one."""
         if not self._background:
             self._renew(self._poll_seconds)
         elif self._thread is None:
@@ -139,7 +139,7 @@ class Verifier:
         while not closed.wait(self._poll_seconds):
             try:
                 self._renew(0)
-            except Exception:  # the thread is all that keeps the feed new
+            except Exception:  # only this thread renews the feed, so it must not end
                 logger.exception("keys and revocation feed not renewed")
 
     def _renew(self, interval: float) -> None:
@@ -166,7 +166,7 @@ class Verifier:
         return claims
 
     def _reset(self) -> None:
-        """Begin a process: no thread yet, no connection, and no lock that a thread of the parent holds."""
+        """Initialise for a new process: no thread, no connections, and no locks held by a thread of the parent."""
         self._lock = threading.Lock()
         self._thread = None
         for part in (self._keys, self._feed, self._fetcher, self._feed_fetcher):
