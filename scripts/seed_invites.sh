@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes invite codes for a campaign: `flask authsvc invites seed` with this checkout's settings.
+# Creates invite codes for a campaign: `flask authsvc invites seed` with this checkout's settings.
 #
 # usage: scripts/seed_invites.sh --batch NAME --count N [options]      scripts/seed_invites.sh --help says more
 #
 #   scripts/seed_invites.sh --batch spring --count 10000 --uses 1 --expires 2027-03-31
 #
-# Interrupted? The same command goes on where it stopped. Python is that of the active virtual environment, else of
-# .venv; settings are those of the environment, then of .env in the checkout.
+# Interrupted? Repeat the same command to continue. Uses Python of the active virtual environment, or of .venv;
+# settings come from the environment, then from .env in the checkout.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -19,5 +19,5 @@ if [[ ! -x $python ]]; then
     printf 'authsvc: there is no Python at %s. To make it: scripts/setup run\n' "$python" >&2
     exit 1
 fi
-# exec: one process gets Ctrl-C, and its exit code is the script's.
+# exec: only one process gets Ctrl-C, and its exit code is the script's.
 exec "$python" -m flask --app wsgi authsvc invites seed "$@"

@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
     if missing.name != "segno":
         raise
     raise SystemExit(
-        "Error: the simulator needs segno, of the extra [sim]: scripts/setup sim, or pip install segno"
+        "Error: the simulator needs segno, from the extra [sim]; run: scripts/setup sim, or pip install segno"
     ) from None
 
 DEFAULT_APP = App(f"{SIMULATED_PREFIX}00000001", "51a051a051a051a051a051a051a051a0")
@@ -31,14 +31,14 @@ DEFAULT_APP = App(f"{SIMULATED_PREFIX}00000001", "51a051a051a051a051a051a051a051
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8089, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--app", "app_texts", multiple=True, metavar="APPID:SECRET[:GROUP]", help="A known app; may be repeated.")
+@click.option("--port", default=8089, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.option("--app", "app_texts", multiple=True, metavar="APPID:SECRET[:GROUP]", help="A known app; repeatable.")
 @click.option("--min-refresh-seconds", default=60.0, show_default=True, type=click.FloatRange(min=0))
 @click.option(
-    "--authsvc", metavar="URL", help="Where authsvc is on this machine, for the page of simulated phones at /."
+    "--authsvc", metavar="URL", help="authsvc's address on this machine, for the page of simulated phones at /."
 )
 @click.option(
-    "--allow-host", "names", multiple=True, metavar="NAME", help="A further name it is reached by; may be repeated."
+    "--allow-host", "names", multiple=True, metavar="NAME", help="An additional host name of the simulator; repeatable."
 )
 def main(
     host: str,
@@ -50,8 +50,8 @@ def main(
 ) -> None:
     """Run the WeChat simulator until it is interrupted.
 
-    Point authsvc at it with WX_API_BASE. It serves simulated AppIDs only, and does not start beside a
-    production configuration.
+    Point authsvc at it with WX_API_BASE. It serves only simulated AppIDs, and does not start beside a production
+    configuration.
     """
     apps = [_parse_app(text) for text in app_texts] or [DEFAULT_APP]
     if authsvc is not None:

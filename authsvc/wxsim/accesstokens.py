@@ -1,7 +1,7 @@
-"""access_tokens: which of them works at a given moment.
+"""access_tokens, and which of them work at a given time.
 
 Pages 获取接口调用凭据 (getAccessToken), 获取稳定版接口调用凭据 (getStableAccessToken) and access_token 使用说明. The
-two kinds never touch each other. Safe across threads.
+two kinds do not affect each other. Safe across threads.
 """
 
 import math
@@ -17,8 +17,8 @@ from authsvc.wxsim.errcodes import WeChatRefusal
 Kind = Literal["stable_token", "token"]
 KINDS: tuple[Kind, ...] = ("stable_token", "token")
 
-# "Old and new both work for five minutes": for stable_token the last five of the old one's life, for token the
-# five after the new one was made.
+# "Old and new both work for five minutes": for stable_token, the last five minutes of the old one; for token, the five
+# minutes after the new one was created.
 OVERLAP_SECONDS = 300
 FORCE_SPACING_SECONDS = 30
 FORCES_PER_DAY = 20
@@ -29,7 +29,7 @@ _WELL_FORMED = re.compile(r"\d+_[A-Za-z0-9_-]{20,511}")
 
 @dataclass
 class Token:
-    """One access_token. It answers 42001 from ``expires_at`` on, and 40001 from ``dies_at`` on when that is earlier."""
+    """One access_token. It gets 42001 from ``expires_at`` on, and 40001 from ``dies_at`` on if that is earlier."""
 
     text: str = field(repr=False)
     appid: str
@@ -41,16 +41,16 @@ class Token:
 
 @dataclass
 class Counts:
-    """How often one kind was asked for by one app, and what came of it."""
+    """How often one app requested one kind of token, and the results."""
 
-    fetches: int = 0  # calls that were given a token
-    minted: int = 0  # tokens made
-    forced: int = 0  # tokens made by force_refresh
+    fetches: int = 0  # calls that got a token
+    minted: int = 0  # tokens created
+    forced: int = 0  # tokens created by force_refresh
 
 
 @dataclass
 class _Drawer:
-    """The tokens of one kind of one app: the current one, and the one before while it may still work."""
+    """The tokens of one kind of one app: the current one, and the previous one while it may still work."""
 
     current: Token | None = None
     previous: Token | None = None
@@ -60,10 +60,10 @@ class _Drawer:
 
 
 class AccessTokens:
-    """Every access_token of this world."""
+    """All access_tokens of this world."""
 
     def __init__(self, now: Callable[[], float], lifetime: Callable[[], int]) -> None:
-        """Begin without tokens; ``lifetime`` is asked for at each minting (seconds, WeChat: 7200)."""
+        """Begin without tokens; ``lifetime`` is called for each new token (seconds, WeChat: 7200)."""
         self._now = now
         self._lifetime = lifetime
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class AccessTokens:
         self._known: dict[str, Token] = {}
 
     def fetch(self, appid: str, quota_per_day: int | None) -> tuple[str, int]:
-        """Do /cgi-bin/token: always a new one; the one before works five minutes more, an older one no longer.
+        """Do /cgi-bin/token: always a new token; the previous one works for five more minutes, older ones no longer.
 
         Raises WeChatRefusal 45009 over the quota.
         """
@@ -89,10 +89,10 @@ class AccessTokens:
             return self._given(drawer, self._mint(drawer, appid, "token"))
 
     def fetch_stable(self, appid: str, force: bool) -> tuple[str, int]:
-        """Do /cgi-bin/stable_token: the same token until its last five minutes, then a new one beside it.
+        """Do /cgi-bin/stable_token: the same token until its last five minutes, then additionally a new one.
 
-        Force kills what there is, at most 20 times a day, and does nothing within 30 s of the last time. Raises
-        WeChatRefusal 45009 for the 21st.
+        Force kills the existing tokens, at most 20 times a day, and has no effect within 30 s of the last time. Raises
+        WeChatRefusal 45009 for the 21st time.
         """
         with self._lock:
             drawer = self._drawer(appid, "stable_token")
@@ -107,7 +107,7 @@ class AccessTokens:
             return self._given(drawer, token)
 
     def require(self, text: str | None) -> str:
-        """Return the AppID that a token opens. Raises WeChatRefusal 41001, 40014, 40001 or 42001."""
+        """Return the AppID of a token. Raises WeChatRefusal 41001, 40014, 40001 or 42001."""
         if not text:
             raise WeChatRefusal(41001)
         if not _WELL_FORMED.fullmatch(text):
@@ -122,19 +122,19 @@ class AccessTokens:
             return token.appid
 
     def kill(self, appid: str, kind: Kind) -> None:
-        """Let every token of this kind answer 40001 from now on, as a force_refresh elsewhere does."""
+        """Make every token of this kind get 40001 from now on, as after a force_refresh elsewhere."""
         with self._lock:
             self._kill(self._drawer(appid, kind), self._now())
 
     def expire(self, appid: str, kind: Kind) -> None:
-        """Let every token of this kind answer 42001 from now on."""
+        """Make every token of this kind get 42001 from now on."""
         with self._lock:
             drawer = self._drawer(appid, kind)
             for token in filter(None, (drawer.current, drawer.previous)):
                 token.expires_at = self._now()
 
     def show(self, appid: str, kind: Kind) -> dict[str, object]:
-        """Return counts and the current token, in clear: a test looks for it in logs."""
+        """Return counts and the current token in plain text, because tests search logs for it."""
         with self._lock:
             drawer = self._drawer(appid, kind)
             now = self._now()

@@ -18,7 +18,7 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 class _PlainJSON(DefaultJSONProvider):
-    """JSON of the tool interfaces for people at a terminal: names as they are, keys in the order given."""
+    """JSON of the tool interfaces, readable at a terminal: unescaped, with keys in the given order."""
 
     ensure_ascii = False
     sort_keys = False
@@ -32,8 +32,8 @@ def create_simulator(
 ) -> Flask:
     """Build the simulator's Flask app. A reset restores these ``apps`` and ``settings``.
 
-    ``authsvc`` is the address on this machine that the page's phones sign in at; ``hosts`` are names, beside those of
-    this machine, that the simulator answers to.
+    ``authsvc`` is the address on this machine where the page's phones sign in; ``hosts`` are additional host names of
+    the simulator.
 
     Raises RefusedAppId for an AppID that could be real.
     """
@@ -53,7 +53,7 @@ def create_simulator(
 
 
 def _register_tool_errors(app: Flask) -> None:
-    """Give ``/phone`` and ``/control`` one error shape; the WeChat side never raises these."""
+    """Give ``/phone`` and ``/control`` one error shape; the WeChat side never raises these errors."""
 
     def render(status: int, text: str) -> tuple[dict[str, str], int]:
         return {"error": text}, status

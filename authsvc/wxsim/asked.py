@@ -1,4 +1,4 @@
-"""What an endpoint is asked: the request's fields, secrets in clear, and the journal entry for notes."""
+"""A request to an endpoint: its fields, with secrets in plain text, and its journal entry."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from authsvc.wxsim.world import App, World
 class Asked:
     """A request to an endpoint.
 
-    ``body`` is the JSON object of a POST, empty when there is none; ``text`` is as sent.
+    ``body`` is the JSON object of a POST, empty if there is none; ``text`` is the body as sent.
     """
 
     query: dict[str, str] = field(repr=False)
@@ -33,7 +33,7 @@ def require_object(asked: Asked) -> dict[str, Any]:
 
 
 def object_of(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that a text is, or None."""
+    """Return the JSON object in a text, or None."""
     try:
         parsed = json.loads(text)
     except ValueError:
@@ -42,7 +42,7 @@ def object_of(text: str) -> dict[str, Any] | None:
 
 
 def require_app(world: World, appid: str, secret: str) -> App:
-    """Return the app that knows ``secret``. Raises WeChatRefusal 40013 or 40125, in this order."""
+    """Return the app with this ``secret``. Raises WeChatRefusal 40013 or 40125, in this order."""
     app = world.find_app(appid)
     if app is None:
         raise WeChatRefusal(40013)

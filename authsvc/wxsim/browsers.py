@@ -1,9 +1,9 @@
-"""Which requests of browsers are let in: those of the simulator's own page, under a name of this machine.
+"""The accepted requests of browsers: those of the simulator's own page, to a name of this machine.
 
-A page of anybody's may make a browser send requests to a port of this machine. Two things tell them from ours: the name
-that they were sent to (``Host``; a name of somebody else's that points here is DNS rebinding), and what browsers say of
-where they come from (``Origin``, ``Sec-Fetch-Site``; pages cannot forge either). Programs send neither of the latter.
-What proxies add (``X-Forwarded-…``) is anybody's to write, and not looked at.
+Any web page can make a browser send requests to a port of this machine. Two things distinguish them from ours: the name
+that they were sent to (``Host``; a foreign name that points here is DNS rebinding), and the origin that browsers report
+(``Origin``, ``Sec-Fetch-Site``; pages cannot forge these). Other programs send neither. ``X-Forwarded-…``, which
+anybody can write, is ignored.
 """
 
 import re
@@ -18,9 +18,9 @@ _OWN = ("same-origin", "none")
 
 
 def guard(app: Flask, hosts: Collection[str]) -> None:
-    """Refuse, with 403, what is not for this machine or one of these ``hosts``, and what another site's page sends.
+    """Refuse with 403 requests that are not for this machine or one of these ``hosts``, or from another site's page.
 
-    An address to listen on may be among the hosts; 0.0.0.0 and :: are nobody's name.
+    The hosts may include an address to listen on; 0.0.0.0 and :: are not names.
     """
     allowed = frozenset(host.strip("[]").lower() for host in hosts) - {"0.0.0.0", "::"}  # noqa: S104 (taken out)
 
@@ -28,9 +28,9 @@ def guard(app: Flask, hosts: Collection[str]) -> None:
     def check() -> None:
         host = request.environ.get("HTTP_HOST", "")
         if not _is_ours(host, allowed):
-            abort(403, "Host is neither this machine nor a name that --allow-host gave")
+            abort(403, "Host is neither this machine nor a name from --allow-host")
         if _is_from_elsewhere(host):
-            abort(403, "only the simulator's own page and programs may do this, no page of another site")
+            abort(403, "only the simulator's own page and programs may do this, not pages of other sites")
 
 
 def is_this_machine(name: str | None) -> bool:
@@ -50,7 +50,7 @@ def _is_ours(host: str, allowed: Collection[str]) -> bool:
 
 
 def _is_from_elsewhere(host: str) -> bool:
-    """Tell whether a browser says that a page of another site sends this. Looking at our page is anybody's."""
+    """Tell whether a browser reports another site's page as the sender. Opening our page is always allowed."""
     is_safe = request.method in _SAFE
     if is_safe and (request.path == "/" or request.endpoint in ("page.static", "page.kit")):
         return False

@@ -1,4 +1,4 @@
-"""GET /cgi-bin/token and POST /cgi-bin/stable_token: what carries AppSecret and gives an access_token."""
+"""GET /cgi-bin/token and POST /cgi-bin/stable_token, which take AppSecret and return an access_token."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,20 +9,20 @@ from authsvc.wxsim.world import App, World
 
 
 def token(world: World, asked: Asked) -> dict[str, Any]:
-    """Give a new token (page getAccessToken). An unknown appid is told before a missing grant_type (captured)."""
+    """Return a new token (page getAccessToken). An unknown appid is reported before a missing grant_type (captured)."""
     app = _caller(world, asked, asked.query)
     return _answer(world.tokens.fetch(app.appid, world.settings.token_quota_per_day))
 
 
 def stable_token(world: World, asked: Asked) -> dict[str, Any]:
-    """Give the stable token (page getStableAccessToken); fields in the JSON body, nothing in the query."""
+    """Return the stable token (page getStableAccessToken); fields are in the JSON body, none in the query."""
     fields = require_object(asked)
     app = _caller(world, asked, fields)
     return _answer(world.tokens.fetch_stable(app.appid, fields.get("force_refresh") is True))
 
 
 def _caller(world: World, asked: Asked, fields: Mapping[str, Any]) -> App:
-    """Return the app that asks. Raises WeChatRefusal: 41002, 41004, 40013, 40125, 40002, 40164 in this order."""
+    """Return the calling app. Raises WeChatRefusal: 41002, 41004, 40013, 40125, 40002, 40164 in this order."""
     for name, errcode in (("appid", 41002), ("secret", 41004)):
         if not fields.get(name):
             raise WeChatRefusal(errcode)
@@ -37,5 +37,5 @@ def _caller(world: World, asked: Asked, fields: Mapping[str, Any]) -> App:
 
 
 def _answer(given: tuple[str, int]) -> dict[str, Any]:
-    """Success carries no errcode (captured)."""
+    """Return a success, which has no errcode (captured)."""
     return {"access_token": given[0], "expires_in": given[1]}

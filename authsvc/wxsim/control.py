@@ -1,4 +1,4 @@
-"""``/control/…``: how a test arranges the simulated world and looks at what reached it."""
+"""``/control/…``: tests set up the simulated world here, and inspect the calls that reached it."""
 
 from dataclasses import asdict
 from typing import Any
@@ -72,14 +72,14 @@ _APP, _USER, _FAULTS, _CLOCK, _SETTINGS, _TOKENS = _App(), _User(), _Faults(), _
 
 @blueprint.get("/health")
 def health() -> Answer:
-    """Say that the simulator runs, and for which apps."""
+    """Report that the simulator runs, and for which apps."""
     world = simulator().world
     return {"status": "ok", "apps": [app.appid for app in world.apps()], **world.counts()}
 
 
 @blueprint.post("/reset")
 def reset() -> Answer:
-    """Go back to the moment after start: users, codes, faults, journal, clock, settings and apps."""
+    """Restore the state after start: users, codes, faults, journal, clock, settings and apps."""
     simulator().reset()
     return {"status": "ok"}
 
@@ -100,16 +100,16 @@ def put_app() -> tuple[Answer, int]:
 
 @blueprint.get("/users/<name>")
 def get_user(name: str) -> Answer:
-    """Show a user (made on first mention), with openid and session_key per app: a test may need them."""
+    """Show a user (created on first use), with openid and session_key per app, for tests."""
     world = simulator().world
     return _show_user(world, world.user(name))
 
 
 @blueprint.put("/users/<name>")
 def put_user(name: str) -> Answer:
-    """Fix what is given. openid, session_key and unionid belong to an app: ``appid``, or the only one there is.
+    """Set the given values. openid, session_key and unionid belong to an app: ``appid``, or the only one.
 
-    A fixed session_key stays until a login with ``rotate: true``.
+    A session_key that was set stays until a login with ``rotate: true``.
     """
     asked = load(_USER)
     world = simulator().world
@@ -124,7 +124,7 @@ def put_user(name: str) -> Answer:
 
 @blueprint.get("/accounts")
 def find_user() -> Answer:
-    """Show the user who has this ``openid`` in this ``appid``. 404 when nobody has."""
+    """Show the user with this ``openid`` in this ``appid``; 404 if there is none."""
     world = simulator().world
     account = world.find_account(request.args.get("appid", ""), request.args.get("openid", ""))
     if account is None:
@@ -134,7 +134,7 @@ def find_user() -> Answer:
 
 @blueprint.get("/faults")
 def list_faults() -> Answer:
-    """List the faults still queued."""
+    """List the queued faults."""
     return {"faults": [queued.render() for queued in simulator().faults.waiting()]}
 
 
@@ -153,7 +153,7 @@ def add_faults() -> tuple[Answer, int]:
 
 @blueprint.delete("/faults")
 def clear_faults() -> Answer:
-    """Drop all queued faults."""
+    """Remove all queued faults."""
     simulator().faults.clear()
     return {"faults": []}
 
@@ -162,7 +162,7 @@ def clear_faults() -> Answer:
 def read_journal() -> Answer:
     """List the calls that reached WeChat, oldest first.
 
-    ``path``, ``code`` and ``outcome`` filter, ``limit`` keeps the last ones; ``count`` is the number of all that match.
+    ``path``, ``code`` and ``outcome`` filter, ``limit`` keeps the last ones; ``count`` is the number of all matches.
     """
     calls = simulator().journal.find(*(request.args.get(name) for name in ("path", "code", "outcome")))
     limit = request.args.get("limit", type=int)
@@ -172,27 +172,27 @@ def read_journal() -> Answer:
 
 @blueprint.delete("/journal")
 def clear_journal() -> Answer:
-    """Forget the calls so far."""
+    """Clear the journal."""
     simulator().journal.clear()
     return {"count": 0, "calls": []}
 
 
 @blueprint.get("/codes")
 def list_codes() -> Answer:
-    """List the codes drawn lately, the newest first: whose they are, and what opens when somebody scans them."""
+    """List the last codes drawn, newest first: their app, and what opens when they are scanned."""
     return {"codes": [asdict(code) for code in simulator().world.drawn_codes.latest()]}
 
 
 @blueprint.get("/tokens")
 def list_tokens() -> Answer:
-    """Show per app and kind how often a token was fetched and minted, and the current one in clear."""
+    """Show per app and kind how often a token was fetched and created, and the current one in plain text."""
     world = simulator().world
     return {"tokens": [world.tokens.show(app.appid, kind) for app in world.apps() for kind in KINDS]}
 
 
 @blueprint.post("/tokens/kill")
 def kill_tokens() -> Answer:
-    """Let the tokens of one kind answer 40001, as a forced refresh elsewhere does. ``appid`` if there are several."""
+    """Make the tokens of one kind get 40001, as after a forced refresh elsewhere. ``appid`` if there are several."""
     asked = load(_TOKENS)
     world = simulator().world
     world.tokens.kill(appid := asked.get("appid") or _only_appid(world), asked["kind"])
@@ -201,7 +201,7 @@ def kill_tokens() -> Answer:
 
 @blueprint.post("/tokens/expire")
 def expire_tokens() -> Answer:
-    """Let the tokens of one kind answer 42001. ``appid`` if there are several."""
+    """Make the tokens of one kind get 42001. ``appid`` if there are several."""
     asked = load(_TOKENS)
     world = simulator().world
     world.tokens.expire(appid := asked.get("appid") or _only_appid(world), asked["kind"])
@@ -210,7 +210,7 @@ def expire_tokens() -> Answer:
 
 @blueprint.get("/clock")
 def read_clock() -> Answer:
-    """Tell the simulator's time (Unix seconds) and how far it is off the machine's."""
+    """Return the simulator's time (Unix seconds) and its offset from the machine's."""
     clock = simulator().world.clock
     return {"now": clock.now(), "offset": clock.offset}
 
@@ -232,7 +232,7 @@ def read_settings() -> Answer:
 
 @blueprint.post("/settings")
 def change_settings() -> Answer:
-    """Change the settings given; content types are merged by path prefix. A quota of codes counts from now on."""
+    """Change the given settings; content types are merged by path prefix. A quota of codes counts from now on."""
     asked = load(_SETTINGS)
     settings = simulator().world.settings
     if "codes_per_minute" in asked:
@@ -254,13 +254,13 @@ def _pin_identity(world: World, user: User, asked: Answer) -> None:
     if "unionid" in asked:
         group = account.app.unionid_group
         if group is None:
-            raise WorldConflict(f"{account.app.appid} is bound to no Open Platform account: set its unionid_group")
+            raise WorldConflict(f"{account.app.appid} is not bound to an Open Platform account; set its unionid_group")
         user.unionids[group] = asked["unionid"]
 
 
 def _only_appid(world: World) -> str:
     if len(apps := world.apps()) != 1:
-        abort(400, "appid is needed: there is not exactly one app")
+        abort(400, "appid is required, because there is not exactly one app")
     return apps[0].appid
 
 

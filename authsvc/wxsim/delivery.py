@@ -1,7 +1,7 @@
-"""Getting an answer to the client: as HTTP has it, or as a broken network has it.
+"""Delivers answers to the client, over proper HTTP or as a broken network would.
 
 Broken deliveries take the connection away from the server: they write to the socket themselves and end with a
-FIN or a RST. The server hands its socket over in the WSGI environment (``SOCKET_KEY``, see ``server.py``).
+FIN or a RST. The server passes its socket in the WSGI environment (``SOCKET_KEY``, see ``server.py``).
 """
 
 import base64
@@ -25,17 +25,17 @@ from authsvc.wxsim.sealing import compact_json
 
 SOCKET_KEY = "wxsim.socket"
 MEGABYTE = 1024 * 1024
-# JSON may end in any amount of whitespace, so a client without a size cap reads a padded answer as a good one.
+# JSON may end in any amount of whitespace, so a client without a size limit accepts a padded answer.
 _BLANK = b" " * MEGABYTE
 _GZIP = 16 + zlib.MAX_WBITS
-# Time for the bytes before a RST to reach a reader: a RST throws away what the sender still holds.
+# Time for the bytes before a RST to reach the reader, because a RST discards what is not sent yet.
 _SETTLE_SECONDS = 0.05
 _CLOSE_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An upstream answer before delivery; ``errcode`` is what the body says, for the journal."""
+    """An upstream answer before delivery; ``errcode`` is the one in the body, for the journal."""
 
     body: bytes
     content_type: str
@@ -49,7 +49,7 @@ Deliver = Callable[[Answer, Mapping[str, Any], Call], Response]
 
 
 def plain(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the answer as it is."""
+    """Send the answer unchanged."""
     _note(answer, call)
     call.finish("answered")
     return _response(answer, answer.body)
@@ -67,7 +67,7 @@ def errcode(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 def raw(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
     """Send any status, body and headers.
 
-    ``body`` is sent as UTF-8, ``body_base64`` as the bytes it stands for.
+    ``body`` is sent as UTF-8, ``body_base64`` as the decoded bytes.
     """
     body = base64.b64decode(options["body_base64"]) if "body_base64" in options else options.get("body", "").encode()
     made = Answer(body, options["content_type"], None, "", options["status"], options["headers"])
@@ -118,19 +118,19 @@ def cut(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def altered(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the first ``keep`` bytes (None: all) of the body with ``append`` behind them, as if that were the answer."""
+    """Send the first ``keep`` bytes (None: all) of the body followed by ``append``, as a complete answer."""
     body = answer.body[: options["keep"]] + options.get("append", "").encode()
     return plain(replace(answer, body=body), options, call)
 
 
 def reset(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send ``after_bytes`` of the answer, headers counted, and tear the connection down with a RST."""
+    """Send ``after_bytes`` of the answer, including headers, and end the connection with a RST."""
 
     def talk(connection: socket.socket) -> str:
         if first := (_head(answer) + answer.body)[: options["after_bytes"]]:
             connection.sendall(first)
             time.sleep(_SETTLE_SECONDS)
-        # Linger of zero seconds: close() sends RST and not FIN.
+        # With a linger of zero seconds, close() sends RST and not FIN.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return "reset"
 
@@ -138,13 +138,13 @@ def reset(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
 
 
 def gzip_bomb(answer: Answer, options: Mapping[str, Any], call: Call) -> Response:
-    """Send the answer and ``megabytes`` of whitespace, packed by gzip to a thousandth."""
+    """Send the answer and ``megabytes`` of whitespace, compressed by gzip to a thousandth."""
     _note(answer, call)
     packer = zlib.compressobj(level=9, wbits=_GZIP)
     packed = [packer.compress(answer.body)]
     for _ in range(options["megabytes"]):
         packed.append(packer.compress(_BLANK))
-        time.sleep(0.0001)  # lets other calls go on; after 0, gevent would not look whether any has come
+        time.sleep(0.0001)  # lets other calls run; with 0, gevent would not check for new ones
     packed.append(packer.flush())
     call.finish("answered")
     headers = {**answer.headers, "Content-Encoding": "gzip"}
@@ -204,7 +204,7 @@ def _take_over(call: Call, talk: Callable[[socket.socket], str]) -> Response:
             outcome = "client_closed"
         _hang_up(connection)
         call.finish(outcome)
-        # The server takes this for a client that went away: no answer, no log line, no second use of the socket.
+        # The server treats this as a closed client: no answer, no log line, no second use of the socket.
         raise ConnectionResetError(errno.ECONNRESET, "closed on purpose")
         yield b""  # makes this a generator: it runs when the server asks for the body
 
@@ -212,7 +212,7 @@ def _take_over(call: Call, talk: Callable[[socket.socket], str]) -> Response:
 
 
 def _client_closes(connection: socket.socket, seconds: float | None) -> bool:
-    """Wait for the client to close; False when ``seconds`` pass first (None: wait for ever)."""
+    """Wait for the client to close; False if ``seconds`` pass first (None: wait forever)."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while deadline is None or time.monotonic() < deadline:
         connection.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
@@ -221,15 +221,15 @@ def _client_closes(connection: socket.socket, seconds: float | None) -> bool:
                 return True
         except TimeoutError:
             return False
-        time.sleep(_CLOSE_POLL_SECONDS)  # the client sent more instead of closing: look again later
+        time.sleep(_CLOSE_POLL_SECONDS)  # the client sent more instead of closing; check again later
     return False
 
 
 def _hang_up(connection: socket.socket) -> None:
-    """Close the connection now, whoever else holds the socket object.
+    """Close the connection now, even if other code holds the socket object.
 
-    The server closes its sockets in its own gentle way. Putting an unconnected socket in the place of the file
-    descriptor ends the connection at once (FIN, or RST with a linger of zero) and leaves the server's object valid.
+    The server closes its sockets gracefully. Replacing the file descriptor by an unconnected socket ends the connection
+    at once (FIN, or RST with a linger of zero) and leaves the server's object valid.
     """
     with socket.socket() as blank:
         os.dup2(blank.fileno(), connection.fileno())

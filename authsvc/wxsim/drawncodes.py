@@ -1,6 +1,6 @@
-"""What a phone sees in the picture of a code: what this simulator has drawn, found again by its dark and light squares.
+"""Recognises pictures of codes that this simulator has drawn, by their dark and light squares.
 
-Drawn anew, scaled, or taken off a screen, a picture keeps them; only WeChat itself reads the real ones anyway.
+A picture keeps these if it is redrawn, scaled, or taken from a screen. Only WeChat itself can read real codes anyway.
 """
 
 import threading
@@ -17,7 +17,7 @@ _LATEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the squares lie: how many a side, where the first begins and how wide one is, as shares of the side."""
+    """The grid of squares: how many per side, where the first begins and how wide one is, as fractions of the side."""
 
     squares: int
     start: float
@@ -26,34 +26,34 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class DrawnCode:
-    """Whose code it is, and the page with its query that opens when somebody scans it."""
+    """The app of a code, and the page with its query that a scan opens."""
 
     appid: str
     path: str
 
 
 class DrawnCodes:
-    """The codes that were drawn last, by their squares."""
+    """The last codes drawn, by their squares."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without codes."""
         self._lock = threading.Lock()
         self._codes: OrderedDict[tuple[Grid, bytes], DrawnCode] = OrderedDict()
 
     def remember(self, grid: Grid, squares: Sequence[Sequence[int]], code: DrawnCode) -> None:
-        """Keep a code; the oldest goes when there are too many."""
+        """Store a code; the oldest is dropped if there are too many."""
         with self._lock:
             self._codes[grid, bytes(bool(dark) for row in squares for dark in row)] = code
             if len(self._codes) > _REMEMBERED:
                 self._codes.popitem(last=False)
 
     def latest(self) -> list[DrawnCode]:
-        """Return the last few, the newest first."""
+        """Return the last codes, newest first."""
         with self._lock:
             return list(islice(reversed(self._codes.values()), _LATEST))
 
     def find(self, picture: Image.Image) -> DrawnCode | None:
-        """Return the code that this picture shows from edge to edge, or None."""
+        """Return the code in this picture, which must have no margin, or None."""
         with self._lock:
             grids = {grid for grid, _ in self._codes}
             seen = ((grid, _squares(picture, grid)) for grid in grids)
@@ -61,7 +61,7 @@ class DrawnCodes:
 
 
 def _squares(picture: Image.Image, grid: Grid) -> bytes:
-    """Look at the middle of each square: 1 where it is dark."""
+    """Return 1 for each square whose middle is dark."""
     flat = Image.new("RGBA", picture.size, "white")
     flat.alpha_composite(picture.convert("RGBA"))
     gray = flat.convert("L").tobytes()

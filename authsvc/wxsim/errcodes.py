@@ -1,4 +1,4 @@
-"""WeChat's error codes: their texts, and the tail that each family of endpoints puts behind a text."""
+"""WeChat's error codes: their texts, and the tail that each family of endpoints adds."""
 
 from collections.abc import Callable
 
@@ -54,7 +54,7 @@ class WeChatRefusal(Exception):
     """WeChat answers this call with an errcode (and HTTP 200)."""
 
     def __init__(self, errcode: int, text: str | None = None) -> None:
-        """Keep the code; ``text`` replaces the usual one, tail not included."""
+        """Store the code; ``text`` replaces the usual text, without the tail."""
         super().__init__(errcode)
         self.errcode = errcode
         self.text = TEXTS.get(errcode, "unknown error") if text is None else text

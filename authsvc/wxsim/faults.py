@@ -1,4 +1,4 @@
-"""Faults: what may go wrong with an answer of WeChat, and the queue that hands them out in order.
+"""Faults: what can go wrong with an answer of WeChat, and the queue that applies them in order.
 
 A new kind is one function in ``delivery.py`` and one line in ``KINDS``.
 """
@@ -24,7 +24,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault: how it is delivered, its options, and whether the code is burnt by default."""
+    """A kind of fault: how it is delivered, its options, and whether it uses up the code by default."""
 
     deliver: Deliver
     options: Mapping[str, fields.Field[Any]]
@@ -112,7 +112,7 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with one answer. ``delay`` is seconds before anything is sent."""
+    """One fault for one answer. ``delay`` is seconds before anything is sent."""
 
     kind: str
     options: Mapping[str, Any]
@@ -137,7 +137,7 @@ class Fault:
         return cls(options.pop("kind"), options, options.pop("consume"), delay)
 
     def deliver(self, answer: Answer, call: Call) -> Response:
-        """Send ``answer`` as this fault has it, and note in ``call`` how that ended."""
+        """Send ``answer`` with this fault, and record the outcome in ``call``."""
         return KINDS[self.kind].deliver(answer, self.options, call)
 
 
@@ -146,7 +146,7 @@ NO_FAULT = Fault("ok", {}, consume=True, delay=0.0)
 
 @dataclass
 class QueuedFault:
-    """A fault waiting for calls to ``path`` (or ``*``), with ``code`` if given; ``remaining`` None is for ever."""
+    """A fault for calls to ``path`` (or ``*``), with ``code`` if given; ``remaining`` None means forever."""
 
     id: int
     path: str
@@ -156,7 +156,7 @@ class QueuedFault:
     applied: int = 0
 
     def matches(self, path: str, code: str | None) -> bool:
-        """Whether a call is meant."""
+        """Whether it applies to a call."""
         return self.path in (EVERY_PATH, path) and self.code in (None, code)
 
     def render(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class QueuedFault:
 
 
 class FaultQueue:
-    """Faults in the order they were asked for; each call takes the first that matches.
+    """Faults in the order of their requests; each call takes the first that matches.
 
     Safe across threads.
     """
@@ -208,6 +208,6 @@ class FaultQueue:
             return list(self._queue)
 
     def clear(self) -> None:
-        """Drop all faults; calls that hang already go on hanging."""
+        """Remove all faults; calls that already hang continue to hang."""
         with self._lock:
             self._queue.clear()

@@ -1,4 +1,4 @@
-"""What keeps the simulator away from production: which AppIDs it serves, and where it will not start."""
+"""Keeps the simulator away from production: which AppIDs it serves, and where it does not start."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-# Eight fixed digits of sixteen: a real AppID starts so once in four billion.
+# Eight fixed digits of sixteen: one real AppID in four billion begins like this.
 SIMULATED_PREFIX = "wx51a051a0"
 
-# AppIDs that WeChat itself prints: the encryptedData sample, the message push example, the WXBizMsgCrypt
-# sample code, the API signature guide. They have public keys or no secret at all, and test vectors need them.
+# AppIDs in WeChat's own documentation: the encryptedData sample, the message push example, the WXBizMsgCrypt sample
+# code, the API signature guide. They have public keys or no secret at all, and test vectors need them.
 DOCUMENTED_APPIDS = frozenset({"wx4f4bc4dec97d474b", "wxba5fad812f8e6fb9", "wxb11529c136998cb6", "wxba6223c06417af7b"})
 
 APPID_NAMES = ("WX_APPID", "WX_APP_ID", "WECHAT_APPID", "WECHAT_APP_ID", "WEIXIN_APPID", "WXA_APPID")
@@ -22,15 +22,15 @@ _APPID = re.compile(r"wx[0-9a-f]{16}")
 
 
 class RefusedAppId(ValueError):
-    """The AppID could belong to somebody; the simulator serves none of those."""
+    """The AppID could be a real one, which the simulator does not serve."""
 
 
 class ProductionNearby(RuntimeError):
-    """The environment is one that talks to the real WeChat."""
+    """The environment is configured for the real WeChat."""
 
 
 def is_simulated(appid: str) -> bool:
-    """Whether ``appid`` is one that no customer can have."""
+    """Whether no customer can have this ``appid``."""
     if appid in DOCUMENTED_APPIDS:
         return True
     return bool(_APPID.fullmatch(appid)) and appid.startswith(SIMULATED_PREFIX)
@@ -52,9 +52,9 @@ def read_environment(env: Mapping[str, str], env_file: Path) -> dict[str, str]:
 
 
 def require_no_production(env: Mapping[str, str], folder: Path) -> None:
-    """Raise ProductionNearby when ``env`` (see ``read_environment``) is set up for the real WeChat.
+    """Raise ProductionNearby if ``env`` (see ``read_environment``) is configured for the real WeChat.
 
-    ``folder`` is where a relative ``WX_APPS_FILE`` is looked for. The message names the variables, never a secret.
+    A relative ``WX_APPS_FILE`` is read from ``folder``. The message names the variables, never a secret.
     """
     if not _talks_to_wechat(env):
         return
@@ -78,6 +78,6 @@ def _configured_appids(env: Mapping[str, str], folder: Path) -> list[tuple[str, 
     found = [(name, env[name].strip()) for name in APPID_NAMES if env.get(name, "").strip()]
     apps_file = env.get(APPS_FILE_NAME, "").strip()
     if apps_file and (path := folder / apps_file).is_file():
-        # The file's shape is authsvc's business; an AppID is recognisable in any.
+        # Only authsvc knows the form of the file, but AppIDs are recognisable in any form.
         found += [(APPS_FILE_NAME, appid) for appid in _APPID.findall(path.read_text(encoding="utf-8"))]
     return found

@@ -1,7 +1,7 @@
-"""The identifiers WeChat hands out, in the shapes seen in the wild (none of them is promised by WeChat).
+"""WeChat's identifiers, in their observed forms (WeChat documents none of them).
 
-openid and unionid are derived from names, so that a database filled against one run fits the next one. Keys
-and codes are random.
+openid and unionid are derived from names, so that a database from one run fits the next one. Keys and codes are
+random.
 """
 
 import base64
@@ -10,7 +10,7 @@ import secrets
 import string
 
 _ALPHANUMERIC = (string.ascii_letters + string.digits).encode()
-# Maps any byte to an alphanumeric. The small bias is of no interest in a simulator; one translate call is.
+# Maps any byte to an alphanumeric. The small bias does not matter in a simulator, but speed does.
 _TO_ALPHANUMERIC = bytes(_ALPHANUMERIC[value % len(_ALPHANUMERIC)] for value in range(256))
 
 
@@ -56,7 +56,7 @@ def new_hint() -> str:
 
 
 def number_from(*names: str) -> int:
-    """Return a number that depends on ``names`` only: the seed of a made-up profile or phone."""
+    """Return a number that depends only on ``names``: the seed of an invented profile or phone."""
     return int.from_bytes(hashlib.sha256("\x00".join(names).encode()).digest()[:8])
 
 

@@ -1,4 +1,4 @@
-"""The journal: each call that reached the simulated WeChat, noted on arrival, so a hanging one shows too."""
+"""The journal: each call that reached the simulated WeChat, recorded on arrival, so hanging calls are included."""
 
 import itertools
 import threading
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# About 1 KB each; a long load run must not fill the memory of a small machine.
+# About 1 KB each; a long load test must not fill the memory of a small machine.
 REMEMBERED_CALLS = 100_000
 SECRET_NAMES = frozenset({"secret", "appsecret", "access_token"})
 
@@ -24,19 +24,19 @@ class Call:
     body: Any
     code: str | None
     client: str
-    simulator_time: float  # Unix seconds by the clock that a test can move
-    secret_ok: bool | None = None  # None: the call carries no secret or no known appid
+    simulator_time: float  # Unix seconds of the clock that a test can change
+    secret_ok: bool | None = None  # None: the call has no secret or no known appid
     arrived_at: float = field(default_factory=time.time)
     outcome: str = "pending"
     http_status: int | None = None
     errcode: int | None = None
-    consumed: bool = False  # whether this call burnt its one-use code
+    consumed: bool = False  # whether this call used up its single-use code
     fault: str | None = None
     duration: float | None = None
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     def finish(self, outcome: str) -> None:
-        """Note how the call ended, and when."""
+        """Record how the call ended, and when."""
         self.outcome = outcome
         self.duration = round(time.monotonic() - self._started, 4)
 
@@ -55,20 +55,20 @@ class Journal:
         self._numbers = itertools.count(1)
 
     def arrive(self, **facts: Any) -> Call:
-        """Note a call that has just arrived; ``query`` and ``body`` must be masked already."""
+        """Record a call that has just arrived; ``query`` and ``body`` must already be masked."""
         with self._lock:
             self._calls.append(call := Call(id=next(self._numbers), **facts))
             return call
 
     def find(self, path: str | None = None, code: str | None = None, outcome: str | None = None) -> list[Call]:
-        """Return the calls that match all of what is given."""
+        """Return the calls that match all given filters."""
         wanted = {"path": path, "code": code, "outcome": outcome}.items()
         with self._lock:
             calls = list(self._calls)
         return [call for call in calls if all(value in (None, getattr(call, name)) for name, value in wanted)]
 
     def clear(self) -> None:
-        """Forget all calls."""
+        """Remove all calls."""
         with self._lock:
             self._calls.clear()
 

@@ -1,6 +1,6 @@
-"""``/``: two simulated phones in a browser, on the mini program's own login manager, and every call as it happens.
+"""``/``: two simulated phones in a browser, with the real login manager, and a live list of every call.
 
-What the phones ask of authsvc goes through here (``/ui/authsvc/…``): authsvc needs no CORS for it.
+The phones' calls to authsvc go through here (``/ui/authsvc/…``), so authsvc needs no CORS.
 """
 
 from http.client import HTTPConnection, HTTPException
@@ -25,20 +25,20 @@ _CSP = (
 )
 _SENT = ("Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "Step-Up-Code")
 _ANSWERED = ("Content-Type", "Retry-After")
-# What authsvc tells people about a session of such a phone: "WeChat · iPhone".
+# authsvc shows people a session of such a phone as "WeChat · iPhone".
 _USER_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E148 MicroMessenger/8.0.50"
 
 
 def require_loopback(address: str) -> None:
-    """Raise ValueError unless ``address`` is ``http://`` and this machine: nobody's calls are forwarded elsewhere."""
+    """Raise ValueError unless ``address`` is ``http://`` on this machine; calls are never forwarded elsewhere."""
     parts = urlsplit(address)
     if parts.scheme != "http" or not is_this_machine(parts.hostname) or parts.port is None:
-        raise ValueError(f"{address!r} is no address on this machine, such as http://127.0.0.1:8000")
+        raise ValueError(f"{address!r} is not an address on this machine, such as http://127.0.0.1:8000")
 
 
 @blueprint.get("/")
 def page() -> Response:
-    """Show the page, in Chinese unless the browser prefers English or ``?lang=en`` says so."""
+    """Show the page, in Chinese unless the browser prefers English or ``?lang=en`` is given."""
     wanted = request.args.get("lang") or request.accept_languages.best_match(("zh", "zh-CN", "en"), default="zh")
     is_english = wanted == "en"
     response = Response(
@@ -60,7 +60,7 @@ def page() -> Response:
 
 @blueprint.get("/ui/kit.js")
 def kit() -> Response:
-    """The login manager's files, each as it is in a function of its own: CommonJS without eval."""
+    """Return the login manager's files, each unchanged in its own function: CommonJS without eval."""
     files = [
         f'"./{path.stem}": function (require, module, exports) {{\n{path.read_text(encoding="utf-8")}}},\n'
         for path in sorted(KIT.glob("*.js"))
@@ -70,10 +70,10 @@ def kit() -> Response:
 
 @blueprint.route("/ui/authsvc/<path:path>", methods=["GET", "POST", "PUT", "DELETE"])
 def forward(path: str) -> Response:
-    """Pass a call of a phone on to authsvc, for callers on this machine alone; 502 when it does not answer.
+    """Pass a phone's call on to authsvc, only for callers on this machine; 502 if it does not answer.
 
-    The status of authsvc's answer is in ``Authsvc-Status``: that it refused is no error of this page's, and browsers
-    write those on the console.
+    authsvc's status is in ``Authsvc-Status``, because a refusal by authsvc is not an error of this page, and browsers
+    would print it on the console.
     """
     if not is_this_machine(request.remote_addr):
         abort(403, "only for browsers on this machine")

@@ -1,6 +1,6 @@
 """``/phone/…``: what the WeChat client does on a simulated user's phone.
 
-``user`` is any short text; the person is made on first mention. Answers have the names of the client API's results.
+``user`` is any short text; the person is created on first use. Answers have the names of the client API's results.
 """
 
 import base64
@@ -64,7 +64,7 @@ _SCAN = _Scan()
 
 @blueprint.post("/login")
 def login() -> dict[str, Any]:
-    """Do ``wx.login``: a code, and maybe a new session_key at once (``rotate`` true or false forces it)."""
+    """Do ``wx.login``: a code, and possibly a new session_key at once (``rotate`` forces one or the other)."""
     asked = load(_LOGIN)
     code = simulator().world.log_in(asked["appid"], asked["user"], asked["rotate"], asked["code"])
     return {"code": code, "errMsg": "login:ok"}
@@ -72,10 +72,10 @@ def login() -> dict[str, Any]:
 
 @blueprint.post("/userinfo")
 def userinfo() -> dict[str, Any]:
-    """Do ``wx.getUserInfo`` (with credentials) or ``wx.getUserProfile``, sealed with the key that is current now.
+    """Do ``wx.getUserInfo`` (with credentials) or ``wx.getUserProfile``, encrypted with the current key.
 
     The profile call leaves out openId and unionId (wx.getUserProfile page). ``profile`` overrides single
-    fields, ``placeholder`` starts from what today's versions get (微信用户, grey avatar).
+    fields, ``placeholder`` uses the values that today's versions get (微信用户, grey avatar).
     """
     asked = load(_USER_INFO)
     world = simulator().world
@@ -99,7 +99,7 @@ def userinfo() -> dict[str, Any]:
 
 @blueprint.post("/phonenumber")
 def phonenumber() -> dict[str, Any]:
-    """Tap the getPhoneNumber button: a 64-digit phone code, and encryptedData when there has been a login.
+    """Tap the getPhoneNumber button: a 64-digit phone code, and after a login also encryptedData.
 
     ``phone`` (without country code) and ``country_code`` override the user's own for this tap only.
     """
@@ -120,7 +120,7 @@ def phonenumber() -> dict[str, Any]:
 
 @blueprint.post("/encrypt")
 def encrypt() -> dict[str, Any]:
-    """Seal any payload: an object gets a watermark unless it has one, a text is sealed as it is."""
+    """Encrypt any payload: an object gets a watermark unless it has one, a text is encrypted unchanged."""
     asked = load(_ENCRYPT)
     world = simulator().world
     return _sealed(world, world.account(asked["appid"], asked["user"]), asked["payload"], asked)
@@ -128,22 +128,22 @@ def encrypt() -> dict[str, Any]:
 
 @blueprint.post("/scan")
 def scan() -> dict[str, Any]:
-    """Point the camera at a code that this simulator has drawn (base64 of a picture), and open it.
+    """Scan a code that this simulator has drawn (base64 of a picture), and open it.
 
-    ``path`` is as ``wx.scanCode`` gives it: the page, and the scene escaped in its query. Raises WorldConflict.
+    ``path`` has the form of ``wx.scanCode``: the page, with the escaped scene in its query. Raises WorldConflict.
     """
     try:
         with Image.open(io.BytesIO(base64.b64decode(load(_SCAN)["picture"], validate=True))) as picture:
             code = simulator().world.drawn_codes.find(picture)
     except (OSError, ValueError):
-        raise WorldConflict("picture is no base64 of a picture") from None
+        raise WorldConflict("picture is not a picture in base64") from None
     if code is None:
         raise WorldConflict("the picture shows no code that was drawn here")
     return {"errMsg": "scanCode:ok", "scanType": "WX_CODE", "appid": code.appid, "path": code.path}
 
 
 def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any]) -> dict[str, str]:
-    """Return encryptedData and iv. ``watermark`` overrides the correct one; false leaves it out."""
+    """Return encryptedData and iv. ``watermark`` overrides the correct one; false omits it."""
     iv = asked["iv"] or new_iv()
     if isinstance(payload, dict) and "watermark" not in payload:
         payload = {**payload, **_watermark(world, account, asked)}
@@ -152,7 +152,7 @@ def _sealed(world: World, account: Account, payload: Any, asked: dict[str, Any])
 
 
 def _watermark(world: World, account: Account, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the member ``watermark``, or nothing when the request wants none."""
+    """Return the member ``watermark``, or nothing if the request wants none."""
     if asked["watermark"] is False:
         return {}
     stamp = int(world.clock.now()) if asked["timestamp"] is None else asked["timestamp"]
@@ -161,11 +161,11 @@ def _watermark(world: World, account: Account, asked: dict[str, Any]) -> dict[st
 
 
 def _session_key(account: Account, asked: dict[str, Any]) -> str:
-    """Return the key to seal with: the one asked for, else the current one.
+    """Return the encryption key: the requested one, or the current one.
 
     Raises WorldConflict before a login.
     """
     key: str | None = asked["session_key"] or account.session_key
     if key is None:
-        raise WorldConflict(f"{account.user.name!r} has no session in this app: POST /phone/login first")
+        raise WorldConflict(f"{account.user.name!r} has no session in this app; POST /phone/login first")
     return key

@@ -1,4 +1,4 @@
-"""Made-up people: what ``wx.getUserInfo`` tells about a simulated user before a test says otherwise."""
+"""Invented people: the default result of ``wx.getUserInfo`` for a simulated user."""
 
 import hashlib
 from typing import Any
@@ -61,7 +61,7 @@ def profile_for(user: str) -> dict[str, Any]:
 def phone_candidate(user: str, attempt: int) -> str:
     """Return a mainland mobile number for the user: 170 and eight digits.
 
-    China keeps no range free for fiction, and WeChat's own virtual users (12066600001 …) have numbers that front ends
-    (``^1[3-9][0-9]{9}$``) and libphonenumber refuse. 170 belongs to resellers; nothing here ever calls or writes to it.
+    China reserves no numbers for fiction, and WeChat's own virtual users (12066600001 …) have numbers that front ends
+    (``^1[3-9][0-9]{9}$``) and libphonenumber refuse. 170 belongs to resellers; nothing here ever calls these numbers.
     """
     return f"170{number_from('phone', user, str(attempt)) % 10**8:08d}"

@@ -1,4 +1,4 @@
-"""``POST /control/push``: WeChat's message push, sent from here to a server (page 消息推送)."""
+"""``POST /control/push``: sends WeChat's message push to a server (page 消息推送)."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ from authsvc.wxsim.simulator import simulator
 
 blueprint = Blueprint("push", __name__, url_prefix="/control")
 
-# The padding is that of a 32-byte block, though the cipher's has 16.
+# The padding is for 32-byte blocks, although the cipher's blocks have 16 bytes.
 PADDING_BLOCK = 32
 _SENDER = "gh_51a051a051a0"
 
@@ -50,10 +50,10 @@ _PUSH, _TRIAL = _Push(), _Trial()
 
 @blueprint.post("/push")
 def push() -> dict[str, Any]:
-    """Push an event to ``url`` on this machine and tell how it was answered, and in how many seconds.
+    """Push an event to ``url`` on this machine, and return the answer and its duration.
 
-    ``user`` is whom it is about; ``fields`` are added to the message or replace what is in it; ``age`` makes it that
-    many seconds old. What was sent is told too, so that a test may send it again.
+    ``user`` is the person concerned; ``fields`` are added to the message or replace members; ``age`` makes it that many
+    seconds old. The sent request is returned too, so that a test can send it again.
     """
     asked = load(_PUSH)
     now = int(simulator().world.clock.now()) - asked["age"]
@@ -64,7 +64,7 @@ def push() -> dict[str, Any]:
 
 @blueprint.post("/push/trial")
 def trial() -> dict[str, Any]:
-    """Try out an address, as WeChat's console does when it is saved, and tell how it was answered."""
+    """Test an address, as WeChat's console does when it is saved, and return the answer."""
     asked = load(_TRIAL)
     now, nonce = str(int(simulator().world.clock.now())), str(secrets.randbelow(10**9))
     echo = str(secrets.randbelow(10**18))
@@ -78,7 +78,7 @@ def sign(*parts: str) -> str:
 
 
 def encrypt(message: str, appid: str, aes_key: str, random: bytes) -> str:
-    """Return the ciphertext (base64) of a message: 16 random bytes, its length, itself, the appid; AES-256-CBC."""
+    """Return a message's ciphertext (base64): 16 random bytes, its length, the message, the appid; AES-256-CBC."""
     key, content = base64.b64decode(f"{aes_key}="), message.encode()
     frame = random + len(content).to_bytes(4, "big") + content + appid.encode()
     return base64.b64encode(AES.new(key, AES.MODE_CBC, key[:16]).encrypt(pad(frame, PADDING_BLOCK))).decode()
@@ -129,7 +129,7 @@ _WRITERS = {"JSON": compact_json, "XML": _xml}
 def _send(method: str, url: str, query: Mapping[str, str], body: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.hostname is None or not is_this_machine(parts.hostname):
-        abort(403, "pushes go to this machine only")
+        abort(403, "pushes can only be sent to this machine")
     connection = HTTPConnection(parts.hostname, parts.port, timeout=5)
     started = time.monotonic()
     connection.request(method, f"{parts.path}?{urlencode(query)}", body.encode())

@@ -1,4 +1,4 @@
-"""Reading the JSON bodies of the two tool interfaces: unknown names and wrong types are answered with 400."""
+"""Reads the JSON bodies of the two tool interfaces; unknown names and wrong types get 400."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from authsvc.wxsim.sealing import BadKey, decode_key
 
 
 def load(schema: Schema) -> dict[str, Any]:
-    """Return the request's JSON object as ``schema`` has it; an absent body is an empty object.
+    """Return the request's JSON object as loaded by ``schema``; a missing body is an empty object.
 
-    Raises marshmallow's ValidationError, which the app answers with 400 and the fields that are wrong.
+    Raises marshmallow's ValidationError, which the app answers with 400 and the wrong fields.
     """
     body = request.get_json(silent=True) if request.data else {}
     if not isinstance(body, dict):
@@ -34,7 +34,7 @@ def name_field(**more: Any) -> fields.String:
 
 
 def key_field(**more: Any) -> fields.String:
-    """Return a field for a session_key or iv; absent is None."""
+    """Return a field for a session_key or iv; None if missing."""
     return fields.String(validate=check_key, load_default=None, **more)
 
 

@@ -1,4 +1,4 @@
-"""encryptedData and signature, made as the WeChat client makes them (page 开放数据校验与解密)."""
+"""Creates encryptedData and signature like the WeChat client (page 开放数据校验与解密)."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ class BadKey(ValueError):
 
 
 def compact_json(value: Mapping[str, object]) -> str:
-    """Return ``value`` as WeChat writes JSON: no blanks, characters as themselves, slashes unescaped."""
+    """Return ``value`` as JSON in WeChat's style: no blanks, unescaped characters and slashes."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

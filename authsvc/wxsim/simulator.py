@@ -1,4 +1,4 @@
-"""The one object behind all three interfaces, and how a view finds it."""
+"""The object behind all three interfaces, and access to it for views."""
 
 import copy
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ _EXTENSION = "wxsim"
 
 
 class Simulator:
-    """World, faults and journal. ``reset`` brings back the moment after start."""
+    """World, faults and journal. ``reset`` restores the state after start."""
 
     def __init__(self, apps: Sequence[App], settings: Settings) -> None:
-        """Keep ``apps`` and ``settings`` as what a reset restores. Raises RefusedAppId."""
+        """Store the ``apps`` and ``settings`` that a reset restores. Raises RefusedAppId."""
         self._first_apps = tuple(apps)
         self._first_settings = copy.deepcopy(settings)
         self.world = World(apps, settings)
@@ -24,14 +24,14 @@ class Simulator:
         self.journal = Journal()
 
     def reset(self) -> None:
-        """Forget users, codes, faults, journal and clock; restore the apps and settings of the start."""
+        """Drop users, codes, faults, journal and clock; restore the initial apps and settings."""
         self.world = World(self._first_apps, copy.deepcopy(self._first_settings))
         self.faults = FaultQueue()
         self.journal = Journal()
 
 
 def install(app: Flask, simulator: Simulator) -> None:
-    """Hand the simulator to the app's views."""
+    """Make the simulator available to the app's views."""
     app.extensions[_EXTENSION] = simulator
 
 

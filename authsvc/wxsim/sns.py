@@ -4,15 +4,15 @@ from authsvc.wxsim.asked import Asked, require_app
 from authsvc.wxsim.errcodes import WeChatRefusal
 from authsvc.wxsim.world import World
 
-# Checked in this order before anything else. The order is inferred: no page states it.
+# Checked in this order before anything else. The order is inferred, because no page documents it.
 _REQUIRED = (("appid", 41002), ("secret", 41004), ("js_code", 41008))
 
 
 def jscode2session(world: World, asked: Asked) -> dict[str, str]:
     """Exchange a ``wx.login`` code, once, within five minutes of the simulator's clock.
 
-    Success has no errcode, and the keys in the order of captures: session_key, openid, and unionid only for
-    an app bound to an Open Platform account. Raises WeChatRefusal.
+    A success has no errcode, and its keys have the captured order: session_key, openid, and unionid only for an app
+    bound to an Open Platform account. Raises WeChatRefusal.
     """
     for name, errcode in _REQUIRED:
         if not asked.query.get(name):

@@ -1,4 +1,4 @@
-"""The WeChat side: which endpoints exist, and what every call goes through.
+"""The WeChat side: the endpoints, and the common processing of every call.
 
 A new endpoint is one file with a function ``(World, Asked) -> dict`` (or an ``Answer``, for pictures) and one
 line in ``ENDPOINTS``.
@@ -28,7 +28,7 @@ JOURNAL_BODY_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint of api.weixin.qq.com: verb, path, what it does, and how its error texts end."""
+    """An endpoint of api.weixin.qq.com: method, path, function, and the tail of its error texts."""
 
     method: str
     path: str
@@ -56,8 +56,7 @@ ENDPOINTS = {
 def serve(path: str) -> Response:
     """Answer as api.weixin.qq.com does: HTTP 200 and JSON, also for errors.
 
-    40066 for a path it does not know. A POST without Content-Length gets the 412 that chunked uploads are reported
-    to get.
+    An unknown path gets 40066. A POST without Content-Length gets 412, as reported for chunked uploads.
     """
     if request.method == "POST" and request.content_length is None:
         return Response(status=412)
@@ -99,7 +98,7 @@ def _secret_ok(world: World, fields: Mapping[str, Any]) -> bool | None:
 
 
 def _work(world: World, asked: Asked) -> Answer:
-    """Do what the endpoint does, and return what it says."""
+    """Run the endpoint, and return its answer."""
     path = asked.call.path
     endpoint = ENDPOINTS.get(path)
     try:
@@ -114,7 +113,7 @@ def _work(world: World, asked: Asked) -> Answer:
 
 
 def _not_worked(world: World, path: str) -> Answer:
-    """Return the answer of a call that a fault keeps from its endpoint: WeChat is busy."""
+    """Return the answer of a call that a fault prevents from reaching its endpoint: WeChat is busy."""
     return _error(world, path, WeChatRefusal(-1))
 
 

@@ -1,6 +1,6 @@
-"""The simulated world: apps, users, their keys and codes, and a clock that can be moved.
+"""The simulated world: apps, users, their keys and codes, and an adjustable clock.
 
-One lock covers it all, so every method is one atomic step: of 50 simultaneous exchanges of a code exactly one wins.
+One lock covers everything, so every method is atomic: of 50 simultaneous exchanges of a code, exactly one succeeds.
 """
 
 import threading
@@ -19,10 +19,10 @@ from authsvc.wxsim.profiles import phone_candidate, profile_for
 
 # wx.login page: "valid for five minutes". The phone code lives as long (getPhoneNumber page).
 CODE_SECONDS = 300
-# Dead codes are kept a while: the test clock may be moved back, and "used" and "unknown" are told apart.
+# Expired codes are kept for a while: the test clock may be set back, and "used" and "unknown" must differ.
 CODE_MEMORY_SECONDS = 3600
 QUOTA_WINDOW_SECONDS = 60
-# What wx.login gives in developer tools whose project has no AppID (touristappid), and whom it stands for here.
+# The result of wx.login in developer tools without an AppID (touristappid), and the person it stands for here.
 MOCK_CODE = "the code is a mock one"
 TOURIST = "tourist"
 
@@ -32,7 +32,7 @@ class UnknownApp(LookupError):
 
 
 class WorldConflict(Exception):
-    """The request contradicts what exists: a pinned code used twice, encrypting before any login."""
+    """The request contradicts the state: a given code exists, or data is encrypted before any login."""
 
 
 @dataclass
@@ -40,20 +40,20 @@ class Settings:
     """Switches of the simulated WeChat; ``POST /control/settings`` changes them, a reset restores them."""
 
     latency: float = 0.0  # seconds added to every answer, after the work is done
-    min_refresh_seconds: float = 60.0  # a wx.login sooner than this after a key was minted keeps the key
+    min_refresh_seconds: float = 60.0  # a wx.login within this time after a new key keeps the key
     quota_per_minute: int | None = None  # exchanges per user and app (old page: 100); None is no limit
     token_seconds: int = 7200  # life of an access_token
     token_quota_per_day: int | None = 2000  # calls of /cgi-bin/token per app (older material); None is no limit
-    ip_allow_list: list[str] | None = None  # who may call with AppSecret where a token is given; None is anybody
-    # The pages of the published version, for check_path; None takes any.
+    ip_allow_list: list[str] | None = None  # addresses that may fetch tokens with AppSecret; None is any
+    # The pages of the published version, for check_path; None accepts any.
     published_pages: list[str] | None = field(
         default_factory=lambda: ["pages/index/index", "pages/login/login", "pages/scan/scan"]
     )
     codes_per_minute: int | None = 5000  # calls of getwxacodeunlimit per app; None is no limit
-    limited_codes: int = 100_000  # what getwxacode and createwxaqrcode draw in an app's life
+    limited_codes: int = 100_000  # how many codes getwxacode and createwxaqrcode draw in total per app
     country_code_as_number: bool = False  # phone_info.countryCode as 86 instead of "86" (an older sample)
     escape_slashes: bool = True  # "/" as "\/" in JSON, as one capture of a session_key shows
-    # By path prefix, longest first. text/plain on /sns is widely reported; the rest begins application/json.
+    # By path prefix, longest first. text/plain on /sns is widely reported; the rest is application/json.
     content_types: dict[str, str] = field(
         default_factory=lambda: {"/sns/": "text/plain", "/": "application/json; charset=utf-8"}
     )
@@ -82,12 +82,12 @@ class User:
     phone: str
     country_code: str = "86"
     blocked: bool = False
-    unionids: dict[str, str] = field(default_factory=dict)  # by Open Platform account, where pinned
+    unionids: dict[str, str] = field(default_factory=dict)  # by Open Platform account, if set by a test
 
 
 @dataclass
 class Account:
-    """A user in one app: the openid, and the one session_key that is valid now (None before any login)."""
+    """A user in one app: the openid, and the current session_key (None before any login)."""
 
     app: App
     user: User
@@ -99,7 +99,7 @@ class Account:
 
     @property
     def unionid(self) -> str | None:
-        """The unionid, or None when the app is bound to no Open Platform account (UnionID page)."""
+        """The unionid, or None if the app is not bound to an Open Platform account (UnionID page)."""
         group = self.app.unionid_group
         if group is None:
             return None
@@ -108,18 +108,18 @@ class Account:
 
 @dataclass
 class Code:
-    """A one-use code of one user in one app."""
+    """A single-use code of one user in one app."""
 
     appid: str
     user: str
     minted_at: float
     used: bool = False
-    phone_info: dict[str, Any] = field(default_factory=dict, repr=False)  # of a phone code: what the tap showed
+    phone_info: dict[str, Any] = field(default_factory=dict, repr=False)  # for a phone code: the result of the tap
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a successful exchange reveals."""
+    """The result of a successful exchange."""
 
     openid: str
     session_key: str = field(repr=False)
@@ -127,7 +127,7 @@ class Session:
 
 
 class Clock:
-    """The simulator's own clock: the machine's, moved by ``offset`` seconds."""
+    """The simulator's clock: the machine's clock plus ``offset`` seconds."""
 
     def __init__(self) -> None:
         """Start with no offset."""
@@ -139,7 +139,7 @@ class Clock:
 
 
 class World:
-    """Everything the simulated WeChat remembers. Safe across threads, gone with the process."""
+    """The state of the simulated WeChat. Safe across threads, lost with the process."""
 
     def __init__(self, apps: Sequence[App], settings: Settings) -> None:
         """Begin with ``apps``. Raises RefusedAppId for an AppID that could be real."""
@@ -150,7 +150,7 @@ class World:
         self._users: dict[str, User] = {}
         self._accounts: dict[tuple[str, str], Account] = {}
         self._phones: dict[str, str] = {}
-        # Two namespaces: a login code means nothing to getuserphonenumber, and the other way round.
+        # Two namespaces: getuserphonenumber does not know login codes, and jscode2session does not know phone codes.
         self._login_codes: dict[str, Code] = {}
         self._phone_codes: dict[str, Code] = {}
         self.drawn_codes = DrawnCodes()
@@ -178,24 +178,24 @@ class World:
     def get_app(self, appid: str) -> App:
         """Return the app. Raises UnknownApp."""
         if (app := self._apps.get(appid)) is None:
-            raise UnknownApp(f"no app {appid!r}; add it with --app or POST /control/apps")
+            raise UnknownApp(f"there is no app {appid!r}; add it with --app or POST /control/apps")
         return app
 
     def apps(self) -> list[App]:
-        """Return all apps in the order they came."""
+        """Return all apps in the order of their registration."""
         return list(self._apps.values())
 
     # Users
 
     def user(self, name: str) -> User:
-        """Return the user, made on first mention with a realistic profile and a phone number of their own."""
+        """Return the user, who is created on first use with a realistic profile and their own phone number."""
         with self._lock:
             if (user := self._users.get(name)) is None:
                 user = self._users[name] = User(name, profile_for(name), self._free_phone(name))
             return user
 
     def account(self, appid: str, name: str) -> Account:
-        """Return the user's account in the app, made on first mention. Raises UnknownApp."""
+        """Return the user's account in the app, created on first use. Raises UnknownApp."""
         with self._lock:
             if (account := self._accounts.get((appid, name))) is None:
                 app, user = self.get_app(appid), self.user(name)
@@ -209,7 +209,7 @@ class World:
             return [account for (_, user), account in self._accounts.items() if user == name]
 
     def pin_session_key(self, account: Account, session_key: str) -> None:
-        """Make ``session_key`` the current one, and keep it until a login forces rotation."""
+        """Set the current ``session_key``, and keep it until a login forces a rotation."""
         with self._lock:
             account.session_key, account.key_pinned = session_key, True
             account.key_minted_at = self.clock.now()
@@ -228,10 +228,10 @@ class World:
     # Login
 
     def log_in(self, appid: str, name: str, rotate: bool | None = None, code: str | None = None) -> str:
-        """Do ``wx.login``: return a fresh code, and maybe mint a new session_key, which kills the old one.
+        """Do ``wx.login``: return a fresh code, and possibly create a new session_key, which replaces the old one.
 
-        A new code may mint a new key, but not within a minimum refresh interval (signature page). ``rotate`` forces one
-        or the other; ``code`` pins the code's text. Raises UnknownApp, or WorldConflict for a code that exists.
+        A new code may create a new key, but not within a minimum interval (signature page). ``rotate`` forces one or
+        the other; ``code`` sets the code's text. Raises UnknownApp, or WorldConflict for a code that exists.
         """
         with self._lock:
             account = self.account(appid, name)
@@ -255,10 +255,10 @@ class World:
             return code
 
     def spend_phone_code(self, appid: str, code: str, openid: str | None) -> dict[str, Any]:
-        """Burn a phone code and return its ``phone_info``. Exactly one caller per code gets it.
+        """Use up a phone code and return its ``phone_info``. Exactly one caller per code gets it.
 
-        Raises WeChatRefusal: 40029 unknown, expired or used (a login code is unknown here), 40013 minted by another
-        app, 40003 by another user than ``openid``.
+        Raises WeChatRefusal: 40029 unknown, expired or used (a login code is unknown here), 40013 another app's, 40003
+        another user's than ``openid``.
         """
         with self._lock:
             found = self._phone_codes.get(code)
@@ -284,13 +284,13 @@ class World:
             return account.session_key
 
     def exchange(self, appid: str, code: str) -> Session:
-        """Burn a login code of this app and return the session. Exactly one caller per code gets it.
+        """Use up a login code of this app and return the session. Exactly one caller per code gets it.
 
-        Raises WeChatRefusal: 45011 too fast, 40029 unknown, expired or another app's, 40163 used, 40226
-        blocked user (which leaves the code unburnt: a verdict is not an exchange).
+        Raises WeChatRefusal: 45011 too fast, 40029 unknown, expired or another app's, 40163 used, 40226 blocked user
+        (which does not use up the code).
 
-        WeChat itself refuses ``MOCK_CODE`` (40029). Here it is good, as often as it comes: a demo project opens in
-        developer tools without an AppID.
+        WeChat itself refuses ``MOCK_CODE`` (40029). Here it is always valid, for demo projects in developer tools
+        without an AppID.
         """
         with self._lock:
             found = self._mock_code(appid) if code == MOCK_CODE else self._login_codes.get(code)
@@ -304,13 +304,13 @@ class World:
                 raise WeChatRefusal(40163)
             if account.user.blocked:
                 raise WeChatRefusal(40226)
-            if account.session_key is None:  # cannot be: a code is minted together with a key
+            if account.session_key is None:  # impossible: a code is created together with a key
                 raise WeChatRefusal(-1)
             found.used = True
             return Session(account.openid, account.session_key, account.unionid)
 
     def _mock_code(self, appid: str) -> Code:
-        """Return a code of the tourist, whose ``wx.login`` nobody told us of."""
+        """Return a code of the tourist, whose ``wx.login`` did not go through the simulator."""
         account = self.account(appid, TOURIST)
         if account.session_key is None:
             account.session_key, account.key_minted_at = identifiers.new_session_key(), self.clock.now()
@@ -319,7 +319,7 @@ class World:
     # Mini-program codes
 
     def forget_codes_drawn(self) -> None:
-        """Begin the minute of the quota on getwxacodeunlimit anew."""
+        """Restart the minute of getwxacodeunlimit's quota."""
         with self._lock:
             self._codes_drawn.clear()
 
@@ -330,7 +330,7 @@ class World:
             self._count(self._codes_drawn.setdefault(appid, deque()), quota, 45009)
 
     def take_limited_code(self, appid: str) -> int:
-        """Return how many codes of the limited kind this makes. Raises WeChatRefusal 45029 when none is left."""
+        """Count a code of the limited kind, and return the total. Raises WeChatRefusal 45029 if none is left."""
         with self._lock:
             used = self._limited_codes_used.get(appid, 0) + 1
             if used > self.settings.limited_codes:
@@ -347,7 +347,7 @@ class World:
         return not account.key_pinned and age >= self.settings.min_refresh_seconds
 
     def _count(self, times: deque[float], quota: int | None, errcode: int) -> None:
-        """Note a call of now. Raises WeChatRefusal when there were ``quota`` in this minute."""
+        """Record a call. Raises WeChatRefusal if there were ``quota`` calls in this minute."""
         if quota is None:
             return
         now = self.clock.now()
@@ -359,7 +359,7 @@ class World:
 
     def _remember(self, codes: dict[str, Code], code: str, appid: str, name: str) -> None:
         if code in codes:
-            raise WorldConflict(f"the code {code!r} exists already")
+            raise WorldConflict(f"the code {code!r} already exists")
         now = self.clock.now()
         while codes and now - codes[oldest := next(iter(codes))].minted_at > CODE_MEMORY_SECONDS:
             del codes[oldest]

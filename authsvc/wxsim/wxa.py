@@ -1,4 +1,4 @@
-"""``/wxa/…``: what an access_token opens. Pages 获取手机号 (getPhoneNumber), 检验登录态, 重置登录态."""
+"""``/wxa/…``: endpoints with an access_token. Pages 获取手机号 (getPhoneNumber), 检验登录态, 重置登录态."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ _OK = {"errcode": 0, "errmsg": "ok"}
 
 
 def getuserphonenumber(world: World, asked: Asked) -> dict[str, Any]:
-    """Give the number behind a phone-button code, once. Raises WeChatRefusal.
+    """Return the number for a phone-button code, once. Raises WeChatRefusal.
 
     40029 unknown, used, expired, or a login code; 40013 another app's code; 40003 another user's (a guess).
     """
@@ -30,13 +30,13 @@ def getuserphonenumber(world: World, asked: Asked) -> dict[str, Any]:
 
 
 def checksession(world: World, asked: Asked) -> dict[str, Any]:
-    """Say whether a session_key is the current one. Raises WeChatRefusal 40003, 87008, 87009."""
+    """Check whether a session_key is the current one. Raises WeChatRefusal 40003, 87008, 87009."""
     _signed(world, asked)
     return dict(_OK)
 
 
 def resetusersessionkey(world: World, asked: Asked) -> dict[str, Any]:
-    """Replace the session_key; the old one dies. Raises WeChatRefusal as checksession does, and 87007."""
+    """Replace the session_key; the old one becomes invalid. Raises WeChatRefusal as checksession does, and 87007."""
     account = _signed(world, asked)
     key = world.reset_session_key(account)
     asked.call.consumed = True
@@ -44,7 +44,7 @@ def resetusersessionkey(world: World, asked: Asked) -> dict[str, Any]:
 
 
 def _signed(world: World, asked: Asked) -> Account:
-    """Return the account whose current key signed the empty text; the key enters as base64 text, not as bytes."""
+    """Return the account whose current key signed the empty text; the key is used as base64 text, not as bytes."""
     appid = world.tokens.require(asked.query.get("access_token"))
     account = world.find_account(appid, asked.query.get("openid", ""))
     if account is None:

@@ -28,7 +28,7 @@ _DEFAULT_WIDTH, _LEAST_WIDTH, _MOST_WIDTH = 430, 280, 1280
 _RESERVED = "scancode_time"
 _WHITE = (255, 255, 255, 255)
 _CLEAR = (255, 255, 255, 0)
-# What the header says of a PNG too (reported).
+# The header is the same for a PNG (reported).
 _CONTENT_TYPE = "image/jpeg"
 
 
@@ -86,13 +86,13 @@ def _object(asked: Asked, errcode: int) -> dict[str, Any]:
 
 
 def _bad_length(errcode: int) -> WeChatRefusal:
-    """Return the refusal whose text has a hint between it and the request id (captured)."""
+    """Return the refusal with a hint before the request id (captured)."""
     refusal = WeChatRefusal(errcode)
     return WeChatRefusal(errcode, f"{refusal.text} hint: [{new_hint()}]")
 
 
 def _check_page(world: World, fields: Mapping[str, Any]) -> None:
-    """Without a page it is the home page. Unless told not to check, WeChat wants one of the published version."""
+    """Check the page: empty is the home page. Unless check_path is false, it must be in the published version."""
     page = fields.get("page")
     if page in (None, ""):
         return
@@ -112,10 +112,10 @@ def _check_version(fields: Mapping[str, Any]) -> None:
 
 
 def _drawn(world: World, text: str, fields: Mapping[str, Any], code: DrawnCode) -> Answer:
-    """Draw a QR code that holds ``text`` exactly, and opens ``code`` when a simulated phone scans it.
+    """Draw a QR code with exactly ``text``, which opens ``code`` when a simulated phone scans it.
 
-    JPEG, or PNG with a clear background where is_hyaline is true. The real picture is WeChat's own round code, which
-    only WeChat reads.
+    A JPEG, or with is_hyaline a PNG with a transparent background. The real picture is WeChat's own round code, which
+    only WeChat can read.
     """
     width = fields.get("width", _DEFAULT_WIDTH)
     if type(width) is not int or not _LEAST_WIDTH <= width <= _MOST_WIDTH:
@@ -140,7 +140,7 @@ def _drawn(world: World, text: str, fields: Mapping[str, Any], code: DrawnCode) 
 
 
 def _line_color(fields: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the colour of the lines; its parts are numbers or decimal texts."""
+    """Return the colour of the lines; its components are numbers or decimal texts."""
     color = fields.get("line_color", {})
     if fields.get("auto_color") is True:
         return 0, 0, 0

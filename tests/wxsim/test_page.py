@@ -32,7 +32,7 @@ def test_without_authsvc_or_the_login_manager_it_says_so(monkeypatch, tmp_path):
 def test_calls_are_forwarded_on_this_machine_alone(launch):
     for address in ("http://login.example.com:8000", "https://127.0.0.1:8000", "http://127.0.0.1"):
         ended = launch("--authsvc", address).popen
-        assert (ended.wait(10), "is no address on this machine" in ended.stderr.read()) == (2, True)
+        assert (ended.wait(10), "is not an address on this machine" in ended.stderr.read()) == (2, True)
     base = launch("--authsvc", NEVER_THERE).line.split()[2]
     answer = requests.get(f"{base}/ui/authsvc/readyz", timeout=10)
     assert answer.status_code == 502 and "authsvc does not answer" in answer.json()["error"]

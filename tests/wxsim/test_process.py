@@ -41,7 +41,7 @@ def test_without_the_extra_it_says_in_one_line_what_to_install(tmp_path):
     program = "import runpy, sys; sys.modules['segno'] = None; runpy.run_module('authsvc.wxsim', run_name='__main__')"
     ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
-    said = "Error: the simulator needs segno, of the extra [sim]: scripts/setup sim, or pip install segno"
+    said = "Error: the simulator needs segno, from the extra [sim]; run: scripts/setup sim, or pip install segno"
     assert ended.stderr.splitlines() == [said]
 
 
