@@ -1,91 +1,92 @@
-/** Login manager for mini programs in front of authsvc. Everything that fails rejects with an AuthError. */
+/** Login manager for mini programs that use authsvc. Every failure rejects with an AuthError. */
 export function createAuth<User = any>(options: Options): Auth<User>;
 
 export type ContractName = "native" | "bearer" | "detail" | "code_message_data" | "code_msg_data" | "success_data";
 
 export interface Options {
-  /** Address of authsvc, without a slash at the end. Calls by cloudContainer and cloudFunction do without. */
+  /** Address of authsvc, without a trailing slash. Not needed with cloudContainer and cloudFunction. */
   baseUrl?: string;
-  /** Origins of your other services, such as `https://api.example.com`. The token goes to these and to baseUrl's alone. */
+  /** Origins of your other services, such as `https://api.example.com`. Only these and baseUrl's origin get the token. */
   hosts?: string[];
-  /** Which of authsvc's shapes to speak; default `native`. */
+  /** Which of authsvc's shapes to use; default `native`. */
   contract?: ContractName;
-  /** Storage key. All instances of one namespace share one session. Default `authsvc`. */
+  /** Storage key. All instances with one namespace share one session. Default `authsvc`. */
   namespace?: string;
-  /** `silent` (default): a request signs in by wx.login when it has to. `manual`: only `login()` does. */
+  /** `silent` (default): a request signs in with wx.login if needed. `manual`: only `login()` does. */
   loginMode?: "silent" | "manual";
   /**
-   * Open the login page: somebody has to act. Called once, however many wait. A rejected promise, as of a
-   * wx.navigateTo that failed, ends the waiting. Without it, those who wait are rejected with `login_required`.
+   * Open the login page, because the person has to act. Called once, however many requests wait. A rejected promise, as
+   * of a failed wx.navigateTo, ends the waiting. Without this option, waiting requests are rejected with
+   * `login_required`.
    */
   onLoginRequired?(reason: LoginReason): unknown;
-  /** Asked once, before the first login leaves the phone; false rejects with kind `privacy`. */
+  /** Called once, before the first login is sent; false rejects with kind `privacy`. */
   consent?(): boolean | Promise<boolean>;
   /** Milliseconds for each call; default 10000. */
   timeout?: number;
-  /** Send by wx.cloud.callContainer. */
+  /** Send requests with wx.cloud.callContainer. */
   cloudContainer?: { env?: string; service: string };
   /**
-   * Send by wx.cloud.callFunction to the function of this name. It gets {method, path, body, headers} and returns
-   * {statusCode, data, header}; one that returns the server's JSON alone will do where that holds the status in `code`.
+   * Send requests with wx.cloud.callFunction to the function with this name. It gets {method, path, body, headers} and
+   * returns {statusCode, data, header}. Returning only the server's JSON is enough if that has the status in `code`.
    */
   cloudFunction?: string;
-  /** In place of the global `wx`: for tests, and for a browser. */
+  /** Replaces the global `wx`, for tests and browsers. */
   wx?: any;
 }
 
-/** `register`: this WeChat is unknown, and the contract `detail` wants a phone number first. */
+/** `register`: this WeChat account is unknown, and the contract `detail` needs a phone number first. */
 export type LoginReason = "login" | "register";
 
 export interface Auth<User = any> {
-  /** Storage read, session renewed or made, if that takes no person. Resolves with null where it does. */
+  /** Read the storage, and renew or create the session. Resolves with null if the person has to act. */
   ready(): Promise<User | null>;
   /**
-   * Sign in, because somebody asked for it. Signed in already: the user. `extra` goes into the login call, and always
-   * makes a new one: {nickName, avatarUrl} of `code_message_data`, {platUserInfoMap} of `code_msg_data`, {reopen: true}.
+   * Sign in at the person's request; returns the user if already signed in. `extra` is added to the login call and always
+   * causes a new one: {nickName, avatarUrl} of `code_message_data`, {platUserInfoMap} of `code_msg_data`, {reopen: true}.
    */
   login(extra?: Record<string, unknown>): Promise<User>;
-  /** In onLoad of a page with a phone button: a login code from before the tap, renewed until the page closes. */
+  /** In onLoad of a page with a phone button: get a login code before the tap, and renew it until the page closes. */
   preparePhone(): void;
-  /** In the handler of the phone button: sign in with the number, or bind it to who is signed in. */
+  /** In the handler of the phone button: sign in with the number, or bind it to the signed-in user. */
   loginWithPhone(detail: PhoneDetail, extra?: Record<string, unknown>): Promise<User>;
-  /** `detail` only: register with {phone, sex} that the person typed in. */
+  /** `detail` only: register with the {phone, sex} that the person typed in. */
   register(fields: { phone: string; sex: 0 | 1 | 2 }): Promise<User>;
-  /** In onUnload of a page with a login or phone button: who still waits for it is rejected with kind `cancelled`. */
+  /** In onUnload of a page with a login or phone button: requests that wait for it are rejected with kind `cancelled`. */
   closeLoginPage(): void;
 
   /**
-   * As wx.request, with the token: a promise of the answer, or callbacks. An address that begins with `/` is authsvc's;
-   * of others those in `hosts`, else the promise is rejected with `host_not_listed`. No redirect is followed.
-   * A 401 is followed by one renewal and one repeat, a 403 `step_up_required` of authsvc by one wx.login and one repeat
-   * with its code. `auth: false` sends no token, anywhere.
+   * Like wx.request, with the token: returns a promise of the answer, or uses callbacks. An address that begins with `/`
+   * is authsvc's; other addresses must be in `hosts`, or the promise is rejected with `host_not_listed`. Redirects are
+   * not followed. After a 401, the session is renewed and the request repeated once; after a 403 `step_up_required` of
+   * authsvc, it is repeated once with a code of wx.login. `auth: false` sends no token, and allows any address.
    */
   request<T = any>(options: RequestOptions & Callbacks): Promise<Answer<T>>;
-  /** As wx.uploadFile, with the token, under the same rules; the answer's JSON is parsed. */
+  /** Like wx.uploadFile, with the token and the same rules; the answer's JSON is parsed. */
   uploadFile<T = any>(options: UploadOptions): Promise<Answer<T>>;
-  /** A token that is good now, for sockets and web-views. */
+  /** A valid token, for sockets and web-views. */
   token(): Promise<string>;
   /** Renew the session now. */
   refresh(): Promise<User>;
 
   /**
-   * Sign out here, or `everywhere` (which takes a code of wx.login), and stay out until `login()`, also after a restart.
-   * Here it holds at once; the promise rejects when the server could not be told.
+   * Sign out here, or `everywhere` (which needs a code of wx.login), and stay signed out until `login()`, also after a
+   * restart. It takes effect on this phone at once; the promise rejects if the server could not be reached.
    */
   logout(how?: { everywhere?: boolean }): Promise<void>;
 
-  /** Who is signed in, as the contract tells it, or null. */
+  /** The signed-in user, as the contract describes it, or null. */
   getUser(): User | null;
-  /** Put what has changed into the stored user. */
+  /** Merge changes into the stored user. */
   setUser(changes: Partial<User>): void;
   isLoggedIn(): boolean;
-  /** Hear of every login, renewal, change and logout; call what it returns to hear no more. */
+  /** Call `listener` after every login, renewal, change and logout; returns a function that removes the listener. */
   onChange(listener: (user: User | null) => void): () => void;
-  /** The server's time in milliseconds, however wrong the phone's clock is. */
+  /** The server's time in milliseconds, even if the phone's clock is wrong. */
   now(): number;
-  /** Give it what onLaunch (`options.query`) or onLoad got: the invite code in it is kept for the next login. */
+  /** Store the invite code in the query of onLaunch (`options.query`) or onLoad for the next login. */
   keepInvite(query?: Record<string, string | undefined>): string;
-  /** What became of the invite that the last login took along (docs/invites.md): `accepted`, `already_invited`, … */
+  /** The result for the invite code of the last login (docs/invites.md): `accepted`, `already_invited`, … */
   inviteStatus(): string | undefined;
 }
 
@@ -96,7 +97,7 @@ export interface RequestOptions {
   header?: Record<string, any>;
   timeout?: number;
   auth?: false;
-  /** Whatever else wx.request takes. */
+  /** Other options of wx.request. */
   [option: string]: any;
 }
 
@@ -135,25 +136,25 @@ export type Action = "relogin" | "retry" | "tap_again" | "fix_request" | "contac
 
 export class AuthError extends Error {
   kind: ErrorKind;
-  /** The server's sentence, WeChat's errMsg, or one of the kit's own. */
+  /** The server's sentence, WeChat's errMsg, or the kit's own sentence. */
   message: string;
   /** HTTP status, if there was an answer. */
   status?: number;
   /** authsvc's stable name (docs/errors.md), `login_required`, `host_not_listed`, or `phone_quota` (errno 1400001). */
   error?: string;
-  /** What helps. Named by the server in the native contract, else guessed from the status. */
+  /** What helps. From the server in the native contract, otherwise derived from the status. */
   action?: Action;
-  /** Seconds to wait before the same is worth trying again. */
+  /** Seconds to wait before a retry. */
   retryAfter?: number;
-  /** With `login_required`: why. */
+  /** With `login_required`: the reason. */
   reason?: LoginReason;
-  /** Reason per field, where fields of the request are to blame. */
+  /** The reason per field, if fields of the request are wrong. */
   fields?: Record<string, string>;
-  /** Of authsvc's log line. */
+  /** The id in authsvc's log line. */
   requestId?: string;
 }
 
-// --- inside the kit -------------------------------------------------------------------------------------------
+// --- internal types -------------------------------------------------------------------------------------------
 
 export interface LoginInput {
   code?: string;
@@ -172,7 +173,7 @@ export interface Contract {
   refresh?(session: Session): RequestOptions;
 }
 
-/** What an answer gave; lifetime in seconds. */
+/** The content of an answer; lifetime in seconds. */
 export interface Found {
   token?: string;
   refreshToken?: string;
@@ -185,7 +186,7 @@ export interface Session {
   contract: ContractName;
   token: string;
   refreshToken?: string;
-  /** Server's time in milliseconds. */
+  /** The server's time in milliseconds. */
   renewAt: number;
   user: any;
 }
@@ -195,7 +196,7 @@ export interface StoredRecord {
   isOut: boolean;
   hasConsented: boolean;
   invite: string;
-  /** Milliseconds that the server's clock is ahead of the phone's. */
+  /** How many milliseconds the server's clock is ahead of the phone's. */
   offset: number;
 }
 
@@ -207,7 +208,7 @@ export interface Page {
 
 export interface Life {
   record: StoredRecord;
-  /** Counts logouts: what began before one must not sign in after it. */
+  /** Counts logouts: calls from before a logout must not sign in after it. */
   generation: number;
   flights: Record<string, Promise<any> | undefined>;
   listeners: ((user: any) => void)[];
