@@ -1,8 +1,8 @@
-"""Decides who writes next. SQLite has one writer at a time and no queue: whoever asks again first is next.
+"""Decides who writes next. SQLite has one writer at a time and no queue: the next one is whichever asks first.
 
 The writers of one process stand in a line. Processes take turns, and queue in the order in which they came. A turn
 lasts up to ten milliseconds, a few transactions, because the next process notices the end of a turn up to a millisecond
-late. Whoever waits sleeps, so the other greenlets and threads of a worker continue.
+late. A waiting writer sleeps, so the other greenlets and threads of a worker continue.
 
 Turns are only about fairness. SQLite's own lock guards the data, so a writer that has waited too long, or cannot queue,
 writes without a turn.
@@ -120,7 +120,7 @@ class _Gate:
         return self._lock.acquire(timeout=max(seconds, 0))
 
     def open(self) -> None:
-        """Let through whoever waits or will wait."""
+        """Let through the thread that waits or will wait."""
         self._lock.release()
 
 

@@ -1,4 +1,4 @@
-"""Mini programs, and what WeChat says: keys, tokens, numbers, pushes."""
+"""Mini programs, and values from WeChat: keys, tokens, numbers, pushes."""
 
 import base64
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from typing import Literal
 TokenApi = Literal["stable_token", "token"]
 
 APPID = "wx[0-9a-f]{16}"
-# As WeChat makes them, with room: visible ASCII.
+# WeChat's form, with some tolerance: visible ASCII.
 ACCESS_TOKEN = r"[\x21-\x7e]{1,1024}"  # noqa: S105 (what one looks like)
 
 
 @dataclass(frozen=True, slots=True)
 class PushSecrets:
-    """Token and EncodingAESKeys (32 bytes each, the one of now first) of a mini program's message push.
+    """Token and EncodingAESKeys (32 bytes each, the current one first) of a mini program's message push.
 
-    Without keys, messages come in plain text; with keys, none but encrypted ones count.
+    Without keys, messages come in plain text; with keys, only encrypted ones are accepted.
     """
 
     token: str = field(repr=False)
@@ -23,13 +23,13 @@ class PushSecrets:
 
     @property
     def texts(self) -> list[str]:
-        """What must not appear in a log; of a key, its base64 text but for the last character, which may vary."""
+        """Return what must not appear in a log; a key as base64 text without its last character, which may vary."""
         return [self.token, *(base64.b64encode(key).decode()[:42] for key in self.aes_keys)]
 
 
 @dataclass(frozen=True, slots=True)
 class PushQuery:
-    """What stands in the address of a push. ``timestamp`` is seconds since 1970 UTC, as text."""
+    """The query of a push's address. ``timestamp`` is seconds since 1970 UTC, as text."""
 
     signature: str
     timestamp: str
@@ -39,7 +39,7 @@ class PushQuery:
 
 @dataclass(frozen=True, slots=True)
 class PushEvent:
-    """What WeChat pushed: the event's name, whom it is about, when it was (seconds UTC), what was revoked."""
+    """A pushed event: its name, the person concerned, its time (seconds UTC), and what was revoked."""
 
     name: str
     openid: str | None = field(repr=False)
@@ -52,7 +52,7 @@ class PushEvent:
 class MiniProgram:
     """One mini program that authsvc logs people into.
 
-    ``audience`` is the ``aud`` of the tokens of its users: what the other services of the company check.
+    ``audience`` is the ``aud`` of its users' tokens, which the company's other services check.
     """
 
     appid: str
@@ -63,7 +63,7 @@ class MiniProgram:
 
 @dataclass(frozen=True, slots=True)
 class WeChatSession:
-    """What code2session answered: the openid (28 characters), the session_key (base64 text of 16 bytes)."""
+    """The answer of code2session: the openid (28 characters), the session_key (base64 text of 16 bytes)."""
 
     openid: str = field(repr=False)
     session_key: str = field(repr=False)
@@ -72,7 +72,7 @@ class WeChatSession:
 
 @dataclass(frozen=True, slots=True)
 class FetchedToken:
-    """An access_token as WeChat gave it: the seconds it has left, and the endpoint that gave it."""
+    """An access_token from WeChat, with its remaining seconds and the endpoint that returned it."""
 
     token: str = field(repr=False)
     expires_in: int
@@ -81,9 +81,9 @@ class FetchedToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenStatus:
-    """What may be told of a stored access_token: never its text. Seconds; ``None`` where there is nothing to tell.
+    """The status of a stored access_token, without its text. Times are seconds; ``None`` if unknown.
 
-    ``failure`` names the last failed fetch while it is remembered, ``failed_ago`` says when that was.
+    ``failure`` describes the last failed fetch while it is remembered, and ``failed_ago`` says when it was.
     """
 
     age: int | None = None
@@ -95,9 +95,9 @@ class TokenStatus:
 
 @dataclass(frozen=True, slots=True)
 class WeChatPhone:
-    """A number that WeChat vouches for: country code and national number, as WeChat writes them.
+    """A number that WeChat has verified: country code and national number, in WeChat's form.
 
-    ``tapped_at`` is when the user gave it away (seconds since 1970 UTC, WeChat's clock).
+    ``tapped_at`` is when the user agreed (seconds since 1970 UTC, WeChat's clock).
     """
 
     country_code: str = field(repr=False)
@@ -107,7 +107,7 @@ class WeChatPhone:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedData:
-    """``encryptedData`` and ``iv`` as the mini program got them, both base64 text."""
+    """``encryptedData`` and ``iv`` as the mini program received them, both base64 text."""
 
     data: str = field(repr=False)
     iv: str = field(repr=False)
@@ -123,7 +123,7 @@ class SignedProfile:
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """How the session_key of an identity stands at WeChat: "current", "stale", "reset" just now, or "none" is held."""
+    """The state of an identity's session_key at WeChat: "current", "stale", "reset" just now, or "none" stored."""
 
     identity_id: int
     appid: str
