@@ -23,7 +23,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "unknown": ("未知字段", "is not a known field"),
     "malformed": ("格式错误", "is malformed"),
     "too_long": ("过长", "is too long"),
-    "percent": ("是 URL 编码（百分号编码）的，请发送原文", "is percent-encoded; send the original value"),
+    "percent": ("经过了 URL 编码（百分号编码），请发送原文", "is percent-encoded; send the original value"),
     "base64": ("不是有效的 base64", "is not valid base64"),
     "length": ("长度错误", "has the wrong length"),
     "together": ("必须成对提供", "must come as a pair"),

@@ -525,7 +525,7 @@ def spoilt_at(sealed: dict[str, str], place: int) -> dict[str, str]:
 
 
 PERCENT = {
-    "zh": "请求参数有误: {}encryptedData 是 URL 编码（百分号编码）的，请发送原文",
+    "zh": "请求参数有误: {}encryptedData 经过了 URL 编码（百分号编码），请发送原文",
     "en": "The request is not valid: {}encryptedData is percent-encoded; send the original value",
 }
 
