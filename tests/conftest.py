@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from tests.harness.databases import MySQLSchema
 from tests.harness.house import House
 from tests.harness.inprocess import Clock, empty, migrated_database
 from tests.harness.leaks import Canaries, written_in
+from tests.harness.races import DATABASES, Race, four_workers
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pytest)
@@ -76,6 +78,18 @@ def simulator(shared_simulator: Simulator) -> Simulator:
     return shared_simulator
 
 
+@pytest.fixture(scope="module")
+def own_simulator(
+    request: pytest.FixtureRequest, run_folder: Path, canaries: Canaries, app_secret: str
+) -> Iterator[Simulator]:
+    """A simulator of one file's own, for tests that kill its tokens."""
+    folder = run_folder / f"simulator-{request.module.__name__}"
+    folder.mkdir()
+    simulator = Simulator(folder, canaries, [(APPID, app_secret, None)])
+    yield simulator
+    simulator.process.stop()
+
+
 @pytest.fixture(scope="session")
 def start_service(
     run_folder: Path, canaries: Canaries, shared_simulator: Simulator, app_secret: str
@@ -111,12 +125,62 @@ def start_briefly(start_service: Callable[..., Service]) -> Iterator[Callable[..
         service.stop()
 
 
+@pytest.fixture
+def start_apart(simulator: Simulator, app_secret: str, tmp_path: Path) -> Iterator[Callable[[str], Service]]:
+    """Start a twin whose secrets may show: it has a folder and canaries of its own, which the run does not scan."""
+    started: list[Service] = []
+
+    def start(module: str) -> Service:
+        name, wechat = module.rpartition(".")[2].partition(":")[0], {"wechat": simulator.url, "appid": APPID}
+        started.append(Service(tmp_path / name, Canaries(), **wechat, secret=app_secret, workers=1, module=module))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.stop()
+
+
 @pytest.fixture(scope="session")
 def crowd() -> Iterator[Crowd]:
     """Four client processes."""
     gathered = Crowd(4)
     yield gathered
     gathered.close()
+
+
+@pytest.fixture
+def race_on(simulator: Simulator, crowd: Crowd, figures: Callable[[str], None]) -> Callable[[Service], Race]:
+    """Let the crowd fall upon a service that is there."""
+    return lambda service: Race(service, simulator, crowd, figures, random.SystemRandom().getrandbits(32))
+
+
+@pytest.fixture(params=DATABASES)
+def start_race(
+    request: pytest.FixtureRequest, start_briefly: Callable[..., Service], race_on: Callable[[Service], Race]
+) -> Callable[..., Race]:
+    """Start four workers, on each database, for the races of one test."""
+
+    def start(name: str, *options: Any, **settings: Any) -> Race:
+        return race_on(four_workers(start_briefly, name, request.param, *options, **settings))
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def race_settings() -> dict[str, str]:
+    """What a file wants of its ``racing_service``."""
+    return {}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def racing_service(
+    request: pytest.FixtureRequest, start_service: Callable[..., Service], race_settings: dict[str, str]
+) -> Iterator[Service]:
+    """Four workers, on each database, for the races of one file."""
+    name = request.module.__name__.rpartition(".test_")[2]
+    service = four_workers(start_service, name, request.param, **race_settings)
+    yield service
+    service.stop()
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +222,7 @@ def service(sqlite_service: Service) -> Service:
     return sqlite_service
 
 
-@pytest.fixture(params=["sqlite", "mysql"])
+@pytest.fixture(params=DATABASES)
 def each_service(request: pytest.FixtureRequest) -> Service:
     """The service once on SQLite and once on MariaDB or MySQL."""
     found: Service = request.getfixturevalue(f"{request.param}_service")
@@ -186,7 +250,7 @@ def database(_sqlite: Database) -> Database:
     return _sqlite
 
 
-@pytest.fixture(params=["sqlite", "mysql"])
+@pytest.fixture(params=DATABASES)
 def each_database(request: pytest.FixtureRequest) -> Database:
     """An empty database, once on SQLite and once on MariaDB or MySQL."""
     found: Database = request.getfixturevalue(f"_{request.param}")

@@ -110,25 +110,14 @@ def test_the_scan_over_a_run_finds_a_secret_wherever_it_is_planted(tmp_path: Pat
 
 
 def test_the_check_finds_a_service_that_logs_a_session_key(
-    simulator: Simulator, app_secret: str, tmp_path: Path, figures: Callable[[str], None]
+    simulator: Simulator, start_apart: Callable[[str], Service], figures: Callable[[str], None]
 ) -> None:
-    """Outside the run's own folder: this one leaks on purpose, a session_key in base64 within a debug line."""
-    canaries = Canaries()
-    twin = Service(
-        tmp_path / "talkative",
-        canaries,
-        wechat=simulator.url,
-        appid=APPID,
-        secret=app_secret,
-        workers=1,
-        module="tests.twins.talkative:app",
-    )
-    try:
-        assert twin.login(simulator.code("overheard")).status_code == 200
-    finally:
-        twin.stop()
-    canaries.never("session_key", simulator.account("overheard")["session_key"])
-    hits = canaries.hits([twin.log], [twin.answers])
+    """This one leaks on purpose, a session_key in base64 within a debug line."""
+    twin = start_apart("tests.twins.talkative:app")
+    assert twin.login(simulator.code("overheard")).status_code == 200
+    twin.stop()
+    twin.canaries.never("session_key", simulator.account("overheard")["session_key"])
+    hits = twin.canaries.hits([twin.log], [twin.answers])
     figures(f"leak scan on the talkative twin: {hits}")
     assert hits == ["session_key in talkative/service.log"]
 

@@ -40,7 +40,7 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
-    def wait_for(self, url: str, seconds: float = 20) -> None:
+    def wait_for(self, url: str, seconds: float = 60) -> None:
         """Return when ``url`` answers; raise with the log when the program ends or stays silent."""
 
         def answers() -> bool:

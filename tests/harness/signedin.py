@@ -1,6 +1,5 @@
 """People who are signed in, by each front end's own way, and what their session hands out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,12 +108,3 @@ def tapped(simulator: Simulator, user: str, **options: Any) -> dict[str, str]:
     body = {"appid": simulator.appid, "user": user, **options}
     answer = simulator.call("POST", "/phone/phonenumber", body)
     return {name: answer[name] for name in ("encryptedData", "iv")}
-
-
-def four_workers(
-    start: Callable[..., Service], name: str, database: str, module: str = "wsgi:app", **settings: str
-) -> Service:
-    """A service for races; skips where its database is missing."""
-    # Other tests share the server's connections; and half of a race's time would be lines at DEBUG.
-    settings = {"DATABASE_POOL_SIZE": "4", "LOG_LEVEL": "INFO", "ACCESS_LOG": "0", **settings}
-    return start(f"{name}-{database}", database=database, module=module, workers=4, settings=settings)

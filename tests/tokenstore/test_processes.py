@@ -16,7 +16,6 @@ import pytest
 
 from authsvc.tokenstore.store import PATIENCE_SECONDS
 from tests.conftest import APPID
-from tests.harness.leaks import Canaries
 from tests.harness.places import ROOT
 from tests.harness.redisserver import RedisServer
 from tests.harness.simulator import Simulator
@@ -71,13 +70,8 @@ class Process:
 
 
 @pytest.fixture(scope="module")
-def wechat(run_folder: Path, canaries: Canaries, app_secret: str) -> Iterator[Simulator]:
-    """A simulator of this module's own: its tokens are killed and its clock is not."""
-    folder = run_folder / "tokens"
-    folder.mkdir()
-    simulator = Simulator(folder, canaries, [(APPID, app_secret, None)])
-    yield simulator
-    simulator.process.stop()
+def wechat(own_simulator: Simulator) -> Simulator:
+    return own_simulator
 
 
 @pytest.fixture(params=["file", "redis"])

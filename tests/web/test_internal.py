@@ -19,13 +19,8 @@ STABLE = "/cgi-bin/stable_token"
 
 
 @pytest.fixture(scope="module")
-def wechat(run_folder: Path, canaries: Canaries, app_secret: str) -> Iterator[Simulator]:
-    """A simulator of this module's own, because it kills tokens."""
-    folder = run_folder / "internal"
-    folder.mkdir()
-    simulator = Simulator(folder, canaries, [(APPID, app_secret, None)])
-    yield simulator
-    simulator.process.stop()
+def wechat(own_simulator: Simulator) -> Simulator:
+    return own_simulator
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ import requests
 
 from tests.conftest import APPID
 from tests.harness import pictures, scanning, signedin
-from tests.harness.leaks import Canaries
 from tests.harness.service import Service
 from tests.harness.signedin import native
 from tests.harness.simulator import Simulator
@@ -264,22 +262,13 @@ def test_with_somebodys_token_and_anybodys_code_nobody_changes_anything(
     assert state(service) == before
 
 
-def test_the_checks_find_a_service_that_trusts_everybody(simulator: Simulator, app_secret: str, tmp_path: Path) -> None:
-    twin = Service(
-        tmp_path / "trusting",
-        Canaries(),
-        wechat=simulator.url,
-        appid=simulator.appid,
-        secret=app_secret,
-        workers=1,
-        module="tests.twins.trusts_everybody:app",
-    )
-    try:
-        one, other = (make(twin, simulator, number) for number in (98, 99))
-        thefts = thefts_from(twin, simulator, other, [one])
-        crossings = crossings_of(twin, simulator, one, [other])
-    finally:
-        twin.stop()
+def test_the_checks_find_a_service_that_trusts_everybody(
+    simulator: Simulator, start_apart: Callable[[str], Service]
+) -> None:
+    twin = start_apart("tests.twins.trusts_everybody:app")
+    one, other = (make(twin, simulator, number) for number in (98, 99))
+    thefts = thefts_from(twin, simulator, other, [one])
+    crossings = crossings_of(twin, simulator, one, [other])
     assert len(thefts) == 1 and thefts[0].endswith("instead of step_up_mismatch")
     assert f"DELETE /api/v1/sessions/{{session_id}} of {other.id}: 200" in crossings
 

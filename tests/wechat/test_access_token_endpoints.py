@@ -3,8 +3,6 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,25 +12,15 @@ from authsvc.wechat.client import WeChatClient, session_signature
 from authsvc.wechat.errcodes import ERRORS, PHONE_ENDPOINT, kind_of
 from authsvc.wechat.transport import Transport
 from tests.conftest import APPID
-from tests.harness.leaks import Canaries
 from tests.harness.simulator import Simulator
 
 STABLE, PLAIN = "/cgi-bin/stable_token", "/cgi-bin/token"
 
 
-@pytest.fixture(scope="module")
-def running(run_folder: Path, canaries: Canaries, app_secret: str) -> Iterator[Simulator]:
-    folder = run_folder / "client"
-    folder.mkdir()
-    simulator = Simulator(folder, canaries, [(APPID, app_secret, None)])
-    yield simulator
-    simulator.process.stop()
-
-
 @pytest.fixture
-def wechat(running: Simulator) -> Simulator:
-    running.call("POST", "/control/reset")
-    return running
+def wechat(own_simulator: Simulator) -> Simulator:
+    own_simulator.call("POST", "/control/reset")
+    return own_simulator
 
 
 @pytest.fixture

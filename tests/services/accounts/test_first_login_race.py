@@ -1,101 +1,52 @@
 """Two hundred first logins of one person at one moment make one user: on both databases, twenty times over."""
 
-import random
 from collections.abc import Callable
 
-import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import create_engine
-
-from tests.harness.crowd import Answer, Crowd, post
+from tests.harness.crowd import post
+from tests.harness.races import Race, drop_unique_key, violations
 from tests.harness.service import Service
-from tests.harness.simulator import Simulator
 
 ROUNDS = 20
 CALLERS = 200
-DATABASES = ("sqlite", "mysql")
+# Who answered stands in the access log.
+LOGGED = {"ACCESS_LOG": "1", "DATABASE_POOL_SIZE": "8"}
+FORMAT = ("--access-logformat", "worker=%(p)s %(s)s %(U)s")
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_two_hundred_first_logins_at_once_make_one_user(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
-) -> None:
-    service = _start(start_briefly, database, "wsgi:app")
-    seed = random.SystemRandom().getrandbits(32)
-    slowest = 0.0
-    for number in range(ROUNDS):
-        answers, found = _round(simulator, service, crowd, f"race-{database}-{seed}-{number}")
-        assert found == [], f"seed {seed}, round {number}"
-        slowest = max(slowest, *(answer.seconds for answer in answers))
-    figures(
-        f"first login race, {database}: {ROUNDS} rounds of {CALLERS} callers in 4 processes against 4 workers, "
-        f"seed {seed}: 0 violations, slowest answer {slowest:.2f} s"
+def test_two_hundred_first_logins_at_once_make_one_user(start_race: Callable[..., Race]) -> None:
+    race = start_race("race", "wsgi:app", FORMAT, **LOGGED)
+    race.hold(_round, ROUNDS)
+    race.note(
+        "first login race",
+        f"{ROUNDS} rounds of {CALLERS} callers in 4 processes against 4 workers: 0 violations, "
+        f"slowest answer {race.slowest:.2f} s",
     )
-    assert len(_workers_that_answered(service)) > 1
+    assert len(_workers_that_answered(race.service)) > 1
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_the_check_finds_a_naive_select_then_insert(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
-) -> None:
-    twin = _start(start_briefly, database, "tests.twins.naive_first_login:app")
-    _drop_unique_key(twin)
-    seed = random.SystemRandom().getrandbits(32)
-    for number in range(ROUNDS):
-        _, found = _round(simulator, twin, crowd, f"twin-{database}-{seed}-{number}")
-        if any(violation.startswith("users:") for violation in found):
-            break
-    else:
-        pytest.fail(f"seed {seed}: {ROUNDS} rounds of a broken twin, and no user too many")
-    figures(f"first login race, naive twin on {database}, seed {seed}, round {number}: {'; '.join(found)}")
+def test_the_check_finds_a_naive_select_then_insert(start_race: Callable[..., Race]) -> None:
+    race = start_race("race", "tests.twins.naive_first_login:app", FORMAT, **LOGGED)
+    drop_unique_key(race.service, "identities", "uq_identities_appid_openid")
+    race.note("first login race, naive twin", race.catch(_round, "users:", rounds=ROUNDS))
 
 
-def _start(start_briefly: Callable[..., Service], database: str, module: str) -> Service:
-    return start_briefly(
-        f"race-{database}",
-        database=database,
-        module=module,
-        workers=4,
-        arguments=("--access-logformat", "worker=%(p)s %(s)s %(U)s"),
-        # Other tests share the server's connections.
-        settings={"DATABASE_POOL_SIZE": "8", "LOG_LEVEL": "INFO"},
-    )
-
-
-def _round(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> tuple[list[Answer], list[str]]:
-    """Let everybody log in as this user at once; return the answers and what is wrong."""
-    address = f"{service.url}/api/v1/auth/login"
+def _round(race: Race, name: str) -> list[str]:
+    """Let everybody log in as one user at once."""
+    service, address = race.service, f"{race.service.url}/api/v1/auth/login"
     before = {table: service.count(table) for table in ("users", "identities", "sessions")}
-    answers = crowd.send([post(address, {"code": code}) for code in simulator.codes(user, CALLERS)])
-    service.keep_all(answers)
+    codes = race.simulator.codes(f"race-{name}", CALLERS)
+    answers = race.send([post(address, {"code": code}) for code in codes])
     good = [answer.json()["data"] for answer in answers if answer.status == 200]
-    expected = {
-        "answers with 200": (len(good), CALLERS),
-        "users": (service.count("users") - before["users"], 1),
-        "identities": (service.count("identities") - before["identities"], 1),
-        "sessions": (service.count("sessions") - before["sessions"], CALLERS),
-        "ids in the answers": (len({data["user"]["id"] for data in good}), 1),
-        "told that they are new": (sum(data["is_new_user"] for data in good), 1),
-    }
-    return answers, [f"{name}: {seen} instead of {right}" for name, (seen, right) in expected.items() if seen != right]
-
-
-def _drop_unique_key(service: Service) -> None:
-    engine = create_engine(service.database_url)
-    with engine.begin() as connection:
-        operations = Operations(MigrationContext.configure(connection))
-        with operations.batch_alter_table("identities") as table:
-            table.drop_constraint("uq_identities_appid_openid", type_="unique")
-    engine.dispose()
+    return violations(
+        {
+            "answers with 200": (len(good), CALLERS),
+            "users": (service.count("users") - before["users"], 1),
+            "identities": (service.count("identities") - before["identities"], 1),
+            "sessions": (service.count("sessions") - before["sessions"], CALLERS),
+            "ids in the answers": (len({data["user"]["id"] for data in good}), 1),
+            "told that they are new": (sum(data["is_new_user"] for data in good), 1),
+        }
+    )
 
 
 def _workers_that_answered(service: Service) -> set[str]:

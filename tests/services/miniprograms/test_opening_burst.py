@@ -1,13 +1,13 @@
 """Sixty forged ciphertexts at once: five are looked at, however they come in; a broken twin is seen to look at more."""
 
 import base64
-import random
 from collections.abc import Callable
 
 import pytest
 
 from tests.harness import signedin
-from tests.harness.crowd import Crowd, Request, post
+from tests.harness.crowd import Request, post
+from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -40,12 +40,11 @@ def burst(service: Service, simulator: Simulator, way: str, user: str) -> list[R
     return [post(f"{service.url}/auth/mp_login", {"code": code, **body}) for code, body in pairs]
 
 
-def looked_at(service: Service, simulator: Simulator, crowd: Crowd, way: str) -> int:
+def looked_at(race: Race, way: str) -> int:
     """Send the burst; return how many tries were counted, after making sure that all were refused alike."""
-    user = f"burst-{way}-{random.randrange(10**12)}"
+    service = race.service
     before = {row[0] for row in service.rows("SELECT key_hash FROM decrypt_failures")}
-    answers = crowd.send(burst(service, simulator, way, user))
-    service.keep_all(answers)
+    answers = race.send(burst(service, race.simulator, way, f"burst-{way}-{race.seed}"))
     texts = {answer.json().get("error", answer.content) for answer in answers}
     assert {answer.status for answer in answers} == {400} and len(texts) == 1, texts
     counted = dict(service.rows("SELECT key_hash, failures FROM decrypt_failures"))
@@ -55,21 +54,15 @@ def looked_at(service: Service, simulator: Simulator, crowd: Crowd, way: str) ->
 
 @pytest.mark.parametrize("way", BURSTS)
 def test_of_sixty_at_once_five_are_looked_at_and_the_key_is_closed(
-    simulator: Simulator, each_service: Service, crowd: Crowd, way: str, figures: Callable[[str], None]
+    each_service: Service, race_on: Callable[[Service], Race], way: str
 ) -> None:
-    assert looked_at(each_service, simulator, crowd, way) == 5
-    figures(f"{BURSTS[way]} forged ciphertexts at once ({way}): 5 looked at")
+    race = race_on(each_service)
+    assert looked_at(race, way) == 5
+    race.note(f"{BURSTS[way]} forged ciphertexts at once ({way})", "5 looked at")
 
 
-@pytest.mark.parametrize("database", ["sqlite", "mysql"])
-def test_the_check_finds_failures_that_are_counted_afterwards(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
-) -> None:
-    twin = signedin.four_workers(start_briefly, "opening-twin", database, "tests.twins.opening_counts_afterwards:app")
-    tries = looked_at(twin, simulator, crowd, "known")
+def test_the_check_finds_failures_that_are_counted_afterwards(start_race: Callable[..., Race]) -> None:
+    race = start_race("opening-twin", "tests.twins.opening_counts_afterwards:app")
+    tries = looked_at(race, "known")
     assert tries > 5
-    figures(f"{BURSTS['known']} forged ciphertexts at once, twin, {database}: {tries} looked at")
+    race.note(f"{BURSTS['known']} forged ciphertexts at once, twin", f"{tries} looked at")

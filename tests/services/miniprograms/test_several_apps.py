@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from tests.harness import signedin
-from tests.harness.crowd import Crowd, post
+from tests.harness.crowd import post
 from tests.harness.forging import Forger
+from tests.harness.races import DATABASES, Race, four_workers, violations
 from tests.harness.service import ISSUER, Service
 from tests.harness.signedin import SignedIn, claims
 from tests.harness.simulator import Simulator
@@ -23,7 +24,6 @@ SHOP, CLUB = "wx51a051a0000000a1", "wx51a051a0000000a2"
 ALONE, LATE, LATER, LATEST = (f"wx51a051a0000000a{number}" for number in (3, 4, 5, 6))
 AUDIENCES = {SHOP: SHOP, CLUB: "https://club.example.test", ALONE: ALONE, LATE: LATE, LATER: LATER, LATEST: LATEST}
 GROUPS = {SHOP: "company", CLUB: "company"}
-DATABASES = ("sqlite", "mysql")
 ROUNDS = 20
 CALLERS = 10
 TWIN = "tests.twins.unionid_look_then_insert:app"
@@ -50,7 +50,7 @@ def start_for_apps(
         return start_service(name, appid=SHOP, **options)
 
     def start_four(name: str, database: str, module: str = "wsgi:app") -> Service:
-        return signedin.four_workers(start, name, database, module, WX_APPS_FILE=str(file))
+        return four_workers(start, name, database, module, WX_APPS_FILE=str(file))
 
     return start_four
 
@@ -213,39 +213,25 @@ def test_a_unionid_makes_one_user_of_one_person_in_two_apps(simulator: Simulator
 
 
 def test_first_logins_of_one_person_in_two_apps_at_once_make_one_user(
-    simulator: Simulator, service: Service, crowd: Crowd, figures: Callable[[str], None]
+    service: Service, race_on: Callable[[Service], Race]
 ) -> None:
-    seed = random.SystemRandom().getrandbits(32)
-    for number in range(ROUNDS):
-        found = _join_round(simulator, service, crowd, f"union-{seed}-{number}")
-        assert found == [], f"seed {seed}, round {number}"
-    figures(
-        f"first logins in two apps at once, {_named(service, '')[1:]}: {ROUNDS} rounds of {2 * CALLERS} callers, "
-        f"seed {seed}: one user each time"
-    )
+    race = race_on(service)
+    race.hold(_join_round, ROUNDS)
+    race.note("first logins in two apps at once", f"{ROUNDS} rounds of {2 * CALLERS} callers: one user each time")
 
 
 @pytest.mark.parametrize("database", DATABASES)
 def test_the_check_finds_a_unionid_that_is_looked_up_and_then_inserted(
-    database: str,
-    simulator: Simulator,
-    start_for_apps: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
+    database: str, start_for_apps: Callable[..., Service], race_on: Callable[[Service], Race]
 ) -> None:
-    twin = start_for_apps("apps-twin", database, TWIN)
-    seed = random.SystemRandom().getrandbits(32)
-    for number in range(ROUNDS):
-        found = _join_round(simulator, twin, crowd, f"twin-{seed}-{number}")
-        if any(problem.startswith("users") for problem in found):
-            break
-    else:
-        pytest.fail(f"seed {seed}: {ROUNDS} rounds of a broken twin, and no user too many")
-    twin.stop()
-    figures(f"first logins in two apps, twin on {database}, seed {seed}, round {number}: {'; '.join(found)}")
+    race = race_on(start_for_apps("apps-twin", database, TWIN))
+    found = race.catch(_join_round, "users", rounds=ROUNDS)
+    race.service.stop()
+    race.note("first logins in two apps, twin", found)
 
 
-def _join_round(simulator: Simulator, service: Service, crowd: Crowd, person: str) -> list[str]:
+def _join_round(race: Race, name: str) -> list[str]:
+    simulator, service, person = race.simulator, race.service, f"union-{name}"
     before = service.count("users")
     requests = [
         post(
@@ -255,17 +241,17 @@ def _join_round(simulator: Simulator, service: Service, crowd: Crowd, person: st
         for first in (True, *[False] * (CALLERS - 1))
         for appid in (SHOP, CLUB)
     ]
-    answers = crowd.send(requests)
-    service.keep_all(answers[:4])
+    answers = race.send(requests, kept=4)
     ids = {answer.json()["data"]["user"]["id"] for answer in answers if answer.status == 200}
-    expected = {
-        "answers with 200": (sum(answer.status == 200 for answer in answers), 2 * CALLERS),
-        "users": (service.count("users") - before, 1),
-        "ids in the answers": (len(ids), 1),
-        "identities": (service.count("identities", f"user_id IN ({', '.join(ids)})"), 2),
-        "unionids": (service.count("unionids", f"user_id IN ({', '.join(ids)})"), 1),
-    }
-    return [f"{name}: {seen} instead of {right}" for name, (seen, right) in expected.items() if seen != right]
+    return violations(
+        {
+            "answers with 200": (sum(answer.status == 200 for answer in answers), 2 * CALLERS),
+            "users": (service.count("users") - before, 1),
+            "ids in the answers": (len(ids), 1),
+            "identities": (service.count("identities", f"user_id IN ({', '.join(ids)})"), 2),
+            "unionids": (service.count("unionids", f"user_id IN ({', '.join(ids)})"), 1),
+        }
+    )
 
 
 def test_a_unionid_that_comes_late_is_attached_and_joins_from_then_on(

@@ -172,25 +172,14 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
 
 
 def test_the_check_finds_what_an_erasure_of_rows_alone_leaves(
-    simulator: Simulator, app_secret: str, tmp_path: Path, figures: Callable[[str], None]
+    simulator: Simulator, start_apart: Callable[[str], Service], figures: Callable[[str], None]
 ) -> None:
-    twin = Service(
-        tmp_path / "rows-only",
-        Canaries(),
-        wechat=simulator.url,
-        appid=simulator.appid,
-        secret=app_secret,
-        workers=1,
-        module="tests.twins.erases_rows_only:app",
-    )
-    try:
-        person = Person(twin, simulator, "erasure-twin")
-        canaries = marked([person])
-        twin.flask("authsvc", "users", "erase", str(person.id), "--yes")
-        assert twin.count("users") == 0
-        left = kinds(canaries.hits([], places(twin)))
-    finally:
-        twin.stop()
+    twin = start_apart("tests.twins.erases_rows_only:app")
+    person = Person(twin, simulator, "erasure-twin")
+    canaries = marked([person])
+    twin.flask("authsvc", "users", "erase", str(person.id), "--yes")
+    assert twin.count("users") == 0
+    left = kinds(canaries.hits([], places(twin)))
     figures(f"left by an erasure of rows alone (the broken twin): {sorted(left)}")
     assert {"phone", "openid", "nickname"} <= left
 

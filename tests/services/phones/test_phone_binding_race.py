@@ -3,23 +3,16 @@
 A hundred pairs through real logins, on both databases and under both policies; nobody is bare, so nobody is merged.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import create_engine
-
 from tests.harness import signedin
-from tests.harness.crowd import Answer, Crowd, Request, post
+from tests.harness.crowd import Answer, Request, post
+from tests.harness.races import Race, drop_unique_key
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 PAIRS = 100
-ROUNDS = 20
-DATABASES = ("sqlite", "mysql")
 TWIN = "tests.twins.phone_look_then_bind:app"
 
 
@@ -35,57 +28,36 @@ class Person:
 Pair = tuple[Person, Person]
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_of_two_users_who_bind_one_number_at_once_one_gets_it(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
-) -> None:
-    service = signedin.four_workers(start_briefly, "bind", database, PHONE_ACCOUNT="link")
-    seed = random.SystemRandom().getrandbits(32)
-    pairs = _pairs(simulator, service, PAIRS, f"bind-{database}-{seed}")
-    found, pairs = _race(simulator, service, crowd, pairs, "166")
-    assert found == [], f"seed {seed}, link"
+def test_of_two_users_who_bind_one_number_at_once_one_gets_it(start_race: Callable[..., Race]) -> None:
+    race = start_race("bind", PHONE_ACCOUNT="link")
+    service, pairs = race.service, _pairs(race, PAIRS)
+    found, pairs = _race(race, pairs, "166")
+    assert found == [], f"seed {race.seed}, link"
     service.environment["PHONE_ACCOUNT"] = "reject"
     service.restart()
-    found, _ = _race(simulator, service, crowd, pairs[: PAIRS // 4], "167")
-    assert found == [], f"seed {seed}, reject"
+    found, _ = _race(race, pairs[: PAIRS // 4], "167")
+    assert found == [], f"seed {race.seed}, reject"
     assert service.orphans() == []
     assert service.count("audit_events", "event IN ('merge', 'second_identity')") == 0
-    figures(
-        f"two users, one number, {database}: {PAIRS} of {PAIRS} pairs exact with PHONE_ACCOUNT=link, "
-        f"{PAIRS // 4} of {PAIRS // 4} with reject, seed {seed}"
+    race.note(
+        "two users, one number",
+        f"{PAIRS} of {PAIRS} pairs exact with PHONE_ACCOUNT=link, {PAIRS // 4} of {PAIRS // 4} with reject",
     )
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_the_check_finds_look_then_bind(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
-) -> None:
-    twin = signedin.four_workers(start_briefly, "bind-twin", database, TWIN)
-    _drop_unique_key(twin)
-    seed = random.SystemRandom().getrandbits(32)
-    pairs = _pairs(simulator, twin, 25, f"bind-twin-{database}-{seed}")
-    for number in range(ROUNDS):
-        found, _ = _race(simulator, twin, crowd, pairs, f"17{number % 9}")
-        shared = [problem for problem in found if problem == "owners 2"]
-        if shared:
-            break
-    else:
-        pytest.fail(f"seed {seed}: {ROUNDS} rounds of a broken twin, and one owner for each number")
-    figures(f"two users, one number, twin on {database}, seed {seed}, round {number}: {len(shared)} numbers shared")
+def test_the_check_finds_look_then_bind(start_race: Callable[..., Race]) -> None:
+    race = start_race("bind-twin", TWIN)
+    drop_unique_key(race.service, "users", "uq_users_phone")
+    pairs = _pairs(race, 25)
+    found = race.catch(lambda race, _: _race(race, pairs, f"17{race.chance.randrange(9)}")[0], "owners 2")
+    race.note("two users, one number, twin", found)
 
 
-def _pairs(simulator: Simulator, service: Service, count: int, name: str) -> list[Pair]:
+def _pairs(race: Race, count: int) -> list[Pair]:
     """People who are known, each with a number that they verified long ago."""
-    names = [f"{name}-{number}" for number in range(2 * count)]
-    ids = [signedin.native(service, simulator.code(person)).user_id for person in names]
+    service = race.service
+    names = [f"bind-{race.seed}-{number}" for number in range(2 * count)]
+    ids = [signedin.native(service, race.simulator.code(person)).user_id for person in names]
     people = [Person(person, user_id, f"1650{int(user_id):07d}") for person, user_id in zip(names, ids, strict=True)]
     connection = service.connect()
     for person in people:
@@ -96,19 +68,16 @@ def _pairs(simulator: Simulator, service: Service, count: int, name: str) -> lis
     return list(zip(people[::2], people[1::2], strict=True))
 
 
-def _race(
-    simulator: Simulator, service: Service, crowd: Crowd, pairs: list[Pair], area: str
-) -> tuple[list[str], list[Pair]]:
+def _race(race: Race, pairs: list[Pair], area: str) -> tuple[list[str], list[Pair]]:
     """Let both of each pair bind a new number at once; return what is wrong, and the pairs with their numbers now."""
-    wanted = [f"{area}{random.randrange(10**5):05d}{number:03d}" for number in range(len(pairs))]
+    wanted = [f"{area}{race.chance.randrange(10**5):05d}{number:03d}" for number in range(len(pairs))]
     requests = [
-        _bind_request(simulator, service, person.name, number)
+        _bind_request(race.simulator, race.service, person.name, number)
         for pair, number in zip(pairs, wanted, strict=True)
         for person in pair
     ]
-    answers = crowd.send(requests)
-    service.keep_all(answers[:4])
-    numbers = {str(user_id): phone for user_id, phone in service.rows("SELECT id, phone FROM users")}
+    answers = race.send(requests, kept=4)
+    numbers = {str(user_id): phone for user_id, phone in race.service.rows("SELECT id, phone FROM users")}
     found: list[str] = []
     for place, (pair, number) in enumerate(zip(pairs, wanted, strict=True)):
         found += _problems(pair, number, answers[2 * place : 2 * place + 2], numbers)
@@ -134,12 +103,3 @@ def _bind_request(simulator: Simulator, service: Service, name: str, number: str
     """One-tap login with this number."""
     body = {"code": simulator.code(name), **signedin.tapped(simulator, name, phone=number)}
     return post(f"{service.url}/auth/mp_login", body)
-
-
-def _drop_unique_key(service: Service) -> None:
-    engine = create_engine(service.database_url)
-    with engine.begin() as connection:
-        operations = Operations(MigrationContext.configure(connection))
-        with operations.batch_alter_table("users") as table:
-            table.drop_constraint("uq_users_phone", type_="unique")
-    engine.dispose()

@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from tests.harness import codes, signedin
-from tests.harness.crowd import Crowd, Request
+from tests.harness.crowd import Request
+from tests.harness.races import Race
 from tests.harness.service import Service
-from tests.harness.simulator import Simulator
 
 REQUESTS = 100
 AFTER = 40
@@ -60,8 +60,9 @@ def reading(service: Service, address: str, scene: str) -> Iterator[Reader]:
     thread.join(30)
 
 
-def race(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> tuple[int, Reader]:
+def play(race: Race, user: str) -> tuple[int, Reader]:
     """Let the crowd ask for a picture whose address is known but which is gone; return calls to WeChat and reads."""
+    simulator, service = race.simulator, race.service
     token = signedin.native(service, simulator.code(user)).access
     picture = service.call("GET", codes.OWN, token=token).json()["data"]
     codes.forget(service, picture["url"])
@@ -70,7 +71,7 @@ def race(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> tup
     simulator.slow_down(0.15)
     request = Request("GET", f"{service.url}/generate_qrcode", None, {"Authorization": f"Bearer {token}"})
     with reading(service, picture["url"], picture["scene"]) as reader:
-        answers = crowd.send([request] * REQUESTS)
+        answers = race.send([request] * REQUESTS, kept=4)
     simulator.slow_down(0)
     assert {answer.status for answer in answers} == {200}
     assert {answer.json()["data"]["qr_code_url"] for answer in answers} == {picture["url"]}
@@ -78,24 +79,24 @@ def race(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> tup
     return len(codes.calls(simulator)), reader
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mysql"])
-def raced(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Iterator[tuple[str, Service]]:
-    service = signedin.four_workers(start_service, "qr-race", request.param, RATE_LIMIT_QRCODE="off")
-    yield request.param, service
-    service.stop()
+@pytest.fixture(scope="module")
+def race_settings() -> dict[str, str]:
+    return {"RATE_LIMIT_QRCODE": "off"}
 
 
-def test_wechat_is_asked_once_and_no_reader_finds_half_a_picture(
-    raced: tuple[str, Service], simulator: Simulator, crowd: Crowd, figures: Callable[[str], None]
-) -> None:
-    database, service = raced
-    rounds = [race(simulator, service, crowd, f"qr-race-{database}-{number}") for number in range(ROUNDS)]
+@pytest.fixture
+def race(racing_service: Service, race_on: Callable[[Service], Race]) -> Race:
+    return race_on(racing_service)
+
+
+def test_wechat_is_asked_once_and_no_reader_finds_half_a_picture(race: Race) -> None:
+    rounds = [play(race, f"qr-race-{race.seed}-{number}") for number in range(ROUNDS)]
     assert [called for called, _ in rounds] == [1] * ROUNDS
     assert [bad for _, reader in rounds for bad in reader.bad] == []
     reads = sum(reader.whole + reader.missing for _, reader in rounds)
-    figures(
-        f"one missing picture, {REQUESTS} requests, 4 workers, {database}, {ROUNDS} rounds: 1 call to WeChat each, "
-        f"{reads} reads meanwhile, 0 bad"
+    race.note(
+        "one missing picture",
+        f"{REQUESTS} requests, 4 workers, {ROUNDS} rounds: 1 call to WeChat each, {reads} reads meanwhile, 0 bad",
     )
 
 
@@ -111,8 +112,9 @@ class Failed:
     right_after: int
 
 
-def fail(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> Failed:
-    token = signedin.native(service, simulator.code(user)).access
+def fail(race: Race) -> Failed:
+    simulator, service = race.simulator, race.service
+    token = signedin.native(service, simulator.code(f"qr-fail-{race.seed}")).access
     request = Request("GET", service.url + codes.OWN, None, {"Authorization": f"Bearer {token}"})
     service.call("GET", "/api/v1/me/invite", token=token)  # the code itself is made
     simulator.clear()
@@ -121,51 +123,49 @@ def fail(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> Fai
     simulator.fault(
         {"kind": "raw", "body_base64": "PGh0bWw+", "content_type": "image/jpeg"}, path=codes.ENDPOINT, times=None
     )
-    answers = crowd.send([request] * REQUESTS)
+    answers = race.send([request] * REQUESTS, kept=4)
     calls = len(codes.calls(simulator))
     simulator.slow_down(0)
     simulator.clear()
-    right_after = [answer.status for answer in crowd.send([request] * AFTER)]
+    right_after = [answer.status for answer in race.send([request] * AFTER, kept=4)]
     assert {answer.status for answer in answers} == {503}
     assert {answer.json()["error"] for answer in answers} == {"wx_code_picture_unavailable"}
     return Failed(calls, len(answers), right_after.count(200))
 
 
-def test_a_failure_is_shared_by_those_who_waited_and_by_nobody_else(
-    raced: tuple[str, Service], simulator: Simulator, crowd: Crowd, figures: Callable[[str], None]
-) -> None:
-    database, service = raced
-    failed = fail(simulator, service, crowd, f"qr-fail-{database}")
-    figures(
-        f"one picture that fails, {REQUESTS} requests, 4 workers, {database}: {failed.calls} call to WeChat, "
-        f"{failed.refused} told so, {failed.right_after} of {AFTER} served right after WeChat was well"
+def test_a_failure_is_shared_by_those_who_waited_and_by_nobody_else(race: Race) -> None:
+    failed = fail(race)
+    race.note(
+        "one picture that fails",
+        f"{REQUESTS} requests, 4 workers: {failed.calls} call to WeChat, {failed.refused} told so, "
+        f"{failed.right_after} of {AFTER} served right after WeChat was well",
     )
     assert (failed.calls, failed.right_after) == (1, AFTER)
-    assert len(codes.calls(simulator)) == 1
-    assert service.count("code_failures") == 1
+    assert len(codes.calls(race.simulator)) == 1
+    assert race.service.count("code_failures") == 1
 
 
+@pytest.mark.parametrize("start_race", ["sqlite"], indirect=True)
 def test_the_check_finds_failures_that_each_worker_remembers(
-    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd, figures: Callable[[str], None]
+    start_race: Callable[..., Race], race_settings: dict[str, str]
 ) -> None:
-    twin = signedin.four_workers(start_briefly, "qr-fail-twin", "sqlite", FAILURES_TWIN, RATE_LIMIT_QRCODE="off")
-    failed = fail(simulator, twin, crowd, "qr-fail-twin")
+    twin = start_race("qr-fail-twin", FAILURES_TWIN, **race_settings)
+    failed = fail(twin)
     served = f"{failed.right_after} of {AFTER} served right after"
-    figures(f"the same where each worker remembers for five seconds: {failed.calls} calls, {served}")
+    twin.note("the same where each worker remembers for five seconds", f"{failed.calls} calls, {served}")
     assert failed.calls > 1
     assert failed.right_after < AFTER
 
 
+@pytest.mark.parametrize("start_race", ["sqlite"], indirect=True)
 def test_the_check_finds_a_picture_that_everybody_draws(
-    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd, figures: Callable[[str], None]
+    start_race: Callable[..., Race], race_settings: dict[str, str]
 ) -> None:
-    twin = signedin.four_workers(start_briefly, "qr-race-twin", "sqlite", TWIN, RATE_LIMIT_QRCODE="off")
-    called, bad = 0, 0
-    for number in range(10):
-        more, reader = race(simulator, twin, crowd, f"qr-race-twin-{number}")
-        called, bad = max(called, more), bad + len(reader.bad)
-        if called > 1 and bad:
-            break
-    else:
-        pytest.fail(f"a broken twin was not found out: {called} calls, {bad} bad reads")
-    figures(f"one missing picture, twin: {called} calls to WeChat, {bad} bad reads in round {number + 1}")
+    twin = start_race("qr-race-twin", TWIN, **race_settings)
+
+    def problems(race: Race, name: str) -> list[str]:
+        called, reader = play(race, f"qr-race-twin-{name}")
+        return [*[f"calls to WeChat: {called}"] * (called > 1), *(f"bad read: {bad}" for bad in reader.bad)]
+
+    found = [twin.catch(problems, fault, rounds=10) for fault in ("calls to WeChat", "bad read")]
+    twin.note("one missing picture, twin", "; ".join(found))

@@ -2,9 +2,8 @@
 
 import base64
 import json
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -13,22 +12,14 @@ from authsvc.services.sessions.refreshtokens import RefreshTokens
 from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.crowd import Crowd, Request
+from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.signedin import SignedIn
 from tests.harness.simulator import Simulator
 
 SESSIONS = 100
-ROUNDS = 20
-DATABASES = ("sqlite", "mysql")
 TWIN = "tests.twins.refresh_read_then_write:app"
 PROFILE = "/api/v1/user/profile"
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def racing_service(request: pytest.FixtureRequest, start_service: Callable[..., Service]) -> Iterator[Service]:
-    service = signedin.four_workers(start_service, "logout", request.param)
-    yield service
-    service.stop()
 
 
 # --- beside a refresh -------------------------------------------------------------------------------------------
@@ -52,50 +43,35 @@ class Racer:
 
 
 def test_no_refresh_lives_after_a_logout_that_it_raced(
-    simulator: Simulator, racing_service: Service, crowd: Crowd, figures: Callable[[str], None]
+    racing_service: Service, race_on: Callable[[Service], Race]
 ) -> None:
-    seed = random.SystemRandom().getrandbits(32)
-    found, won = _race(simulator, racing_service, crowd, random.Random(seed))
-    assert found == [], f"seed {seed}"
-    assert 0 < won < SESSIONS, f"seed {seed}: not a race, {won} of {SESSIONS} refreshes came first"
-    figures(
-        f"logout racing refresh, {_database(racing_service)}: {SESSIONS} sessions, half native, half bearer, "
-        f"seed {seed}: 0 live refreshes afterwards; {won} refreshes came before their logout"
+    race = race_on(racing_service)
+    found, won = _race(race)
+    assert found == [], f"seed {race.seed}"
+    assert 0 < won < SESSIONS, f"seed {race.seed}: not a race, {won} of {SESSIONS} refreshes came first"
+    race.note(
+        "logout racing refresh",
+        f"{SESSIONS} sessions, half native, half bearer: 0 live refreshes afterwards; "
+        f"{won} refreshes came before their logout",
     )
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_the_check_finds_a_refresh_that_brings_a_session_back(
-    database: str,
-    simulator: Simulator,
-    start_briefly: Callable[..., Service],
-    crowd: Crowd,
-    figures: Callable[[str], None],
-) -> None:
-    twin = signedin.four_workers(start_briefly, "logout-twin", database, TWIN)
-    seed = random.SystemRandom().getrandbits(32)
-    chance = random.Random(seed)
-    for _ in range(ROUNDS):
-        found, _won = _race(simulator, twin, crowd, chance)
-        alive = [problem for problem in found if problem.startswith("lives")]
-        if alive:
-            break
-    else:
-        pytest.fail(f"seed {seed}: {ROUNDS} rounds of a broken twin, and every logout held")
-    figures(f"logout racing refresh, twin on {database}, seed {seed}: {len(alive)} live afterwards")
+def test_the_check_finds_a_refresh_that_brings_a_session_back(start_race: Callable[..., Race]) -> None:
+    race = start_race("logout-twin", TWIN)
+    race.note("logout racing refresh, twin", race.catch(lambda race, _: _race(race)[0], "lives"))
 
 
-def _race(simulator: Simulator, service: Service, crowd: Crowd, chance: random.Random) -> tuple[list[str], int]:
+def _race(race: Race) -> tuple[list[str], int]:
     """Rotate and log out a hundred sessions, both at once; say what lives afterwards, and how many rotations won."""
-    racers = [_racer(simulator, service, number) for number in range(SESSIONS)]
+    service, chance = race.service, race.chance
+    racers = [_racer(race.simulator, service, number) for number in range(SESSIONS)]
     requests = []
     for racer in racers:
         requests += [
             racer.rotation(service, after=chance.uniform(0, 0.15)),
             racer.logout(service, after=chance.uniform(0, 0.15)),
         ]
-    answers = crowd.send(requests)
-    service.keep_all(answers)
+    answers = race.send(requests)
     rotations, logouts = answers[::2], answers[1::2]
     found = [f"logout: {answer.status}" for answer in logouts if answer.status != 200]
     found += [f"refresh: {answer.status}" for answer in rotations if answer.status not in (200, 401)]
@@ -116,7 +92,7 @@ def _race(simulator: Simulator, service: Service, crowd: Crowd, chance: random.R
     afterwards += [Request("GET", service.url + PROFILE, None, _bearer(access)) for access in accesses]
     found += [
         f"lives: {request.url} answered {answer.status}"
-        for request, answer in zip(afterwards, crowd.send(afterwards), strict=True)
+        for request, answer in zip(afterwards, race.send(afterwards, kept=4), strict=True)
         if answer.status != 401
     ]
     return found, sum(answer.status == 200 for answer in rotations)
@@ -243,7 +219,7 @@ def test_a_thousand_ended_sessions_stay_ended_and_live_ones_live_when_everything
     assert _is_let_in(racing_service, stayer.access) and not _is_let_in(racing_service, leaver.access)
     assert signedin.refreshed(racing_service, stayer.refresh).status_code == 200
     assert signedin.refreshed(racing_service, leaver.refresh).status_code == 401
-    figures(f"killed and restarted, {_database(racing_service)}: 0 of 1,000 ended sessions accepted")
+    figures(f"killed and restarted, {racing_service.dialect}: 0 of 1,000 ended sessions accepted")
 
 
 def _copy_session(service: Service, sid: str, copies: list[str]) -> None:
@@ -291,7 +267,3 @@ def _reencoded(token: str) -> str:
     members = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
     spaced = base64.urlsafe_b64encode(json.dumps(members, indent=1).encode()).rstrip(b"=").decode()
     return f"{spaced}.{payload}.{signature}"
-
-
-def _database(service: Service) -> str:
-    return service.dialect

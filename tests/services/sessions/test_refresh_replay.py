@@ -10,15 +10,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pytest
-
 from tests.harness import signedin
+from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
 
 SEQUENCES = 100
-DATABASES = ("sqlite", "mysql")
 # Long enough for a restart on a busy machine; the thirty seconds are tested to the second in test_session_limits.py.
 GRACE = "300"
 
@@ -33,14 +31,10 @@ class Family:
     access: str
 
 
-@pytest.mark.parametrize("database", DATABASES)
-def test_an_old_ticket_is_never_accepted_and_a_legitimate_retry_never_refused(
-    database: str, simulator: Simulator, start_briefly: Callable[..., Service], figures: Callable[[str], None]
-) -> None:
-    service = signedin.four_workers(start_briefly, "replay", database, REFRESH_GRACE=GRACE)
-    seed = random.SystemRandom().getrandbits(32)
-    chance = random.Random(seed)
-    families = [_family(simulator, service, number, f"replay-{database}-{seed}") for number in range(SEQUENCES)]
+def test_an_old_ticket_is_never_accepted_and_a_legitimate_retry_never_refused(start_race: Callable[..., Race]) -> None:
+    race = start_race("replay", REFRESH_GRACE=GRACE)
+    service, chance = race.service, race.chance
+    families = [_family(race.simulator, service, number, f"replay-{race.seed}") for number in range(SEQUENCES)]
     at_once, killed, restarted, late = (families[number::4] for number in range(4))
 
     found = [problem for family in at_once for problem in _replay(service, family, chance)]
@@ -52,11 +46,12 @@ def test_an_old_ticket_is_never_accepted_and_a_legitimate_retry_never_refused(
     service.restart()
     found += [f"after the grace: {problem}" for family in late for problem in _replay_late(service, family)]
 
-    assert found == [], f"seed {seed}"
+    assert found == [], f"seed {race.seed}"
     same_second = service.count("sessions", "counter = 3 AND rotated_at = created_at")
-    figures(
-        f"replay, {database}: {SEQUENCES} sequences, seed {seed}: 0 old tickets accepted, 0 of {3 * SEQUENCES // 4} "
-        f"legitimate retries refused; {same_second} sequences rotated three times within one second"
+    race.note(
+        "replay",
+        f"{SEQUENCES} sequences: 0 old tickets accepted, 0 of {3 * SEQUENCES // 4} legitimate retries refused; "
+        f"{same_second} sequences rotated three times within one second",
     )
     assert same_second > 0
 

@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from tests.harness import scanning, signedin
-from tests.harness.crowd import Crowd, Request
+from tests.harness.crowd import Request
+from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.signedin import SignedIn
 from tests.harness.simulator import Simulator
@@ -233,33 +234,32 @@ def test_while_wechat_does_not_vouch_nothing_happens(
 RACES, CALLERS = 3, 8
 
 
-def _race(service: Service, simulator: Simulator, crowd: Crowd, name: str) -> list[int]:
+def _play(race: Race) -> list[int]:
     """How many of CALLERS that come at once with one code get through, for RACES codes."""
-    token = signedin.native(service, simulator.code(name)).access
+    service, name = race.service, f"step-up-race-{race.seed}"
+    token = signedin.native(service, race.simulator.code(name)).access
     passed = []
-    for code in simulator.codes(name, RACES):
+    for code in race.simulator.codes(name, RACES):
         sent = {"Authorization": f"Bearer {token}", HEADER: code}
         ask = Request("POST", f"{service.url}{signedin.LOGOUT}?scope=others", None, sent)
-        answers = crowd.send([ask] * CALLERS)
-        service.keep_all(answers)
+        answers = race.send([ask] * CALLERS)
         passed.append(sum(answer.status == 200 for answer in answers))
         assert {answer.json()["error"] for answer in answers if answer.status != 200} <= {"wx_code_used"}
     return passed
 
 
-def test_of_many_requests_with_one_code_one_passes(
-    simulator: Simulator, each_service: Service, crowd: Crowd, figures: Callable[[str], None]
-) -> None:
-    passed = _race(each_service, simulator, crowd, "step-up-race")
-    figures(f"step-up: {RACES} codes, {CALLERS} requests at once with each: {passed} passed")
+def test_of_many_requests_with_one_code_one_passes(each_service: Service, race_on: Callable[[Service], Race]) -> None:
+    race = race_on(each_service)
+    passed = _play(race)
+    race.note("step-up", f"{RACES} codes, {CALLERS} requests at once with each: {passed} passed")
     assert passed == [1] * RACES
 
 
 def test_the_check_finds_a_service_that_remembers_codes(
-    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd
+    start_briefly: Callable[..., Service], race_on: Callable[[Service], Race]
 ) -> None:
     twin = start_briefly("step-up-twin", workers=1, module="tests.twins.remembers_codes:app")
-    assert max(_race(twin, simulator, crowd, "step-up-twin")) > 1
+    assert max(_play(race_on(twin))) > 1
 
 
 def test_wrong_codes_count_against_the_user_before_wechat_is_asked(simulator: Simulator, service: Service) -> None:

@@ -1,6 +1,5 @@
 """A login asked for twice because the first answer was lost: the same session, once, and only for the same key."""
 
-import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,8 @@ from authsvc.app import create_app
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
 from tests.conftest import APPID
-from tests.harness.crowd import Crowd, post
+from tests.harness.crowd import post
+from tests.harness.races import Race
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 
@@ -54,32 +54,31 @@ def test_the_same_code_with_the_same_key_gives_the_same_session(simulator: Simul
 
 
 def test_fifty_repeats_at_once_over_four_workers_are_one_login(
-    simulator: Simulator, each_service: Service, crowd: Crowd, figures: Callable[[str], None]
+    simulator: Simulator, each_service: Service, race_on: Callable[[Service], Race]
 ) -> None:
-    seed = random.SystemRandom().getrandbits(32)
+    race = race_on(each_service)
     for number in range(ROUNDS):
-        code, before = simulator.code(f"cai-{seed}-{number}"), each_service.count("sessions")
-        request = post(f"{each_service.url}/api/v1/auth/login", {"code": code}, Idempotency_Key=f"key-{seed}-{number}")
-        answers = crowd.send([request] * CALLERS)
-        each_service.keep_all(answers)
-        assert [answer.status for answer in answers] == [200] * CALLERS, f"seed {seed}, round {number}"
+        name = f"{race.seed}-{number}"
+        code, before = simulator.code(f"cai-{name}"), each_service.count("sessions")
+        request = post(f"{each_service.url}/api/v1/auth/login", {"code": code}, Idempotency_Key=f"key-{name}")
+        answers = race.send([request] * CALLERS)
+        assert [answer.status for answer in answers] == [200] * CALLERS, f"seed {race.seed}, round {number}"
         assert len({sid(answer.json()["data"]["access_token"]) for answer in answers}) == 1
         assert each_service.count("sessions") - before == 1
         assert len(simulator.journal(code=code)) == 1
-    kind = each_service.dialect
-    figures(
-        f"one login asked for {CALLERS} times at once, {kind}, 4 workers, seed {seed}: {ROUNDS} rounds, each one "
-        f"session and one call to WeChat; slowest of the last {max(answer.seconds for answer in answers):.2f} s"
+    race.note(
+        f"one login asked for {CALLERS} times at once",
+        f"4 workers, {ROUNDS} rounds, each one session and one call to WeChat; slowest {race.slowest:.2f} s",
     )
 
 
 def test_fifty_callers_with_one_code_and_keys_of_their_own_are_one_success(
-    simulator: Simulator, each_service: Service, crowd: Crowd
+    simulator: Simulator, each_service: Service, race_on: Callable[[Service], Race]
 ) -> None:
     code, before = simulator.code("dai"), each_service.count("sessions")
     address = f"{each_service.url}/api/v1/auth/login"
-    answers = crowd.send([post(address, {"code": code}, Idempotency_Key=f"own-key-{n}") for n in range(CALLERS)])
-    each_service.keep_all(answers)
+    requests = [post(address, {"code": code}, Idempotency_Key=f"own-key-{n}") for n in range(CALLERS)]
+    answers = race_on(each_service).send(requests)
     assert sorted(answer.status for answer in answers) == [200] + [401] * (CALLERS - 1)
     assert {answer.json()["error"] for answer in answers if answer.status == 401} == {"wx_code_used"}
     assert each_service.count("sessions") - before == 1

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness import signedin
-from tests.harness.crowd import Crowd, post
+from tests.harness.crowd import post
+from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -24,11 +25,10 @@ def registration(ticket: str) -> dict[str, object]:
     return {"openid": ticket, "phone": f"138{random.randrange(10**8):08}", "sex": 1}
 
 
-def verdicts(simulator: Simulator, service: Service, crowd: Crowd, user: str) -> Counter[str]:
+def verdicts(race: Race, name: str) -> Counter[str]:
     """Register eight times at once with one ticket; count the answers, by their text where they refuse."""
-    ticket = signedin.ticket(service, simulator, user)
-    answers = crowd.send([post(f"{service.url}/wx/login", registration(ticket)) for _ in range(AT_ONCE)])
-    service.keep_all(answers)
+    ticket = signedin.ticket(race.service, race.simulator, f"tickets-{name}")
+    answers = race.send([post(f"{race.service.url}/wx/login", registration(ticket)) for _ in range(AT_ONCE)])
     return Counter("201" if answer.status == 201 else answer.content.decode() for answer in answers)
 
 
@@ -45,13 +45,15 @@ def test_a_ticket_used_up_sends_its_owner_to_sign_in(simulator: Simulator, each_
     assert (again.status_code, again.text) == (400, INVALID)
 
 
+def wrong_verdicts(race: Race, name: str) -> list[str]:
+    found = verdicts(race, name)
+    return [] if found == {"201": 1, BOUND: AT_ONCE - 1} else [f"{text}: {times}" for text, times in found.items()]
+
+
 def test_eight_at_once_one_registers_and_seven_hear_that_they_can_sign_in(
-    simulator: Simulator, each_service: Service, crowd: Crowd
+    each_service: Service, race_on: Callable[[Service], Race]
 ) -> None:
-    seed = random.randrange(10**12)
-    for number in range(5):
-        found = verdicts(simulator, each_service, crowd, f"tickets-{seed}-{number}")
-        assert found == {"201": 1, BOUND: AT_ONCE - 1}, f"seed {seed}, round {number}"
+    race_on(each_service).hold(wrong_verdicts, 5)
 
 
 def owned_number(simulator: Simulator, service: Service) -> str:
@@ -61,20 +63,21 @@ def owned_number(simulator: Simulator, service: Service) -> str:
     return str(simulator.call("GET", f"/control/users/{owner}")["phone"])
 
 
-def probed(simulator: Simulator, service: Service, crowd: Crowd, count: int) -> Counter[str]:
+def probed(race: Race, count: int) -> Counter[str]:
     """Ask at once, with one ticket, about that many numbers that are somebody's; count the answers."""
-    ticket = signedin.ticket(service, simulator, f"prober-{random.randrange(10**12)}")
+    simulator, service = race.simulator, race.service
+    ticket = signedin.ticket(service, simulator, f"prober-{race.seed}")
     number = owned_number(simulator, service)
     body = {"openid": ticket, "phone": number, "sex": 1}
-    answers = crowd.send([post(f"{service.url}/wx/login", body) for _ in range(count)])
-    service.keep_all(answers)
+    answers = race.send([post(f"{service.url}/wx/login", body) for _ in range(count)])
     return Counter(answer.content.decode() for answer in answers)
 
 
 def test_a_ticket_tells_of_three_numbers_whose_they_are_and_a_wechat_of_nine_a_day(
-    simulator: Simulator, each_service: Service, crowd: Crowd, figures: Callable[[str], None]
+    simulator: Simulator, each_service: Service, race_on: Callable[[Service], Race]
 ) -> None:
-    found = probed(simulator, each_service, crowd, BURST)
+    race = race_on(each_service)
+    found = probed(race, BURST)
     assert found == {TAKEN: 3, INVALID: BURST - 3}
     user, number = f"prober-{random.randrange(10**12)}", owned_number(simulator, each_service)
     told = []
@@ -82,16 +85,16 @@ def test_a_ticket_tells_of_three_numbers_whose_they_are_and_a_wechat_of_nine_a_d
         body = {"openid": signedin.ticket(each_service, simulator, user), "phone": number, "sex": 1}
         told += [each_service.call("POST", "/wx/login", json=body).text for _ in range(3)]
     assert told == [TAKEN] * 9 + [INVALID] * 6
-    figures(f"one ticket, {BURST} numbers at once: {found[TAKEN]} answers; one WeChat in a day: {told.count(TAKEN)}")
+    told_in_a_day = f"one WeChat in a day: {told.count(TAKEN)}"
+    race.note(f"one ticket, {BURST} numbers at once", f"{found[TAKEN]} answers; {told_in_a_day}")
 
 
-def test_the_check_finds_refusals_that_are_counted_afterwards(
-    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd, figures: Callable[[str], None]
-) -> None:
-    twin = signedin.four_workers(start_briefly, "ticket-counts", "sqlite", "tests.twins.ticket_counts_afterwards:app")
-    found = probed(simulator, twin, crowd, BURST)
+@pytest.mark.parametrize("start_race", ["sqlite"], indirect=True)
+def test_the_check_finds_refusals_that_are_counted_afterwards(start_race: Callable[..., Race]) -> None:
+    twin = start_race("ticket-counts", "tests.twins.ticket_counts_afterwards:app")
+    found = probed(twin, BURST)
     assert found[TAKEN] > 3
-    figures(f"one ticket, {BURST} numbers at once, twin: {found[TAKEN]} answers")
+    twin.note(f"one ticket, {BURST} numbers at once, twin", f"{found[TAKEN]} answers")
 
 
 def test_a_number_that_somebody_typed_in_keeps_nobody_out(simulator: Simulator, each_service: Service) -> None:
@@ -109,15 +112,7 @@ def test_a_number_that_somebody_typed_in_keeps_nobody_out(simulator: Simulator, 
     assert claims == [(None, None), (None, number)]
 
 
-def test_the_check_finds_look_then_spend(
-    simulator: Simulator, start_briefly: Callable[..., Service], crowd: Crowd, figures: Callable[[str], None]
-) -> None:
-    twin = signedin.four_workers(start_briefly, "ticket-twin", "sqlite", "tests.twins.ticket_look_then_spend:app")
-    seed = random.randrange(10**12)
-    for number in range(20):
-        found = verdicts(simulator, twin, crowd, f"twin-{seed}-{number}")
-        if found[INVALID]:
-            break
-    else:
-        pytest.fail(f"seed {seed}: twenty rounds of a broken twin, and every answer was right")
-    figures(f"a ticket {AT_ONCE} times at once, twin, round {number}: {found[INVALID]} told that it is not valid")
+@pytest.mark.parametrize("start_race", ["sqlite"], indirect=True)
+def test_the_check_finds_look_then_spend(start_race: Callable[..., Race]) -> None:
+    twin = start_race("ticket-twin", "tests.twins.ticket_look_then_spend:app")
+    twin.note(f"a ticket {AT_ONCE} times at once, twin", twin.catch(wrong_verdicts, INVALID))
