@@ -26,9 +26,9 @@ def service(start_service) -> Service:
 
 @pytest.fixture
 def person(service: Service, simulator: Simulator) -> str:
-    signed = native(service, simulator.code("terminal-mei"))
+    signed = native(service, simulator, "terminal-mei")
     device = {"User-Agent": "phone\x9b31m"}
-    assert service.call("PUT", "/api/v1/me", token=signed.access, json={"nickname": NAME}).status_code == 200
+    assert signed.call("PUT", "/api/v1/me", json={"nickname": NAME}).status_code == 200
     assert service.login(simulator.code("terminal-mei"), headers=device).status_code == 200
     return signed.user_id
 

@@ -41,7 +41,7 @@ def mei(each_service: Service, simulator: Simulator) -> Callable[..., tuple[int,
     """Sign somebody in; return their id and access token."""
 
     def sign_in(name: str = "mei") -> tuple[int, str]:
-        signed = native(each_service, simulator.code(f"shell-{name}"))
+        signed = native(each_service, simulator, f"shell-{name}")
         return int(signed.user_id), signed.access
 
     return sign_in
@@ -127,7 +127,7 @@ def test_who_was_erased_while_disabled_registers_again_when_the_ban_is_lifted_by
 
 
 def test_sessions_are_listed_and_ended(run: Run, each_service: Service, simulator: Simulator) -> None:
-    signed = [native(each_service, simulator.code("shell-out")) for _ in range(3)]
+    signed = [native(each_service, simulator, "shell-out") for _ in range(3)]
     user_id = signed[0].user_id
     listed = json.loads(run("users", "sessions", user_id, "--json").stdout)
     assert {entry["id"] for entry in listed} == {one.sid for one in signed}
@@ -148,7 +148,7 @@ def test_two_users_become_one_when_the_operator_says_so_twice(
     data = tapped(simulator, "shell-loser")
     assert each_service.call("POST", "/api/v1/me/phone", token=token, json=data).status_code == 200
     code = each_service.call("GET", "/api/v1/me/invite", token=token).json()["data"]["invite_code"]
-    guest = native(each_service, simulator.code("shell-guest"), json={"invite_code": code}).user_id
+    guest = native(each_service, simulator, "shell-guest", json={"invite_code": code}).user_id
 
     for answer in ("n\n", "\n", ""):
         run("users", "merge", loser, "--into", winner, answer=answer, code=1)

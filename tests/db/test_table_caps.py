@@ -23,34 +23,32 @@ PASSING = {"phone_calls": 1, "spent_phone_codes": 1, "scan_sign_ins": 1}
 
 def test_somebody_agrees_to_so_many_versions(each_service: Service, simulator: Simulator, crowd: Crowd) -> None:
     """Before: without end, and each call listed all of them."""
-    person = native(each_service, simulator.code("agrees"))
+    person = native(each_service, simulator, "agrees")
     values = ", ".join(f"({person.user_id}, 'old-{number}', 5)" for number in range(MOST - 2))
     each_service.rows(f"INSERT INTO consents (user_id, version, given_at) VALUES {values}")
-    bearer = {"Authorization": f"Bearer {person.access}"}
-    agree = [post(each_service.url + CONSENTS, {"version": f"new-{number}"}, **bearer) for number in range(8)]
+    agree = [post(each_service.url + CONSENTS, {"version": f"new-{number}"}, **person.bearer) for number in range(8)]
     answers = crowd.send(agree)
     assert sorted(answer.status for answer in answers) == [200] * 2 + [409] * 6
     refused = next(answer for answer in answers if answer.status == 409)
     assert refused.json()["error"] == "limit_reached"
-    assert len(each_service.call("GET", CONSENTS, token=person.access).json()["data"]) == MOST
+    assert len(person.call("GET", CONSENTS).json()["data"]) == MOST
     # What is there already may be said again, and a login goes on without what is not kept.
-    assert each_service.call("POST", CONSENTS, token=person.access, json={"version": "old-1"}).status_code == 200
-    again = native(each_service, simulator.code("agrees"), json={"consentVersion": "newest"})
+    assert person.call("POST", CONSENTS, json={"version": "old-1"}).status_code == 200
+    again = native(each_service, simulator, "agrees", json={"consentVersion": "newest"})
     assert again.user_id == person.user_id
     assert each_service.count("consents", f"user_id = {person.user_id}") == MOST
 
 
 def test_somebody_links_so_many_identities(each_service: Service, simulator: Simulator) -> None:
-    person = native(each_service, simulator.code("links"))
+    person = native(each_service, simulator, "links")
     values = ", ".join(
         f"('{each_service.appid}', 'o{secrets.token_hex(13)}', {person.user_id}, 5)" for _ in range(MOST_IDENTITIES - 2)
     )
     each_service.rows(f"INSERT INTO identities (appid, openid, user_id, created_at) VALUES {values}")
     answers = [
-        each_service.call(
+        person.call(
             "POST",
             "/api/v1/me/identities",
-            token=person.access,
             json={"code": simulator.code(f"links-{number}"), "appid": each_service.appid},
         )
         for number in range(2)

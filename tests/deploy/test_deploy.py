@@ -229,7 +229,7 @@ def test_the_service_runs_as_the_unit_confines_it(
     (worker, *_) = service.workers()
     status = dict(re.findall(r"(\w+):\t(.*)", Path(f"/proc/{worker}/status").read_text()))
     assert (status["Seccomp"], status["NoNewPrivs"], int(status["CapBnd"], 16)) == ("2", "1", 0)
-    token = signedin.native(service, simulator.code("confined")).access
+    token = signedin.native(service, simulator, "confined").access
     upload = {"file": ("me.png", pictures.png())}
     stored = service.call("POST", "/api/v1/me/avatar", token=token, files=upload)
     assert stored.status_code == 200, stored.text

@@ -1,6 +1,6 @@
 """People who are signed in, by each front end's own way, and what their session hands out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -21,29 +21,66 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A session: its access token, and its refresh token where it has one."""
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a phone: who they are at the simulator, and what their login at a service has given them."""
 
-    access: str
-    refresh: str
-    user_id: str
+    service: Service
+    simulator: Simulator
+    name: str
+    tokens: dict[str, Any] = field(repr=False)
+
+    @property
+    def access(self) -> str:
+        return str(self.tokens["access_token"])
+
+    @property
+    def refresh(self) -> str:
+        return str(self.tokens["refresh_token"])
+
+    @property
+    def user_id(self) -> str:
+        return str(self.tokens["user"]["id"])
 
     @property
     def sid(self) -> str:
         return str(claims(self.access)["sid"])
 
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header in which the access token travels."""
+        return {"Authorization": f"Bearer {self.access}"}
 
-def native(service: Service, code: str, **options: Any) -> SignedIn:
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.service.call(method, path, token=self.access, **options)
+
+    def does(self, method: str, path: str, **options: Any) -> Any:
+        """What a call gives that must succeed."""
+        answer = self.call(method, path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def request(self, method: str, path: str, after: float = 0.0) -> Request:
+        """A call without a body, for a crowd to send."""
+        return Request(method, self.service.url + path, None, self.bearer, after)
+
+    def code(self, **options: Any) -> str:
+        """What ``wx.login`` gives them."""
+        return self.simulator.code(self.name, **options)
+
+    def refreshed(self) -> "Person":
+        """The same session with its next tokens."""
+        return _given(self.service, self.simulator, self.name, refreshed(self.service, self.refresh))
+
+
+def native(service: Service, simulator: Simulator, name: str, *, code: str | None = None, **options: Any) -> Person:
     """Sign in by the native contract."""
-    return tokens_of(service.login(code, **options))
+    return _given(service, simulator, name, service.login(code or simulator.code(name), **options))
 
 
-def tokens_of(answer: requests.Response) -> SignedIn:
-    """What a native login or refresh gave."""
+def _given(service: Service, simulator: Simulator, name: str, answer: requests.Response) -> Person:
     assert answer.status_code == 200, answer.text
-    data = answer.json()["data"]
-    return SignedIn(data["access_token"], data["refresh_token"], data["user"]["id"])
+    return Person(service, simulator, name, answer.json()["data"])
 
 
 def refreshed(service: Service, refresh_token: str) -> requests.Response:

@@ -72,7 +72,7 @@ def threads(start_service: Callable[..., Service]) -> Service:
 
 @pytest.fixture(scope="module")
 def tokens(service: Service, shared_simulator: Simulator) -> list[str]:
-    return [signedin.native(service, shared_simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
+    return [signedin.native(service, shared_simulator, f"hostile-{number}").access for number in range(AT_ONCE)]
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
@@ -105,7 +105,7 @@ def test_more_than_may_wait_are_told_to_come_again(service: Service, tokens: lis
 
 
 def test_the_limit_of_a_user_holds(threads: Service, simulator: Simulator) -> None:
-    one, other = (signedin.native(threads, simulator.code(name)).access for name in ("avatar-one", "avatar-other"))
+    one, other = (signedin.native(threads, simulator, name).access for name in ("avatar-one", "avatar-other"))
     assert [upload(threads, one, GOOD).status_code for _ in range(5)] == [200, 200, 200, 200, 429]
     answer = upload(threads, one, HOSTILE["10,000 empty scans"])
     assert (answer.status_code, answer.json()["error"]) == (429, "too_many_requests")
@@ -162,7 +162,7 @@ def test_the_check_finds_a_service_that_decodes_in_its_workers(
     start_briefly: Callable[..., Service], simulator: Simulator, figures: Callable[[str], None]
 ) -> None:
     twin = start_briefly("hostile-pictures-twin", module=TWIN, workers=2, settings=OFF)
-    tokens = [signedin.native(twin, simulator.code(f"hostile-{number}")).access for number in range(AT_ONCE)]
+    tokens = [signedin.native(twin, simulator, f"hostile-{number}").access for number in range(AT_ONCE)]
     p99, uploads = p99_meanwhile(twin, tokens, [LARGE], 0.05)
     figures(f"the same where the workers decode: /healthz p99 {p99:.0f} ms, {uploads} uploads meanwhile")
     assert p99 > P99["large"]
@@ -200,7 +200,7 @@ def test_a_helper_ends_with_its_worker_however_that_ends(
     kind: str, request: pytest.FixtureRequest, simulator: Simulator
 ) -> None:
     service: Service = request.getfixturevalue(kind)
-    token = signedin.native(service, simulator.code(f"helpers-{kind}")).access
+    token = signedin.native(service, simulator, f"helpers-{kind}").access
     assert upload(service, token, GOOD).status_code == 200
     before = helpers(service)
     for helper in before:

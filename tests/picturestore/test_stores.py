@@ -204,7 +204,7 @@ def test_a_service_keeps_its_pictures_in_a_bucket(
     simulator: Simulator, server: BucketServer, start_briefly: Callable[..., Service], crowd: Crowd
 ) -> None:
     service = start_briefly("bucket", workers=2, settings={**server.settings, "RATE_LIMIT_QRCODE": "off"})
-    token = signedin.native(service, simulator.code("in-a-bucket")).access
+    token = signedin.native(service, simulator, "in-a-bucket").access
     simulator.slow_down(0.2)
     headers = {"Authorization": f"Bearer {token}"}
     answers = crowd.send([Request("GET", f"{service.url}/generate_qrcode", None, headers)] * 40)

@@ -67,7 +67,7 @@ def test_the_verifier_takes_access_tokens_and_no_other_kind(
 
 
 def test_claims_are_what_the_token_says(service: Service, simulator: Simulator, verifier: Verifier) -> None:
-    signed_in = signedin.native(service, simulator.code("verified"))
+    signed_in = signedin.native(service, simulator, "verified")
     claims = verifier.verify(signed_in.access)
     assert (claims.user_id, claims.session_id, claims.appid) == (signed_in.user_id, signed_in.sid, APPID)
     assert claims.expires_at - claims.issued_at == 900
@@ -81,7 +81,7 @@ def test_claims_are_what_the_token_says(service: Service, simulator: Simulator, 
 def test_another_issuer_or_audience_is_refused(
     service: Service, simulator: Simulator, issuer: str, audience: str
 ) -> None:
-    token = signedin.native(service, simulator.code("verified")).access
+    token = signedin.native(service, simulator, "verified").access
     other = Verifier(issuer, audience, base_url=service.url, background=False)
     with pytest.raises(TokenRefused, match=r"issuer|audience"):
         other.verify(token)

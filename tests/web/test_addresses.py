@@ -90,7 +90,7 @@ CONSENTS: list[tuple[str, str, str | None, bool | None]] = [
 def test_a_phone_is_told_whether_the_browser_is_beside_it(
     simulator: Simulator, proxied: Service, there: str, here: str, shown: str | None, same: bool | None
 ) -> None:
-    token = signedin.native(proxied, simulator.code("beside")).access
+    token = signedin.native(proxied, simulator, "beside").access
     browser = scanning.start(proxied, **{"X-Forwarded-For": there})
     answer = scanning.phone(proxied, "scan", browser.ticket, token, **{"X-Forwarded-For": here})
     consent = answer.json()["data"]
@@ -100,7 +100,7 @@ def test_a_phone_is_told_whether_the_browser_is_beside_it(
 def test_the_budget_of_an_address_is_not_given_anew_for_each_port(simulator: Simulator, proxied: Service) -> None:
     statuses = []
     for number in range(4):
-        token = signedin.native(proxied, simulator.code(f"budget-{number}")).access
+        token = signedin.native(proxied, simulator, f"budget-{number}").access
         headers = {"X-Forwarded-For": f"[::ffff:203.0.113.77]:{5000 + number}", **proxied.step_up(token)}
         body = {"code": simulator.phone_code(f"budget-{number}")}
         statuses.append(proxied.call("POST", "/api/v1/me/phone", token=token, json=body, headers=headers).status_code)
@@ -131,7 +131,7 @@ def test_ipv4_clients_of_a_listener_on_every_address_are_told_apart(dual: Servic
 
 
 def test_and_none_of_them_is_beside_another(simulator: Simulator, dual: Service) -> None:
-    token = signedin.native(dual, simulator.code("beside-dual")).access
+    token = signedin.native(dual, simulator, "beside-dual").access
     for phone, same in (("127.0.0.3", False), ("127.0.0.2", True)):
         _, started, _ = ask_from(dual, "127.0.0.2", "POST", f"{scanning.ROUTE}/start", {})
         ticket = scanning.ticket_of(started["data"]["picture"])

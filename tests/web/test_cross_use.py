@@ -37,11 +37,11 @@ Sender = Callable[[Service, str, Simulator, str], requests.Response]
 
 
 def _native_access(service: Service, simulator: Simulator, user: str) -> str:
-    return signedin.native(service, simulator.code(user)).access
+    return signedin.native(service, simulator, user).access
 
 
 def _native_refresh(service: Service, simulator: Simulator, user: str) -> str:
-    return signedin.native(service, simulator.code(user)).refresh
+    return signedin.native(service, simulator, user).refresh
 
 
 def _detail(service: Service, simulator: Simulator, user: str) -> str:
@@ -65,7 +65,7 @@ def _sealed_for(purpose: str) -> Maker:
 
 
 def _invite_code(service: Service, simulator: Simulator, user: str) -> str:
-    token = signedin.native(service, simulator.code(user)).access
+    token = signedin.native(service, simulator, user).access
     return str(service.call("GET", "/api/v1/me/invite", token=token).json()["data"]["invite_code"])
 
 

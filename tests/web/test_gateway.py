@@ -14,13 +14,13 @@ from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.nginx import Nginx, skip_without_nginx
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 VERIFY = "/auth/verify"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 KINDS: dict[str, Callable[[Service, Simulator, str], str]] = {
-    "native": lambda service, simulator, user: signedin.native(service, simulator.code(user)).access,
+    "native": lambda service, simulator, user: signedin.native(service, simulator, user).access,
     "bearer": signedin.bearer,
     "code_message_data": signedin.code_message_data,
     "code_msg_data": signedin.code_msg_data,
@@ -29,8 +29,8 @@ KINDS: dict[str, Callable[[Service, Simulator, str], str]] = {
 
 
 @pytest.fixture
-def person(service: Service, simulator: Simulator) -> SignedIn:
-    return signedin.native(service, simulator.code(f"gateway-{random.randrange(10**12)}"))
+def person(service: Service, simulator: Simulator) -> Person:
+    return signedin.native(service, simulator, f"gateway-{random.randrange(10**12)}")
 
 
 def told(answer: requests.Response) -> dict[str, str]:
@@ -38,8 +38,8 @@ def told(answer: requests.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_whoever_is_signed_in_is_named_whatever_the_method(service: Service, person: SignedIn, method: str) -> None:
-    answer = service.call(method, VERIFY, token=person.access)
+def test_whoever_is_signed_in_is_named_whatever_the_method(service: Service, person: Person, method: str) -> None:
+    answer = person.call(method, VERIFY)
     assert (answer.status_code, answer.content) == (204, b"")
     expected = {"X-Auth-User-Id": person.user_id, "X-Auth-Session-Id": person.sid, "X-Auth-Appid": APPID}
     assert told(answer) == expected and answer.headers["Cache-Control"] == "no-store"
@@ -50,15 +50,15 @@ def test_whoever_is_signed_in_is_named_whatever_the_method(service: Service, per
 @pytest.mark.parametrize("path", ["/", "/orders", "/orders/7?audience=other&x=%00", "/a//b", "/%2e%2e/x"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_envoy_appends_path_and_query_and_takes_only_200_for_a_yes(
-    service: Service, person: SignedIn, method: str, path: str
+    service: Service, person: Person, method: str, path: str
 ) -> None:
-    answer = service.call(method, f"{VERIFY}{path}", token=person.access)
+    answer = person.call(method, f"{VERIFY}{path}")
     assert (answer.status_code, told(answer)["X-Auth-User-Id"]) == (200, person.user_id)
     assert service.call(method, f"{VERIFY}{path}").status_code == 401
 
 
-def test_a_body_that_comes_along_is_left_alone(service: Service, person: SignedIn) -> None:
-    assert service.call("POST", VERIFY, token=person.access, data=b"{" * 5000).status_code == 204
+def test_a_body_that_comes_along_is_left_alone(person: Person) -> None:
+    assert person.call("POST", VERIFY, data=b"{" * 5000).status_code == 204
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,19 +72,19 @@ def test_the_token_of_every_front_end_is_good_until_it_is_logged_out(
     assert (answer.status_code, told(answer)) == (401, {})
 
 
-def test_a_token_for_another_audience_is_refused_where_one_is_asked_for(service: Service, person: SignedIn) -> None:
+def test_a_token_for_another_audience_is_refused_where_one_is_asked_for(person: Person) -> None:
     statuses = {
-        audience: service.call("GET", VERIFY, token=person.access, params={"audience": audience}).status_code
+        audience: person.call("GET", VERIFY, params={"audience": audience}).status_code
         for audience in (APPID, "", "other", APPID.upper(), f"{APPID} ")
     }
     assert statuses == {APPID: 204, "": 401, "other": 401, APPID.upper(): 401, f"{APPID} ": 401}
 
 
-def test_a_disabled_user_is_not_let_in(service: Service, person: SignedIn) -> None:
+def test_a_disabled_user_is_not_let_in(service: Service, person: Person) -> None:
     connection = service.connect()
     connection.execute(f"UPDATE users SET status = 'disabled' WHERE id = {person.user_id}")
     connection.close()
-    answer = service.call("GET", VERIFY, token=person.access)
+    answer = person.call("GET", VERIFY)
     assert (answer.status_code, answer.json()["error"], told(answer)) == (403, "account_disabled", {})
 
 
@@ -169,7 +169,7 @@ FORGED = {"X-Auth-User-Id": "1", "x-auth-session-id": "s", "X-AUTH-APPID": "a", 
 
 @pytest.mark.parametrize("method, body", [("GET", ""), ("POST", "paid=1" * 100), ("DELETE", "")])
 def test_the_service_behind_nginx_is_told_who_it_is_and_nothing_that_the_client_claims(
-    url: str, person: SignedIn, method: str, body: str
+    url: str, person: Person, method: str, body: str
 ) -> None:
     answer = ask(url, person.access, method, data=body, headers=FORGED)
     assert answer.status_code == 200, answer.text
@@ -183,7 +183,7 @@ def test_the_service_behind_nginx_is_told_who_it_is_and_nothing_that_the_client_
     ]
 
 
-def test_nobody_else_reaches_it(url: str, service: Service, person: SignedIn) -> None:
+def test_nobody_else_reaches_it(url: str, service: Service, person: Person) -> None:
     altered = person.access[:-2] + ("BA" if person.access.endswith("AA") else "AA")
     for token in (None, "garbage", person.refresh, altered):
         answer = ask(url, token, headers=FORGED)
@@ -192,11 +192,11 @@ def test_nobody_else_reaches_it(url: str, service: Service, person: SignedIn) ->
     # The address that nginx asks by is not there for clients.
     assert ask(url, person.access, path="/_signed_in").status_code == 404
     assert ask(url, person.access).status_code == 200
-    service.call("POST", signedin.LOGOUT, token=person.access)
+    person.call("POST", signedin.LOGOUT)
     assert ask(url, person.access).status_code == 401
 
 
-def test_a_disabled_user_gets_no_further_than_nginx(url: str, service: Service, person: SignedIn) -> None:
+def test_a_disabled_user_gets_no_further_than_nginx(url: str, service: Service, person: Person) -> None:
     connection = service.connect()
     connection.execute(f"UPDATE users SET status = 'disabled' WHERE id = {person.user_id}")
     connection.close()
@@ -204,6 +204,6 @@ def test_a_disabled_user_gets_no_further_than_nginx(url: str, service: Service, 
     assert (answer.status_code, answer.json()["error"]) == (403, "account_disabled")
 
 
-def test_while_authsvc_is_away_nobody_is_let_in(guarded: Guard, person: SignedIn) -> None:
+def test_while_authsvc_is_away_nobody_is_let_in(guarded: Guard, person: Person) -> None:
     answer = ask(guarded(1), person.access)
     assert (answer.status_code, answer.json()["action"], answer.headers["Retry-After"]) == (503, "retry", "2")

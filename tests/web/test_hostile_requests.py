@@ -96,7 +96,7 @@ def strange_paths(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def test_a_path_that_is_none_is_404_in_the_callers_shape(simulator: Simulator, each_service: Service) -> None:
-    token = signedin.native(each_service, simulator.code("strange-paths")).access
+    token = signedin.native(each_service, simulator, "strange-paths").access
     headers = [("Authorization", f"Bearer {token}".encode())]
     paths = list(strange_paths(each_service))
     assert len({path for _, path in paths}) > 200
@@ -110,7 +110,7 @@ def test_a_path_that_is_none_is_404_in_the_callers_shape(simulator: Simulator, e
 
 
 def test_a_session_that_is_nobodys_is_not_found(simulator: Simulator, each_service: Service) -> None:
-    token = signedin.native(each_service, simulator.code("strange-sessions")).access
+    token = signedin.native(each_service, simulator, "strange-sessions").access
     for segment in sorted(FINE["session"]):
         shown = each_service.step_up(token)
         answer = each_service.call("DELETE", f"/api/v1/sessions/{segment}", token=token, headers=shown)
@@ -118,14 +118,14 @@ def test_a_session_that_is_nobodys_is_not_found(simulator: Simulator, each_servi
 
 
 def test_a_gateway_may_append_any_path(simulator: Simulator, each_service: Service) -> None:
-    token = signedin.native(each_service, simulator.code("strange-gateway")).access
+    token = signedin.native(each_service, simulator, "strange-gateway").access
     for segment in SEGMENTS:
         status, _ = ask(each_service, "GET", f"/auth/verify/{segment}", [("Authorization", f"Bearer {token}".encode())])
         assert status == 200, segment
 
 
-def assert_no_route_fails(service: Service, code: str, value: bytes) -> None:
-    person = f"Bearer {signedin.native(service, code).access}".encode()
+def assert_no_route_fails(service: Service, simulator: Simulator, value: bytes) -> None:
+    person = f"Bearer {signedin.native(service, simulator, 'strange-headers').access}".encode()
     headers = [(name, person if name == "Authorization" else value) for name in HEADERS]
     plain = [rule for rule in rules(service) if not rule.arguments]
     # What ends the session comes last.
@@ -139,12 +139,12 @@ def assert_no_route_fails(service: Service, code: str, value: bytes) -> None:
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
 def test_no_header_makes_a_route_fail(simulator: Simulator, service: Service, value: bytes) -> None:
-    assert_no_route_fails(service, simulator.code("strange-headers"), value)
+    assert_no_route_fails(service, simulator, value)
 
 
 @pytest.mark.parametrize("name", ["bytes that are no text", "UTF-8", "digits"])
 def test_nor_does_one_that_a_database_would_refuse(simulator: Simulator, mysql_service: Service, name: str) -> None:
-    assert_no_route_fails(mysql_service, simulator.code("strange-headers"), VALUES[name])
+    assert_no_route_fails(mysql_service, simulator, VALUES[name])
 
 
 # --- what no header chooses ------------------------------------------------------------------------------------

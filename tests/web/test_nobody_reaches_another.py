@@ -16,26 +16,39 @@ import requests
 from tests.conftest import APPID
 from tests.harness import pictures, scanning, signedin
 from tests.harness.service import Service
-from tests.harness.signedin import native
+from tests.harness.signedin import Person, native
 from tests.harness.simulator import Simulator
 
 PEOPLE = 20
 
 
 @dataclass(frozen=True)
-class Person:
+class Owner:
     """Somebody signed in, and what is theirs alone."""
 
-    name: str
-    id: str
-    token: str
+    person: Person
     # By how many days they live: those of front ends that have but one.
     bearers: dict[int, str]
-    session: str
     link: int
     openid: str
     nickname: str
     picture: str
+
+    @property
+    def name(self) -> str:
+        return self.person.name
+
+    @property
+    def id(self) -> str:
+        return self.person.user_id
+
+    @property
+    def token(self) -> str:
+        return self.person.access
+
+    @property
+    def session(self) -> str:
+        return self.person.sid
 
     def session_beside(self, token: str) -> str:
         """A session of theirs that is not this token's."""
@@ -50,29 +63,22 @@ class Person:
         return any(mark in text for mark in self.marks)
 
 
-def make(service: Service, simulator: Simulator, number: int) -> Person:
+def make(service: Service, simulator: Simulator, number: int) -> Owner:
     name = f"crossing-{number}"
-    signed = native(service, simulator.code(name))
-
-    def call(method: str, path: str, **options: Any) -> Any:
-        answer = service.call(method, path, token=signed.access, **options)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
-
+    person = native(service, simulator, name)
     picture = {"file": ("x.png", pictures.encoded(pictures.picture((8, 8)), "PNG"), "image/png")}
-    address = call("POST", "/api/v1/me/avatar", files=picture)["avatar_url"]
-    (link,) = call("GET", "/api/v1/me/identities")
-    openid = simulator.account(name)["openid"]
+    address = person.does("POST", "/api/v1/me/avatar", files=picture)["avatar_url"]
+    (link,) = person.does("GET", "/api/v1/me/identities")
     nickname = f"crossing nickname {number:02}."
     bearers = {
         7: signedin.code_message_data(service, simulator, name),
         30: signedin.success_data(service, simulator, name),
     }
-    call("PUT", "/api/v1/me", json={"nickname": nickname})
-    return Person(name, signed.user_id, signed.access, bearers, signed.sid, link["id"], openid, nickname, address)
+    person.does("PUT", "/api/v1/me", json={"nickname": nickname})
+    return Owner(person, bearers, link["id"], simulator.account(name)["openid"], nickname, address)
 
 
-Attempt = Callable[[Person], dict[str, Any]]
+Attempt = Callable[[Owner], dict[str, Any]]
 # Every route about the caller or their sessions: how somebody would reach for another's, if anyhow. A route that is not
 # here fails the test.
 READS = {
@@ -117,7 +123,7 @@ def service(start_service: Callable[..., Service]) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def people(service: Service, shared_simulator: Simulator) -> list[Person]:
+def people(service: Service, shared_simulator: Simulator) -> list[Owner]:
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda number: make(service, shared_simulator, number), range(PEOPLE)))
 
@@ -141,7 +147,7 @@ def ask(http: requests.Session, service: Service, token: str, route: str, **opti
     return http.request(method, service.url + path, headers=headers, timeout=30, **options)
 
 
-def crossings_of(service: Service, simulator: Simulator, person: Person, others: list[Person]) -> list[str]:
+def crossings_of(service: Service, simulator: Simulator, person: Owner, others: list[Owner]) -> list[str]:
     """Where this person got at something of others, with their own token and codes of their own."""
     costly = [route for route in (*GUESSED, *REACHES) if route in STEP_UP]
     codes = iter(simulator.codes(person.name, len(others) + len(costly) + 1))
@@ -162,7 +168,7 @@ def crossings_of(service: Service, simulator: Simulator, person: Person, others:
     return found
 
 
-def _reached(other: Person, reach: Callable[..., requests.Response], left_out: set[str]) -> list[str]:
+def _reached(other: Owner, reach: Callable[..., requests.Response], left_out: set[str]) -> list[str]:
     found = []
     for route in (route for route in GUESSED if route not in left_out):
         answer = reach(route, params=GUESS.format(id=other.id, openid=other.openid))
@@ -175,9 +181,9 @@ def _reached(other: Person, reach: Callable[..., requests.Response], left_out: s
 
 
 def test_nobody_reads_or_ends_what_is_anothers(
-    simulator: Simulator, service: Service, people: list[Person], figures: Callable[[str], None]
+    simulator: Simulator, service: Service, people: list[Owner], figures: Callable[[str], None]
 ) -> None:
-    def reach(person: Person) -> list[str]:
+    def reach(person: Owner) -> list[str]:
         return crossings_of(service, simulator, person, [other for other in people if other is not person])
 
     with ThreadPoolExecutor(4) as pool:
@@ -194,7 +200,7 @@ def test_nobody_reads_or_ends_what_is_anothers(
 
 HEADER = "Step-Up-Code"
 # With somebody's token in hand: what would let a thief in, lock the owner out, or take everything along.
-STOLEN: dict[str, Callable[[Person, str], dict[str, Any]]] = {
+STOLEN: dict[str, Callable[[Owner, str], dict[str, Any]]] = {
     "GET /api/v1/me/export": lambda *_: {},
     "POST /api/v1/me/identities": lambda *_: {"json": {"code": "0" * 32, "appid": APPID}},
     "DELETE /api/v1/me/identities/{link_id}": lambda owner, _: {"path": f"/api/v1/me/identities/{owner.link}"},
@@ -210,7 +216,7 @@ STOLEN: dict[str, Callable[[Person, str], dict[str, Any]]] = {
 STEP_UP = set(STOLEN)
 
 
-def stolen(owner: Person) -> dict[str, str]:
+def stolen(owner: Owner) -> dict[str, str]:
     """Every kind of token of theirs that somebody may hold."""
     return {"access": owner.token, **{f"{days}-day bearer": token for days, token in owner.bearers.items()}}
 
@@ -228,11 +234,11 @@ def state(service: Service) -> list[list[tuple]]:
     ]
 
 
-def thefts_from(service: Service, simulator: Simulator, owner: Person, thieves: list[Person]) -> list[str]:
+def thefts_from(service: Service, simulator: Simulator, owner: Owner, thieves: list[Owner]) -> list[str]:
     """What came of the owner's tokens alone, each in every way, and with a fresh code of each thief in one way each."""
     tokens = stolen(owner)
     ways = [(kind, route) for kind in tokens for route in STOLEN]
-    tries: list[tuple[str, str, Person | None]] = [(*way, None) for way in ways]
+    tries: list[tuple[str, str, Owner | None]] = [(*way, None) for way in ways]
     tries += [(*ways[number % len(ways)], thief) for number, thief in enumerate(thieves, start=int(owner.id))]
     found = []
     with requests.Session() as http:
@@ -247,11 +253,11 @@ def thefts_from(service: Service, simulator: Simulator, owner: Person, thieves: 
 
 
 def test_with_somebodys_token_and_anybodys_code_nobody_changes_anything(
-    simulator: Simulator, service: Service, people: list[Person], figures: Callable[[str], None]
+    simulator: Simulator, service: Service, people: list[Owner], figures: Callable[[str], None]
 ) -> None:
     before = state(service)
 
-    def rob(owner: Person) -> list[str]:
+    def rob(owner: Owner) -> list[str]:
         return thefts_from(service, simulator, owner, [other for other in people if other is not owner])
 
     with ThreadPoolExecutor(4) as pool:
@@ -273,7 +279,7 @@ def test_the_checks_find_a_service_that_trusts_everybody(
     assert f"DELETE /api/v1/sessions/{{session_id}} of {other.id}: 200" in crossings
 
 
-def test_a_body_or_query_that_names_another_changes_nothing_of_theirs(service: Service, people: list[Person]) -> None:
+def test_a_body_or_query_that_names_another_changes_nothing_of_theirs(service: Service, people: list[Owner]) -> None:
     attackers, victim = people[:2], people[2]
     before = service.call("GET", "/api/v1/me/export", token=victim.token).json()["data"]
     last = ["POST /api/v1/sessions/logout", "POST /api/v1/me/close"]

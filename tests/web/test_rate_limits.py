@@ -138,7 +138,7 @@ def test_each_contract_refuses_in_its_own_shape(fresh: Service, contract: str) -
 
 
 def test_a_user_is_held_to_a_limit_on_any_address(fresh: Service, simulator: Simulator) -> None:
-    token = native(fresh, simulator.code("limited")).access
+    token = native(fresh, simulator, "limited").access
     answers = [
         fresh.call(
             "POST", "/api/v1/me/phone", token=token, json={}, headers={"X-Forwarded-For": f"203.0.113.{number}"}
@@ -153,7 +153,7 @@ def test_codes_are_counted_wherever_they_come_in(fresh: Service, simulator: Simu
 
     Of six codes, three are those of the step-up.
     """
-    thief, proxy = native(fresh, simulator.code("code-thief")).access, {"X-Forwarded-For": "203.0.113.77"}
+    thief, proxy = native(fresh, simulator, "code-thief").access, {"X-Forwarded-For": "203.0.113.77"}
     simulator.clear()
     link = {"code": "garbage", "appid": fresh.appid}
     proofs = [proxy | fresh.step_up(thief) for _ in range(8)]

@@ -89,7 +89,7 @@ def test_one_user_is_held_to_a_limit_on_every_route_for_users(
     unlimited = []
     for number, route in enumerate(guarded):
         headers = {"X-Forwarded-For": next(addresses)}
-        token = native(strict, simulator.code(f"limited-{number}"), headers=headers).access
+        token = native(strict, simulator, f"limited-{number}", headers=headers).access
         # What is no kind of its own is refused from here on: closing the account, say, is not carried out first.
         assert ask(strict, ("GET", "/api/v1/me", {}), next(addresses), token) == 200
         answers = [ask(strict, route, next(addresses), token) for _ in range(2)]

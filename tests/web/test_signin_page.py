@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from tests.harness import scanning, signedin
 from tests.harness.chromium import PHONE, Window, chromium, window
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 
@@ -20,9 +20,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def lan(simulator: Simulator, service: Service) -> SignedIn:
-    who = signedin.native(service, simulator.code("lan at a desk"))
-    assert service.call("PUT", "/api/v1/me", token=who.access, json={"nickname": "林 <b>岚</b>"}).status_code == 200
+def lan(simulator: Simulator, service: Service) -> Person:
+    who = signedin.native(service, simulator, "lan at a desk")
+    assert who.call("PUT", "/api/v1/me", json={"nickname": "林 <b>岚</b>"}).status_code == 200
     return who
 
 
@@ -39,7 +39,7 @@ def read_by_a_phone(service: Service, shown: Window) -> str:
     return service.canaries.not_in_logs("scan ticket", scene.removeprefix("t="))
 
 
-def step(service: Service, what: str, ticket: str, who: SignedIn) -> None:
+def step(service: Service, what: str, ticket: str, who: Person) -> None:
     assert scanning.phone(service, what, ticket, who.access).status_code == 200
 
 
@@ -51,7 +51,7 @@ def outdate(service: Service) -> None:
 
 
 def test_a_scan_signs_the_page_in_and_no_other_browser(
-    browser: Browser, simulator: Simulator, service: Service, lan: SignedIn
+    browser: Browser, simulator: Simulator, service: Service, lan: Person
 ) -> None:
     with window(browser) as shown, window(browser) as other:
         answers: list[dict] = []
@@ -94,7 +94,7 @@ def test_a_scan_signs_the_page_in_and_no_other_browser(
         assert (shown.complaints, shown.outside(service.url)) == ([], set())
 
 
-def test_a_refusal_and_an_old_code_lead_to_a_new_one(browser: Browser, service: Service, lan: SignedIn) -> None:
+def test_a_refusal_and_an_old_code_lead_to_a_new_one(browser: Browser, service: Service, lan: Person) -> None:
     with window(browser, locale="en-GB", viewport=PHONE, color_scheme="dark") as shown:
         shown.page.goto(f"{service.url}/signin")
         shows(shown, "pending", "Waiting for a scan")
@@ -136,9 +136,9 @@ def test_while_wechat_draws_nothing_the_page_says_so_and_can_try_again(
 
 
 def test_two_tabs_of_one_browser_do_not_take_each_others_session(
-    browser: Browser, simulator: Simulator, service: Service, lan: SignedIn
+    browser: Browser, simulator: Simulator, service: Service, lan: Person
 ) -> None:
-    wei = signedin.native(service, simulator.code("wei at a desk"))
+    wei = signedin.native(service, simulator, "wei at a desk")
     with window(browser) as one:
         other = Window(one.page.context.new_page())
         for shown in (one, other):
@@ -155,11 +155,11 @@ def test_two_tabs_of_one_browser_do_not_take_each_others_session(
 
 
 def test_the_page_that_opened_it_gets_the_tokens_if_it_is_allowed_to(
-    browser: Browser, simulator: Simulator, start_briefly: Callable[..., Service], lan: SignedIn
+    browser: Browser, simulator: Simulator, start_briefly: Callable[..., Service], lan: Person
 ) -> None:
     """127.0.0.1 is authsvc, localhost the company's own site: two origins, two sites."""
     service = start_briefly("scan-opener", workers=1, settings={"SCAN_SIGN_IN_ORIGINS": "http://localhost"})
-    phone = signedin.native(service, simulator.code("lan at a desk"))
+    phone = signedin.native(service, simulator, "lan at a desk")
     with window(browser) as shown:
         shown.page.context.route(
             "http://localhost/", lambda route: route.fulfill(body=OPENING, content_type="text/html")

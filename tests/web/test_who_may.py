@@ -122,7 +122,7 @@ def test_no_person_enters_where_services_do_and_no_service_where_people_do(
     routes: list[Route],
     credentials: dict[str, str],
 ) -> None:
-    person = signedin.native(service, simulator.code("who-may")).access
+    person = signedin.native(service, simulator, "who-may").access
     for_services = [route for route in routes if isinstance(route[2].who, Services)]
     assert not_refused(service, document, for_services, lambda _: f"Bearer {person}") == {}
     for_people = [route for route in routes if isinstance(route[2].who, Person)]
@@ -194,7 +194,7 @@ def test_a_service_enters_in_each_way_that_the_description_names_and_no_other(
     # With an empty body some go on to say what it lacks.
     assert ask(service, route, basic(credentials[ways["basic"]])).status_code in (200, 400)
     assert ask(service, route, f"Bearer {credentials[ways['bearer']]}").status_code in (200, 400)
-    person = signedin.native(service, simulator.code("who-may-described")).access
+    person = signedin.native(service, simulator, "who-may-described").access
     assert schemes["bearer"]["bearerFormat"] == "JWT" and "bearerFormat" not in schemes["credential"]
     assert ask(service, route, f"Bearer {person}").status_code == 401
 

@@ -238,7 +238,7 @@ def held(start_service: Callable[..., Service], shared_simulator: Simulator) -> 
     service = start_service("pulse", workers=1, module="tests.harness.heldloop:app", settings=settings)
     made = service.flask("authsvc", "services", "add", "orders", "--scope", "introspect", shows_secret=True).strip()
     names = {
-        b"{token}": signedin.native(service, shared_simulator.code("sender")).access,
+        b"{token}": signedin.native(service, shared_simulator, "sender").access,
         b"{credential}": made.splitlines()[-1],
     }
 

@@ -53,9 +53,9 @@ def leave(simulator: Simulator, service: Service, name: str) -> None:
     assert (told["status"], told["answer"]) == (200, "success")
 
 
-def with_phone(service: Service, simulator: Simulator, name: str) -> signedin.SignedIn:
-    signed_in = native(service, simulator.code(name))
-    bound = service.call("POST", f"{ME}/phone", token=signed_in.access, json=tapped(simulator, name))
+def with_phone(service: Service, simulator: Simulator, name: str) -> signedin.Person:
+    signed_in = native(service, simulator, name)
+    bound = signed_in.call("POST", f"{ME}/phone", json=tapped(simulator, name))
     assert bound.status_code == 200, bound.text
     return signed_in
 
@@ -68,7 +68,7 @@ def ways_in(
     service: Service, simulator: Simulator, name: str, ticket: str, friend: str
 ) -> Iterator[tuple[str, requests.Response, bool]]:
     """Every way to a user: its name, the answer, and whether it is one without the banned WeChat."""
-    friends = native(service, simulator.code(friend)).access
+    friends = native(service, simulator, friend).access
 
     def code() -> str:
         return simulator.code(name)
@@ -113,7 +113,7 @@ def test_who_was_disabled_and_is_erased_comes_back_by_no_way_in_until_the_ban_is
     stored = str(service.rows("SELECT * FROM ban_marks"))
     assert openid not in stored and number not in stored and f" {user_id}," not in stored
     assert operator.users.lift_ban_of_phone(number) == 2  # their WeChat's goes with it
-    assert int(native(service, simulator.code(name)).user_id) > user_id
+    assert int(native(service, simulator, name).user_id) > user_id
     with_phone(service, simulator, name)
 
 
@@ -121,7 +121,7 @@ def test_who_closes_first_is_disabled_all_the_same_and_opens_nothing_again(
     banning: Service, simulator: Simulator, operator: Services, names: Iterator[str]
 ) -> None:
     service, name = banning, next(names)
-    signed_in = native(service, simulator.code(name))
+    signed_in = native(service, simulator, name)
     user_id = int(signed_in.user_id)
     operator.closing.close(operator.sessions.authenticate(_claims(operator, signed_in.access)))
     operator.users.disable(user_id)
@@ -148,7 +148,7 @@ def test_a_friend_who_leaves_and_comes_back_five_times_counts_once(
     banning: Service, simulator: Simulator, operator: Services, names: Iterator[str]
 ) -> None:
     service, host, friend = banning, next(names), next(names)
-    hosts = native(service, simulator.code(host)).access
+    hosts = native(service, simulator, host).access
     code = service.call("GET", f"{ME}/invite", token=hosts).json()["data"]["invite_code"]
     told = []
     for turn in range(5):

@@ -11,7 +11,7 @@ import requests
 
 from tests.harness import scanning, signedin
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 # Two of one Open Platform account, and two of none.
@@ -43,21 +43,18 @@ class World:
     service: Service
     simulator: Simulator
 
-    def opens(self, user: str, appid: str, **more: Any) -> SignedIn:
+    def opens(self, user: str, appid: str, **more: Any) -> Person:
         """Somebody opens a mini program."""
         code = self.simulator.code(user, appid=appid)
-        return signedin.native(self.service, code, json={"appid": appid, **more})
+        return signedin.native(self.service, self.simulator, user, code=code, json={"appid": appid, **more})
 
-    def taps(self, user: str, appid: str, **options: Any) -> SignedIn:
+    def taps(self, user: str, appid: str, **options: Any) -> Person:
         """Somebody opens it and taps the phone button."""
         return self.opens(user, appid, phoneCode=self.simulator.phone_code(user, appid=appid, **options))
 
-    def asks(self, who: SignedIn, method: str, path: str, **options: Any) -> requests.Response:
-        return self.service.call(method, path, token=who.access, **options)
-
-    def links(self, who: SignedIn, user: str, appid: str) -> tuple[int, str]:
+    def links(self, who: Person, user: str, appid: str) -> tuple[int, str]:
         body = {"code": self.simulator.code(user, appid=appid), "appid": appid}
-        return refusal(self.asks(who, "POST", IDENTITIES, json=body))
+        return refusal(who.call("POST", IDENTITIES, json=body))
 
     def number_of(self, user: str) -> str:
         return str(self.simulator.call("GET", f"/control/users/{user}")["phone"])
@@ -96,13 +93,13 @@ def test_an_operator_who_is_let_in_at_home_stays_there(world: World) -> None:
     assert world.links(host, "apart-host", SHOP) == (403, "other_mini_program")
     tapped = {"code": world.simulator.phone_code("apart-host", appid=CLUB)}
     asked = len(world.simulator.journal(path="/wxa/business/getuserphonenumber"))
-    assert refusal(world.asks(host, "POST", "/api/v1/me/phone", json=tapped)) == (403, "added_wechat")
+    assert refusal(host.call("POST", "/api/v1/me/phone", json=tapped)) == (403, "added_wechat")
     assert len(world.simulator.journal(path="/wxa/business/getuserphonenumber")) == asked
     for method, path in (("DELETE", "/api/v1/me/phone"), ("POST", "/api/v1/me/close")):
-        assert refusal(world.asks(host, method, path)) == (403, "added_wechat")
+        assert refusal(host.call(method, path)) == (403, "added_wechat")
     again = world.taps("apart-host", CLUB)
     assert again.user_id == visitor.user_id
-    assert world.asks(again, "GET", "/api/v1/me").json()["data"]["phone"] == f"+86{number}"
+    assert again.call("GET", "/api/v1/me").json()["data"]["phone"] == f"+86{number}"
 
     assert world.taps("apart-host", SHOP).user_id != visitor.user_id
     assert world.opens("apart-guest", SHOP).user_id == visitor.user_id
@@ -138,7 +135,7 @@ def test_a_visitors_code_that_somebody_links_first_takes_the_visitor_nowhere_els
 def test_an_account_that_its_person_closed_is_not_opened_by_who_was_added(world: World) -> None:
     person = world.opens("apart-leaver", SHOP)
     assert world.links(person, "apart-leaver-second", SHOP) == (200, "")
-    assert world.asks(person, "POST", "/api/v1/me/close").status_code == 200
+    assert person.call("POST", "/api/v1/me/close").status_code == 200
     code = world.simulator.code("apart-leaver-second", appid=SHOP)
     answer = world.service.login(code, json={"appid": SHOP, "reopen": True})
     assert refusal(answer) == (403, "account_closed")
@@ -150,13 +147,13 @@ def test_who_is_left_alone_takes_over_but_for_the_number(world: World) -> None:
     person = world.taps("apart-mover", NORTH)
     assert world.links(person, "apart-mover-new", NORTH) == (200, "")
     new = world.opens("apart-mover-new", NORTH)
-    old, mine = world.asks(new, "GET", IDENTITIES).json()["data"]
+    old, mine = new.call("GET", IDENTITIES).json()["data"]
     assert (old["added"], mine["added"]) == (False, True)
-    left = world.asks(new, "DELETE", f"{IDENTITIES}/{old['id']}").json()["data"]
+    left = new.call("DELETE", f"{IDENTITIES}/{old['id']}").json()["data"]
     assert left == [{**mine, "added": False}]
-    assert world.asks(new, "GET", "/api/v1/me").json()["data"]["phone"] is None
+    assert new.call("GET", "/api/v1/me").json()["data"]["phone"] is None
     tapped = {"code": world.simulator.phone_code("apart-mover-new", appid=NORTH)}
-    assert world.asks(new, "POST", "/api/v1/me/phone", json=tapped).status_code == 200
+    assert new.call("POST", "/api/v1/me/phone", json=tapped).status_code == 200
 
 
 # --- the table of docs/accounts.md ---------------------------------------------------------------------------
@@ -168,25 +165,23 @@ class Both:
 
     world: World
     name: str
-    here: SignedIn
-    there: SignedIn
+    here: Person
+    there: Person
     here_app: str
     there_app: str
 
     def asks(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.world.asks(self.here, method, path, **options)
+        return self.here.call(method, path, **options)
 
     def data(self, path: str) -> Any:
-        answer = self.asks("GET", path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+        return self.here.does("GET", path)
 
-    def lives(self, who: SignedIn) -> bool:
-        return self.world.asks(who, "GET", "/api/v1/me").status_code == 200
+    def lives(self, who: Person) -> bool:
+        return who.call("GET", "/api/v1/me").status_code == 200
 
     @property
     def there_link(self) -> int:
-        found = self.world.asks(self.there, "GET", IDENTITIES).json()["data"]
+        found = self.there.call("GET", IDENTITIES).json()["data"]
         return int(next(link["id"] for link in found if link["appid"] == self.there_app))
 
     @property
@@ -227,7 +222,7 @@ def _unlinks(both: Both) -> tuple[int, str]:
 
 def _changes_profile(both: Both) -> bool:
     both.asks("PUT", "/api/v1/me", json={"nickname": "from elsewhere"})
-    seen = both.world.asks(both.there, "GET", "/api/v1/me").json()["data"]["nickname"]
+    seen = both.there.call("GET", "/api/v1/me").json()["data"]["nickname"]
     return bool(seen == "from elsewhere")
 
 
@@ -257,7 +252,7 @@ def _ends_everything(both: Both) -> bool:
 
 
 def _consents(both: Both) -> bool:
-    both.world.asks(both.there, "POST", "/api/v1/me/consents", json={"version": "there-1"})
+    both.there.call("POST", "/api/v1/me/consents", json={"version": "there-1"})
     both.asks("POST", "/api/v1/me/consents", json={"version": "here-1"})
     return {given["version"] for given in both.data("/api/v1/me/consents")} == {"there-1", "here-1"}
 
@@ -276,9 +271,9 @@ def _export_tells(both: Both) -> set[str]:
 
 def _activity_tells(both: Both) -> set[str]:
     world = both.world
-    world.asks(both.there, "POST", signedin.LOGOUT, params={"scope": "others"})  # ends nothing that lives
+    both.there.call("POST", signedin.LOGOUT, params={"scope": "others"})  # ends nothing that lives
     second = world.opens(both.name, both.there_app)
-    world.asks(both.there, "DELETE", f"/api/v1/sessions/{second.sid}")
+    both.there.call("DELETE", f"/api/v1/sessions/{second.sid}")
     entries = both.data("/api/v1/me/activity")["entries"]
     return {entry["event"] for entry in entries if entry["appid"] == both.there_app}
 
@@ -306,9 +301,7 @@ CELLS: dict[str, tuple[Callable[[Both], Any], Any, Any]] = {
     "exports": (_export_tells, {"identity", "phone"}, {"phone"}),
     "sees activity": (_activity_tells, {"phone_bound"}, {"phone_bound"}),
     "sees the invite code": (
-        lambda both: (
-            both.data("/api/v1/me/invite") == both.world.asks(both.there, "GET", "/api/v1/me/invite").json()["data"]
-        ),
+        lambda both: both.data("/api/v1/me/invite") == both.there.call("GET", "/api/v1/me/invite").json()["data"],
         True,
         True,
     ),
@@ -332,7 +325,7 @@ def test_step_up_takes_the_code_of_the_sessions_own_mini_program(world: World) -
     for who, appid, elsewhere in ((both.here, CLUB, SHOP), (both.there, SHOP, CLUB)):
         for code_of, expected in ((elsewhere, (401, "wx_code_invalid")), (appid, ENOUGH)):
             header = {"Step-Up-Code": world.simulator.code(both.name, appid=code_of)}
-            answer = world.asks(who, "GET", "/api/v1/me/export", headers=header)
+            answer = who.call("GET", "/api/v1/me/export", headers=header)
             assert refusal(answer) == expected
 
 
@@ -342,20 +335,20 @@ def test_who_may_not_close_from_here_leaves_here_and_closes_there(world: World) 
     (mine,) = both.data(IDENTITIES)
     assert refusal(both.asks("DELETE", f"{IDENTITIES}/{mine['id']}")) == ENOUGH
     assert not both.lives(both.here)
-    assert refusal(world.asks(both.there, "POST", "/api/v1/me/close")) == ENOUGH
+    assert refusal(both.there.call("POST", "/api/v1/me/close")) == ENOUGH
 
 
 def test_of_another_persons_things_there_is_nothing_in_any_mini_program(world: World) -> None:
     """2 × 2: a session of each of two people in each of two mini programs, against what the other has in each."""
     people = {(name, appid): world.opens(name, appid) for name in ("apart-one", "apart-two") for appid in (SHOP, CLUB)}
-    links = {key: world.asks(who, "GET", IDENTITIES).json()["data"] for key, who in people.items()}
+    links = {key: who.call("GET", IDENTITIES).json()["data"] for key, who in people.items()}
     for (name, appid), who in people.items():
         for (other_name, other_app), other in people.items():
             if other_name == name:
                 continue
-            assert refusal(world.asks(who, "DELETE", f"/api/v1/sessions/{other.sid}")) == (404, "no_such_item")
+            assert refusal(who.call("DELETE", f"/api/v1/sessions/{other.sid}")) == (404, "no_such_item")
             for link in links[other_name, other_app]:
-                assert refusal(world.asks(who, "DELETE", f"{IDENTITIES}/{link['id']}")) == (404, "no_such_item")
+                assert refusal(who.call("DELETE", f"{IDENTITIES}/{link['id']}")) == (404, "no_such_item")
             linked = world.links(who, other_name, other_app)
             assert linked == ((409, "identity_taken") if other_app == appid else OTHER)
-    assert all(world.asks(who, "GET", "/api/v1/me").status_code == 200 for who in people.values())
+    assert all(who.call("GET", "/api/v1/me").status_code == 200 for who in people.values())

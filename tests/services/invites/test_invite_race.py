@@ -43,8 +43,8 @@ def test_the_check_finds_look_then_use(start_race: Callable[..., Race]) -> None:
 def _many(race: Race, name: str, people: int = PEOPLE) -> list[str]:
     """Let strangers come with one code at once."""
     service, simulator = race.service, race.simulator
-    inviter = signedin.native(service, simulator.code(f"host-{name}"))
-    invite = service.call("GET", "/api/v1/me/invite", token=inviter.access).json()["data"]["invite_code"]
+    inviter = signedin.native(service, simulator, f"host-{name}")
+    invite = inviter.call("GET", "/api/v1/me/invite").json()["data"]["invite_code"]
     _change(service, f"UPDATE invite_codes SET max_uses = {USES} WHERE code = '{invite}'")
     answers = _send(race, [simulator.code(f"guest-{name}-{number}") for number in range(people)], invite)
     good = {answer.json()["data"]["user"]["id"] for answer in answers if _said(answer) == "accepted"}
@@ -74,7 +74,7 @@ def _one(race: Race, name: str, *, is_known: bool) -> list[str]:
     codes = race.simulator.codes(f"regular-{name}-{is_known}", REPEATS + 1)
     _change(service, f"INSERT INTO invite_codes (code, max_uses, created_at) VALUES ('{invite}', 1000, 1)")
     if is_known:
-        signedin.native(service, codes[0])
+        assert service.login(codes[0]).status_code == 200
     answers = _send(race, codes[1:], invite)
     return violations(
         {

@@ -11,7 +11,7 @@ import requests
 
 from tests.harness import signedin
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 _names = (f"guest-{number}" for number in itertools.count())
@@ -107,14 +107,12 @@ def uses(service: Service, code: str) -> int:
     return int(counter)
 
 
-def person(service: Service, simulator: Simulator) -> SignedIn:
-    return signedin.native(service, simulator.code(next(_names)))
+def person(service: Service, simulator: Simulator) -> Person:
+    return signedin.native(service, simulator, next(_names))
 
 
-def own(service: Service, somebody: SignedIn) -> dict[str, Any]:
-    answer = service.call("GET", "/api/v1/me/invite", token=somebody.access)
-    assert answer.status_code == 200, answer.text
-    data: dict[str, Any] = answer.json()["data"]
+def own(somebody: Person) -> dict[str, Any]:
+    data: dict[str, Any] = somebody.does("GET", "/api/v1/me/invite")
     return data
 
 
@@ -124,7 +122,7 @@ def own(service: Service, somebody: SignedIn) -> dict[str, Any]:
 @each_contract
 def test_an_invite_counts_once_and_the_answer_says_so(service: Service, simulator: Simulator, contract: str) -> None:
     host, guest, log_in = person(service, simulator), next(_names), CONTRACTS[contract]
-    code = own(service, host)["invite_code"]
+    code = own(host)["invite_code"]
     assert said(log_in(service, simulator, guest, invite_code=code)) == "accepted"
     assert said(log_in(service, simulator, guest, invite_code=code)) == "already_invited"
     assert said(log_in(service, simulator, guest)) is None
@@ -158,8 +156,8 @@ def test_an_invite_that_is_not_text_is_a_fault_of_the_client(service: Service, s
 
 def test_ones_own_code_and_a_loop_are_told(service: Service, simulator: Simulator) -> None:
     names = [next(_names), next(_names)]
-    host, guest = (signedin.native(service, simulator.code(name)) for name in names)
-    codes = own(service, host)["invite_code"], own(service, guest)["invite_code"]
+    host, guest = (signedin.native(service, simulator, name) for name in names)
+    codes = own(host)["invite_code"], own(guest)["invite_code"]
     assert said(native(service, simulator, names[0], invite_code=codes[0])) == "own_code"
     assert said(native(service, simulator, names[1], invite_code=codes[0])) == "accepted"
     assert said(native(service, simulator, names[0], invite_code=codes[1])) == "loop"
@@ -181,7 +179,7 @@ def test_a_refused_login_uses_nothing_up(service: Service, simulator: Simulator)
     guest = next(_names)
     forged = {"rawData": "{}", "signature": "0" * 40}
     assert native(service, simulator, guest, invite_code="FLYER-2", **forged).json()["error"] == "data_rejected"
-    known = signedin.native(service, simulator.code(guest))
+    known = signedin.native(service, simulator, guest)
     change(service, f"UPDATE users SET status = 'disabled' WHERE id = {known.user_id}")
     assert native(service, simulator, guest, invite_code="FLYER-2").status_code == 403
     assert uses(service, "FLYER-2") == 0
@@ -282,44 +280,44 @@ def test_english_is_spoken_where_it_is_preferred(invite_only: Service, simulator
 
 def test_a_person_sees_their_code_and_what_came_of_it(service: Service, simulator: Simulator) -> None:
     host, guest = person(service, simulator), next(_names)
-    code = own(service, host)["invite_code"]
+    code = own(host)["invite_code"]
     limits = {"max_uses": None, "expires_at": None}
     fresh = {"invite_code": code, "uses": 0, "status": "valid", "invited_at": None, **limits}
-    assert own(service, host) == fresh
+    assert own(host) == fresh
     login = native(service, simulator, guest, invite_code=code).json()["data"]
-    assert own(service, host) == {**fresh, "uses": 1}
-    invited_at = own(service, SignedIn(login["access_token"], "", ""))["invited_at"]
+    assert own(host) == {**fresh, "uses": 1}
+    invited_at = own(Person(service, simulator, guest, login))["invited_at"]
     assert invited_at == login["user"]["created_at"]
     change(service, f"UPDATE invite_codes SET disabled_at = 1, max_uses = 1 WHERE code = '{code}'")
-    assert own(service, host) == {**fresh, "uses": 1, "status": "disabled", "max_uses": 1}
+    assert own(host) == {**fresh, "uses": 1, "status": "disabled", "max_uses": 1}
 
 
 def test_a_person_sees_that_people_came_and_not_who(service: Service, simulator: Simulator) -> None:
     host = person(service, simulator)
-    code = own(service, host)["invite_code"]
+    code = own(host)["invite_code"]
     for _ in range(3):
         native(service, simulator, next(_names), invite_code=code)
     path = "/api/v1/me/invite/arrivals"
-    data = service.call("GET", path, token=host.access).json()["data"]
+    data = host.call("GET", path).json()["data"]
     assert (data["count"], data["next"]) == (3, None)
     assert [set(arrival) for arrival in data["arrivals"]] == [{"number", "at"}] * 3
     assert [arrival["number"] for arrival in data["arrivals"]] == [3, 2, 1]
-    rest = service.call("GET", path, token=host.access, params={"before": "2"}).json()["data"]
+    rest = host.call("GET", path, params={"before": "2"}).json()["data"]
     assert (rest["count"], rest["arrivals"], rest["next"]) == (3, data["arrivals"][2:], None)
     for wrong in ("0", "-1", "1.5", "x", "1" * 16):
-        answer = service.call("GET", path, token=host.access, params={"before": wrong})
+        answer = host.call("GET", path, params={"before": wrong})
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 def test_pages_lead_through_everybody_who_came(service: Service, simulator: Simulator) -> None:
     host = person(service, simulator)
-    code = own(service, host)["invite_code"]
+    code = own(host)["invite_code"]
     came = ", ".join(f"((SELECT id FROM invite_codes WHERE code = '{code}'), {number})" for number in range(1, 122))
     change(service, f"INSERT INTO invite_uses (invite_code_id, used_at) VALUES {came}")
     change(service, f"UPDATE invite_codes SET uses = 121 WHERE code = '{code}'")
     seen, query = [], {}
     while True:
-        page = service.call("GET", "/api/v1/me/invite/arrivals", token=host.access, params=query).json()["data"]
+        page = host.call("GET", "/api/v1/me/invite/arrivals", params=query).json()["data"]
         seen += [(arrival["number"], arrival["at"]) for arrival in page["arrivals"]]
         if page["next"] is None:
             break

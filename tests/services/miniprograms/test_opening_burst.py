@@ -29,12 +29,12 @@ def forged(simulator: Simulator, user: str, count: int) -> list[dict[str, str]]:
 
 def burst(service: Service, simulator: Simulator, way: str, user: str) -> list[Request]:
     if way == "bind":
-        token = signedin.native(service, simulator.code(user)).access
+        token = signedin.native(service, simulator, user).access
         bodies = forged(simulator, user, BURSTS[way])
         url, bearer = f"{service.url}/api/v1/me/phone", f"Bearer {token}"
         return [post(url, body, **service.step_up(token), Authorization=bearer) for body in bodies]
     if way == "known":
-        signedin.native(service, simulator.code(user))
+        signedin.native(service, simulator, user)
     codes = simulator.codes(user, BURSTS[way])
     pairs = zip(codes, forged(simulator, user, BURSTS[way]), strict=True)
     return [post(f"{service.url}/auth/mp_login", {"code": code, **body}) for code, body in pairs]

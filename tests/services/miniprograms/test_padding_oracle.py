@@ -61,7 +61,7 @@ def test_altered_ciphertexts_get_one_answer_and_close_the_key(
 ) -> None:
     chance = random.Random(seed := random.randrange(2**32))
     user = f"oracle-{tries}"
-    token = native(attacked, simulator.code(user)).access
+    token = native(attacked, simulator, user).access
     genuine = tapped(simulator, user)
     data, iv = (base64.b64decode(genuine[name]) for name in ("encryptedData", "iv"))
     headers = {"Authorization": f"Bearer {token}"}
@@ -81,6 +81,6 @@ def test_altered_ciphertexts_get_one_answer_and_close_the_key(
     # The right one comes too late: five failures have closed this session_key ...
     assert ask(attacked, headers, [simulator.code(user)], [genuine]) == seen
     # ... until a login brings another.
-    again = native(attacked, simulator.code(user, rotate=True)).access
+    again = native(attacked, simulator, user, code=simulator.code(user, rotate=True)).access
     bound = attacked.call("POST", ROUTE, token=again, json=tapped(simulator, user))
     assert bound.status_code == 200, bound.text

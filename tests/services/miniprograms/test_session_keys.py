@@ -14,20 +14,20 @@ def states(service: Service, command: str, user_id: str) -> list[str]:
 
 def test_a_reset_key_opens_nothing_and_its_successor_does(each_service: Service, simulator: Simulator) -> None:
     service = each_service
-    person = native(service, simulator.code("reset"))
+    person = native(service, simulator, "reset")
     sealed_before = tapped(simulator, "reset")
     assert states(service, "check", person.user_id) == ["current"]
     assert states(service, "reset", person.user_id) == ["reset"]
     assert states(service, "check", person.user_id) == ["current"]
 
-    refused = service.call("POST", "/api/v1/me/phone", token=person.access, json=sealed_before)
+    refused = person.call("POST", "/api/v1/me/phone", json=sealed_before)
     assert (refused.status_code, refused.json()["error"]) == (400, "data_rejected")
-    bound = service.call("POST", "/api/v1/me/phone", token=person.access, json=tapped(simulator, "reset"))
+    bound = person.call("POST", "/api/v1/me/phone", json=tapped(simulator, "reset"))
     assert bound.status_code == 200, bound.text
 
 
 def test_a_key_that_wechat_has_replaced_is_stale_and_stays(service: Service, simulator: Simulator) -> None:
-    person = native(service, simulator.code("stale"))
+    person = native(service, simulator, "stale")
     simulator.code("stale", rotate=True)  # another wx.login, whose code never came here
     assert states(service, "check", person.user_id) == ["stale"]
     assert states(service, "reset", person.user_id) == ["stale"]

@@ -16,7 +16,7 @@ from tests.harness.crowd import post
 from tests.harness.forging import Forger
 from tests.harness.races import DATABASES, Race, four_workers, violations
 from tests.harness.service import ISSUER, Service
-from tests.harness.signedin import SignedIn, claims
+from tests.harness.signedin import Person, claims
 from tests.harness.simulator import Simulator
 
 # Two of one company, and four that are bound to no Open Platform account, or to one only later.
@@ -72,10 +72,10 @@ def _bind(simulator: Simulator, secret: str, appid: str, group: str | None) -> N
     simulator.call("POST", "/control/apps", {"appid": appid, "secret": secret, "unionid_group": group})
 
 
-def _log_in(simulator: Simulator, service: Service, user: str, appid: str) -> SignedIn:
+def _log_in(simulator: Simulator, service: Service, user: str, appid: str) -> Person:
     # A code that may come with a new key is one whose key the leak scan learns.
     code = simulator.code(user, appid=appid, rotate=None)
-    return signedin.native(service, code, json={"appid": appid})
+    return signedin.native(service, simulator, user, code=code, json={"appid": appid})
 
 
 def _with_phone(simulator: Simulator, service: Service, user: str, appid: str, **options: str) -> requests.Response:
@@ -115,7 +115,8 @@ def test_the_app_is_the_named_one_else_that_of_wechats_referer_else_the_default(
 ) -> None:
     code = simulator.code("chooser", appid=chosen, rotate=None)
     answer = service.login(code, json=body, headers={"Referer": referer} if referer else {})
-    token = signedin.tokens_of(answer).access
+    assert answer.status_code == 200, answer.text
+    token = answer.json()["data"]["access_token"]
     assert (claims(token)["appid"], claims(token)["aud"]) == (chosen, AUDIENCES[chosen])
 
 
@@ -208,7 +209,7 @@ def test_a_unionid_makes_one_user_of_one_person_in_two_apps(simulator: Simulator
     shop, club = (_log_in(simulator, service, person, appid) for appid in (SHOP, CLUB))
     alone = _log_in(simulator, service, person, ALONE)
     assert club.user_id == shop.user_id != alone.user_id
-    answer = service.call("GET", "/api/v1/me/identities", token=shop.access)
+    answer = shop.call("GET", "/api/v1/me/identities")
     assert [link["appid"] for link in answer.json()["data"]] == [SHOP, CLUB]
 
 
@@ -277,9 +278,9 @@ def test_a_bare_user_is_merged_into_the_one_that_a_late_unionid_points_at(
     assert _log_in(simulator, service, person, LATER).user_id == older.user_id
 
     # The newer one gave way: its identity is the older one's, its session has ended, its row tells where it went.
-    assert service.call("GET", "/api/v1/me", token=newer.access).status_code == 401
+    assert newer.call("GET", "/api/v1/me").status_code == 401
     assert signedin.refreshed(service, newer.refresh).status_code == 401
-    assert service.call("GET", "/api/v1/me", token=older.access).status_code == 200
+    assert older.call("GET", "/api/v1/me").status_code == 200
     assert _log_in(simulator, service, person, SHOP).user_id == older.user_id
     row = service.rows(f"SELECT status, merged_into_id FROM users WHERE id = {newer.user_id}")
     assert row == [("closed", int(older.user_id))]
@@ -336,7 +337,7 @@ def test_two_wechats_of_one_phone_are_one_user_and_each_session_keeps_its_own_op
     for person in (private, work):
         session = _log_in(simulator, service, person, SHOP)
         tapped = signedin.tapped(simulator, person, appid=SHOP, phone=number)
-        assert service.call("POST", "/api/v1/me/phone", json=tapped, token=session.access).status_code == 200
+        assert session.call("POST", "/api/v1/me/phone", json=tapped).status_code == 200
 
     # Without the older WeChat, the newer one's session goes on, and only that one.
     links = service.call("GET", "/api/v1/me/identities", token=renewed[1]).json()["data"]

@@ -79,7 +79,7 @@ class Load:
         self.verdicts: Counter[str] = Counter()
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        tickets = [signedin.native(service, simulator.code(f"load-{number}")).refresh for number in range(3)]
+        tickets = [signedin.native(service, simulator, f"load-{number}").refresh for number in range(3)]
         self._threads = [threading.Thread(target=self._work, args=(ticket,)) for ticket in tickets]
 
     def __enter__(self) -> "Load":
@@ -154,13 +154,13 @@ def test_a_key_that_signs_at_once_is_met_by_verifiers_that_do_not_know_it(
 ) -> None:
     """The broken twin of the change above: without the wait, tokens fail elsewhere, though never here."""
     slow = Verifier(service.url + JWKS, ISSUER, APPID, 300)
-    ticket = signedin.native(service, simulator.code("twin"))
+    ticket = signedin.native(service, simulator, "twin")
     assert slow.verdict(ticket.access) == signing_kid(ticket.access)
     kid = operator.add()
     operator.activate(kid, at_once=True)
 
     def by_the_new_key() -> str | None:
-        token = signedin.native(service, simulator.code("twin")).access
+        token = signedin.native(service, simulator, "twin").access
         assert service.call("GET", "/api/v1/me", token=token).status_code == 200
         return token if signing_kid(token) == kid else None
 
@@ -179,7 +179,7 @@ def test_a_second_service_on_the_same_folder_follows_too(
     operator.activate(kid, at_once=True)
     time.sleep(LOOK_SECONDS + 0.2)
     for machine, verifying in ((service, other), (other, service)):
-        token = signedin.native(machine, simulator.code("beside")).access
+        token = signedin.native(machine, simulator, "beside").access
         assert signing_kid(token) == kid
         assert verifying.call("GET", "/api/v1/me", token=token).status_code == 200
 
@@ -192,7 +192,7 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
         assert done.exit_code == code, done.output
         return done.output
 
-    person = signedin.native(service, simulator.code("keeper"))
+    person = signedin.native(service, simulator, "keeper")
     first = signing_kid(person.access)
     second = run("new").split()[1]
     assert f"Error: {second}: some verifiers may not have seen it yet; wait until 20" in run("activate", code=75)
@@ -200,9 +200,9 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
     assert run("activate") == f"signing  {second}\n"
     assert "tokens signed with it may still be in use; wait until 20" in run("retire", first[:20], code=75)
     time.sleep(LOOK_SECONDS + 0.2)
-    fresh = signedin.tokens_of(signedin.refreshed(service, person.refresh))
+    fresh = person.refreshed()
     assert signing_kid(fresh.access) == second
-    assert service.call("GET", "/api/v1/me", token=person.access).status_code == 200
+    assert person.call("GET", "/api/v1/me").status_code == 200
 
     lines = dict(line.split(maxsplit=1) for line in run("list").splitlines())
     assert lines[first].split()[0] == "former" and lines[first].split()[2:4] == ["retire", "from"]
@@ -212,8 +212,8 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
     assert run("retire", first[:20]) == f"retired  {first}\n"
     time.sleep(LOOK_SECONDS + 0.2)
     assert {kid for _ in range(8) for kid in published(service)} == set(lines) - {first, "key"}
-    assert service.call("GET", "/api/v1/me", token=person.access).status_code == 401
-    assert service.call("GET", "/api/v1/me", token=fresh.access).status_code == 200
+    assert person.call("GET", "/api/v1/me").status_code == 401
+    assert fresh.call("GET", "/api/v1/me").status_code == 200
 
     assert "there is no published key" in run("activate", code=1)
     assert "is the signing key; activate another key first" in run("retire", second, "--now", code=1)

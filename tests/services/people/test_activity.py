@@ -21,31 +21,26 @@ def seen(service: Service, token: str, **query: Any) -> dict[str, Any]:
 def test_each_change_is_seen_by_its_person_newest_first(simulator: Simulator, each_service: Service) -> None:
     service, name = each_service, f"activity-{each_service.schema is not None}"
 
-    def sign_in(device: str) -> signedin.SignedIn:
-        return signedin.native(service, simulator.code(name), headers={"User-Agent": device})
-
-    def does(who: signedin.SignedIn, method: str, path: str, **options: Any) -> Any:
-        answer = service.call(method, path, token=who.access, **options)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+    def sign_in(device: str) -> signedin.Person:
+        return signedin.native(service, simulator, name, headers={"User-Agent": device})
 
     began = int(time.time())
     phone, tablet = sign_in(PHONE), sign_in(TABLET)
-    does(phone, "POST", "/api/v1/me/phone", json=signedin.tapped(simulator, name))
+    phone.does("POST", "/api/v1/me/phone", json=signedin.tapped(simulator, name))
     body = {"code": simulator.code(f"{name}-second"), "appid": simulator.appid}
-    added = does(phone, "POST", "/api/v1/me/identities", json=body)[1]["id"]
-    does(phone, "DELETE", f"/api/v1/me/identities/{added}")
-    does(phone, "DELETE", f"/api/v1/sessions/{tablet.sid}")
+    added = phone.does("POST", "/api/v1/me/identities", json=body)[1]["id"]
+    phone.does("DELETE", f"/api/v1/me/identities/{added}")
+    phone.does("DELETE", f"/api/v1/sessions/{tablet.sid}")
     browser = scanning.start(service, **{"User-Agent": BROWSER})
     for step in ("scan", "approve"):
         assert scanning.phone(service, step, browser.ticket, phone.access).status_code == 200
     assert scanning.poll(service, browser).json()["data"]["state"] == "approved"
-    does(phone, "POST", signedin.LOGOUT, params={"scope": "others"})
-    does(phone, "DELETE", "/api/v1/me/phone")
-    does(phone, "POST", signedin.LOGOUT, params={"scope": "global"})
+    phone.does("POST", signedin.LOGOUT, params={"scope": "others"})
+    phone.does("DELETE", "/api/v1/me/phone")
+    phone.does("POST", signedin.LOGOUT, params={"scope": "global"})
     again = sign_in(PHONE)
-    does(again, "POST", "/api/v1/me/close")
-    last = signedin.native(service, simulator.code(name), json={"reopen": True}, headers={"User-Agent": PHONE})
+    again.does("POST", "/api/v1/me/close")
+    last = signedin.native(service, simulator, name, json={"reopen": True}, headers={"User-Agent": PHONE})
 
     found = seen(service, last.access)
     assert [(entry["event"], entry["device"]) for entry in found["entries"]] == [
@@ -73,7 +68,7 @@ def test_each_change_is_seen_by_its_person_newest_first(simulator: Simulator, ea
 
 def test_it_comes_in_pages_and_ends_after_90_days(simulator: Simulator, each_service: Service) -> None:
     name = f"activity-pages-{each_service.schema is not None}"
-    person = signedin.native(each_service, simulator.code(name))
+    person = signedin.native(each_service, simulator, name)
     now = int(time.time())
     values = ", ".join(
         f"({at}, 'unlink', {person.user_id}, '', 'app {simulator.appid}, unlinked', '')"
@@ -96,5 +91,5 @@ def test_it_comes_in_pages_and_ends_after_90_days(simulator: Simulator, each_ser
     assert [len(page) for page in pages] == [50, 50, 21]
     assert sum(page.count("unlink") for page in pages) == 120 and pages[-1][-1] == "register"
     for bad in ("0", "-1", "x", "1" * 16, "１"):
-        answer = each_service.call("GET", ACTIVITY, token=person.access, params={"before": bad})
+        answer = person.call("GET", ACTIVITY, params={"before": bad})
         assert (answer.status_code, list(answer.json()["fields"])) == (400, ["before"])

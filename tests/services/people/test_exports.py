@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.crowd import Crowd, Request, percentile
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn, native
+from tests.harness.signedin import Person, native
 from tests.harness.simulator import Simulator
 
 EXPORT = "/api/v1/me/export"
@@ -27,9 +27,9 @@ def service(request: pytest.FixtureRequest, start_service: Callable[..., Service
 
 
 @pytest.fixture(scope="module")
-def hoarder(service: Service, shared_simulator: Simulator) -> SignedIn:
+def hoarder(service: Service, shared_simulator: Simulator) -> Person:
     """Somebody with as many sessions and events as a year of loops could leave."""
-    person = native(service, shared_simulator.code("hoarder"))
+    person = native(service, shared_simulator, "hoarder")
     sessions = [
         f"('hoard{n:017}', {person.user_id}, '{service.appid}', 'native', 0, 5, 5, 5, 9, 9, 9, {n % 7 + 4})"
         for n in range(ROWS)
@@ -58,22 +58,22 @@ def memory(service: Service) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 
 
-def asked(service: Service, person: SignedIn) -> bytes:
+def asked(service: Service, person: Person) -> bytes:
     """The request as bytes, with a fresh code."""
     lines = {"Host": "x", "Authorization": f"Bearer {person.access}", **service.step_up(person.access)}
     return (f"GET {EXPORT} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n").encode()
 
 
 def test_a_large_export_takes_no_memory_and_lets_others_in_between(
-    service: Service, hoarder: SignedIn, crowd: Crowd, figures: Callable[[str], None]
+    service: Service, hoarder: Person, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
     """Before: 300,000 rows took 7 s in which nobody else was answered, and 50 MB."""
     service.call("GET", "/openapi.json")
     had = memory(service)
-    profile = Request("GET", f"{service.url}/api/v1/me", None, {"Authorization": f"Bearer {hoarder.access}"})
+    profile = Request("GET", f"{service.url}/api/v1/me", None, hoarder.bearer)
     others = crowd.measure([profile], 3.0, 0.1)
     began = time.monotonic()
-    answer = service.call("GET", EXPORT, token=hoarder.access)
+    answer = hoarder.call("GET", EXPORT)
     took = time.monotonic() - began
     data = answer.json()["data"]
     assert (answer.json()["code"], len(answer.json()["request_id"])) == (0, 32)
@@ -90,25 +90,25 @@ def test_a_large_export_takes_no_memory_and_lets_others_in_between(
     assert max(waits) < max(0.5, took / 2)
 
 
-def test_one_who_does_not_read_holds_up_nobody_but_their_own_exports(service: Service, hoarder: SignedIn) -> None:
+def test_one_who_does_not_read_holds_up_nobody_but_their_own_exports(service: Service, hoarder: Person) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as sleeper:
         sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sleeper.sendall(asked(service, hoarder))
         assert sleeper.recv(12) == b"HTTP/1.1 200"
         # The one database connection is free, and stays so.
         for _ in range(3):
-            assert service.call("GET", "/api/v1/me", token=hoarder.access).status_code == 200
-        refused = service.call("GET", EXPORT, token=hoarder.access)
+            assert hoarder.call("GET", "/api/v1/me").status_code == 200
+        refused = hoarder.call("GET", EXPORT)
         assert (refused.status_code, refused.json()["error"]) == (429, "too_many_requests")
         assert refused.headers["Retry-After"] == "10"
     deadline = time.monotonic() + 20
-    while (answer := service.call("GET", EXPORT, token=hoarder.access)).status_code == 429:
+    while (answer := hoarder.call("GET", EXPORT)).status_code == 429:
         assert time.monotonic() < deadline
     assert answer.status_code == 200
 
 
-def test_an_operators_export_is_the_same(service: Service, hoarder: SignedIn) -> None:
+def test_an_operators_export_is_the_same(service: Service, hoarder: Person) -> None:
     printed = json.loads(service.flask("authsvc", "users", "export", hoarder.user_id, shows_secret=True))
-    own = service.call("GET", EXPORT, token=hoarder.access).json()["data"]
+    own = hoarder.call("GET", EXPORT).json()["data"]
     assert set(printed) == set(own)
     assert printed["sessions"] == own["sessions"]

@@ -7,7 +7,6 @@ import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from tests.conftest import APPID
 from tests.harness import pictures
 from tests.harness.pictures import MARK
 from tests.harness.service import ISSUER, Service
+from tests.harness.signedin import Person, native
 from tests.harness.simulator import Simulator
 
 OTHER_APP = "wx51a051a000000002"
@@ -48,60 +48,34 @@ def service(
     return start_service(f"people-{request.param}", database=request.param, settings=settings)
 
 
-@dataclass
-class Person:
-    """Somebody with a phone, signed in."""
-
-    service: Service
-    simulator: Simulator
-    name: str
-    tokens: dict[str, Any]
-
-    @property
-    def token(self) -> str:
-        return str(self.tokens["access_token"])
-
-    @property
-    def id(self) -> int:
-        return int(self.tokens["user"]["id"])
-
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.service.call(method, path, token=self.token, **options)
-
-    def me(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.call("GET", "/api/v1/me").json()["data"]
-        return found
-
-    def upload(self, content: bytes, name: str = "avatar.png", part: str = "file") -> requests.Response:
-        return self.call("POST", "/api/v1/me/avatar", files={part: (name, content, "image/png")})
-
-    def code(self, appid: str = APPID) -> str:
-        return self.simulator.code(self.name, appid=appid)
-
-    @property
-    def second(self) -> str:
-        """Another WeChat of theirs."""
-        return f"{self.name}-second"
-
-    def link(self) -> requests.Response:
-        """Add their second WeChat."""
-        body = {"code": self.simulator.code(self.second), "appid": APPID}
-        return self.call("POST", "/api/v1/me/identities", json=body)
-
-    def links(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.call("GET", "/api/v1/me/identities").json()["data"]
-        return found
+def me(person: Person) -> dict[str, Any]:
+    found: dict[str, Any] = person.does("GET", "/api/v1/me")
+    return found
 
 
-def sign_in(simulator: Simulator, service: Service, name: str, appid: str = APPID, **more: Any) -> Person:
-    answer = service.login(simulator.code(name, appid=appid), json={"appid": appid, **more})
-    assert answer.status_code == 200, answer.text
-    return Person(service, simulator, name, answer.json()["data"])
+def upload(person: Person, content: bytes, name: str = "avatar.png", part: str = "file") -> requests.Response:
+    return person.call("POST", "/api/v1/me/avatar", files={part: (name, content, "image/png")})
+
+
+def second(person: Person) -> str:
+    """Another WeChat of theirs."""
+    return f"{person.name}-second"
+
+
+def add_second(person: Person) -> requests.Response:
+    """Add their second WeChat."""
+    body = {"code": person.simulator.code(second(person)), "appid": APPID}
+    return person.call("POST", "/api/v1/me/identities", json=body)
+
+
+def links_of(person: Person) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = person.does("GET", "/api/v1/me/identities")
+    return found
 
 
 @pytest.fixture
 def lan(simulator: Simulator, service: Service) -> Person:
-    return sign_in(simulator, service, "people-lan")
+    return native(service, simulator, "people-lan")
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -118,9 +92,9 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
 
 
 def test_a_profile_is_seen_and_changed_field_by_field(simulator: Simulator, service: Service) -> None:
-    mei = sign_in(simulator, service, "people-mei")
+    mei = native(service, simulator, "people-mei")
     started = {**mei.tokens["user"], "nickname": None, "avatar_url": None, "gender": None, "phone": None}
-    assert mei.me() == started
+    assert me(mei) == started
     for change in (
         {"nickname": "小梅🌙"},
         {"avatar_url": "https://example.com/mei.png"},
@@ -131,7 +105,7 @@ def test_a_profile_is_seen_and_changed_field_by_field(simulator: Simulator, serv
         started |= change
         answer = mei.call("PUT", "/api/v1/me", json=change)
         assert (answer.status_code, answer.json()["data"]) == (200, started)
-    assert mei.me() == started
+    assert me(mei) == started
 
 
 GOOD: list[dict[str, Any]] = [
@@ -171,12 +145,12 @@ def test_what_fits_is_stored(lan: Person, change: dict[str, Any]) -> None:
 
 
 def test_what_does_not_fit_is_named_and_changes_nothing(lan: Person) -> None:
-    before = lan.me()
+    before = me(lan)
     for change in BAD:
         answer = lan.call("PUT", "/api/v1/me", json=change)
         assert refusal(answer) == (400, "invalid_request"), change
         assert list(answer.json()["fields"]) == list(change)
-    assert lan.me() == before
+    assert me(lan) == before
 
 
 def test_nobody_sees_or_changes_anything_without_signing_in(service: Service) -> None:
@@ -208,7 +182,7 @@ def kept(person: Person, answer: requests.Response) -> bytes:
     """What the service made of an upload."""
     assert answer.status_code == 200, answer.text
     address = answer.json()["data"]["avatar_url"]
-    assert person.me()["avatar_url"] == address
+    assert me(person)["avatar_url"] == address
     return person.service.call("GET", path_of(address)).content
 
 
@@ -231,7 +205,7 @@ PICTURES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("content", PICTURES.values(), ids=PICTURES.keys())
 def test_a_picture_of_any_accepted_kind_becomes_a_jpeg(lan: Person, content: bytes) -> None:
-    with Image.open(io.BytesIO(kept(lan, lan.upload(content, "picture.bin")))) as made:
+    with Image.open(io.BytesIO(kept(lan, upload(lan, content, "picture.bin")))) as made:
         assert (made.format, made.mode) == ("JPEG", "RGB")
         assert max(made.size) <= 512
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as given:
@@ -241,7 +215,7 @@ def test_a_picture_of_any_accepted_kind_becomes_a_jpeg(lan: Person, content: byt
 def test_nothing_but_the_picture_is_kept_of_a_photograph(lan: Person) -> None:
     content = pictures.with_gps()
     assert MARK in content and b"Exif" in content
-    made = kept(lan, lan.upload(content))
+    made = kept(lan, upload(lan, content))
     assert MARK not in made and b"Exif" not in made
     with Image.open(io.BytesIO(made)) as image:
         assert (image.size, dict(image.getexif()), image.info.get("comment")) == ((40, 60), {}, None)
@@ -260,7 +234,7 @@ POLYGLOTS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("content", POLYGLOTS.values(), ids=POLYGLOTS.keys())
 def test_a_script_hidden_in_a_picture_is_gone(lan: Person, content: bytes) -> None:
-    made = kept(lan, lan.upload(content, "x.html"))
+    made = kept(lan, upload(lan, content, "x.html"))
     assert MARK not in made and b"<script" not in made
     assert made.startswith(b"\xff\xd8\xff")
 
@@ -298,24 +272,24 @@ REFUSED: dict[str, bytes] = {
 
 @pytest.mark.parametrize("content", REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_no_whole_picture_of_an_accepted_kind_is_refused(lan: Person, content: bytes) -> None:
-    before, files = lan.me(), stored(lan.service)
-    answer = lan.upload(content)
+    before, files = me(lan), stored(lan.service)
+    answer = upload(lan, content)
     assert refusal(answer) == (400, "picture_rejected"), answer.text
     assert answer.json()["msg"] == "图片格式或大小不符合要求"
-    assert (lan.me(), stored(lan.service)) == (before, files)
+    assert (me(lan), stored(lan.service)) == (before, files)
 
 
 def test_two_megabytes_are_the_limit_to_the_byte(lan: Person) -> None:
     assert len(pictures.png_of_size(MEGABYTES_2)) == MEGABYTES_2
-    assert kept(lan, lan.upload(pictures.png_of_size(MEGABYTES_2)))
+    assert kept(lan, upload(lan, pictures.png_of_size(MEGABYTES_2)))
     for more in (1, 4096, 8192, 100_000):
-        assert refusal(lan.upload(pictures.png_of_size(MEGABYTES_2 + more))) == (413, "body_too_large")
+        assert refusal(upload(lan, pictures.png_of_size(MEGABYTES_2 + more))) == (413, "body_too_large")
 
 
 def test_an_upload_without_its_part_is_refused_and_told_what_it_lacks(lan: Person) -> None:
     path = "/api/v1/me/avatar"
     before = stored(lan.service)
-    assert refusal(lan.upload(WHOLE, part="avatar")) == (400, "upload_malformed")
+    assert refusal(upload(lan, WHOLE, part="avatar")) == (400, "upload_malformed")
     assert refusal(lan.call("POST", path, json={"file": "x"})) == (400, "upload_malformed")
     assert refusal(lan.call("POST", path, data=WHOLE)) == (400, "upload_malformed")
     assert refusal(lan.call("POST", path, data=WHOLE, headers={"Content-Type": "image/png"})) == (
@@ -342,7 +316,7 @@ def test_an_upload_without_its_part_is_refused_and_told_what_it_lacks(lan: Perso
 
 
 def test_a_picture_is_served_so_that_no_browser_runs_it_and_every_cache_keeps_it(lan: Person) -> None:
-    address = lan.upload(WHOLE, "../../evil.html").json()["data"]["avatar_url"]
+    address = upload(lan, WHOLE, "../../evil.html").json()["data"]["avatar_url"]
     answer = lan.service.call("GET", path_of(address))
     expected = {
         "Content-Type": "image/jpeg",
@@ -367,7 +341,7 @@ def raw_get(service: Service, target: str) -> tuple[int, bytes]:
 
 
 def test_no_path_leads_out_of_the_folder(lan: Person) -> None:
-    name = path_of(lan.upload(WHOLE).json()["data"]["avatar_url"]).removeprefix("/avatars/")
+    name = path_of(upload(lan, WHOLE).json()["data"]["avatar_url"]).removeprefix("/avatars/")
     secret = folder(lan.service) / f"{'a' * 32}.jpg"
     secret.symlink_to(lan.service.folder / "instance" / "keys" / "signing.json")
     targets = [
@@ -386,9 +360,9 @@ def test_no_path_leads_out_of_the_folder(lan: Person) -> None:
 
 
 def test_the_picture_before_goes_when_it_is_replaced(simulator: Simulator, service: Service) -> None:
-    tao = sign_in(simulator, service, "people-tao")
+    tao = native(service, simulator, "people-tao")
     others = stored(service)
-    addresses = [tao.upload(WHOLE).json()["data"]["avatar_url"] for _ in range(3)]
+    addresses = [upload(tao, WHOLE).json()["data"]["avatar_url"] for _ in range(3)]
     assert len(set(addresses)) == 3
     assert [service.call("GET", path_of(address)).status_code for address in addresses] == [404, 404, 200]
     tao.call("PUT", "/api/v1/me", json={"nickname": "Tao", "avatar_url": addresses[-1]})
@@ -399,49 +373,49 @@ def test_the_picture_before_goes_when_it_is_replaced(simulator: Simulator, servi
 
 
 def test_of_uploads_at_once_one_picture_is_left(simulator: Simulator, service: Service) -> None:
-    bo = sign_in(simulator, service, "people-bo")
+    bo = native(service, simulator, "people-bo")
     others = stored(service)
 
     def upload(_: int) -> requests.Response:
-        headers = {"Authorization": f"Bearer {bo.token}"}
+        headers = bo.bearer
         return requests.post(f"{service.url}/api/v1/me/avatar", files={"file": WHOLE}, headers=headers, timeout=30)
 
     with ThreadPoolExecutor(8) as pool:
         assert {answer.status_code for answer in pool.map(upload, range(8))} == {200}
     (left,) = stored(service) - others
-    assert bo.me()["avatar_url"].endswith(Path(left).name)
-    assert service.call("GET", path_of(bo.me()["avatar_url"])).status_code == 200
+    assert me(bo)["avatar_url"].endswith(Path(left).name)
+    assert service.call("GET", path_of(me(bo)["avatar_url"])).status_code == 200
 
 
 def test_changes_at_once_do_not_undo_each_other(simulator: Simulator, service: Service) -> None:
-    yue = sign_in(simulator, service, "people-yue")
+    yue = native(service, simulator, "people-yue")
 
     def change(body: dict[str, Any]) -> int:
-        headers = {"Authorization": f"Bearer {yue.token}"}
+        headers = yue.bearer
         return requests.put(f"{service.url}/api/v1/me", json=body, headers=headers, timeout=30).status_code
 
     for turn in range(1, 6):
         wanted = {"nickname": f"Yue {turn}", "avatar_url": f"https://example.com/{turn}.png", "gender": 1 + turn % 2}
         with ThreadPoolExecutor(3) as pool:
             assert set(pool.map(change, [{name: value} for name, value in wanted.items()])) == {200}
-        assert yue.me() | wanted == yue.me()
+        assert me(yue) | wanted == me(yue)
 
 
 def test_somebody_elses_picture_is_neither_taken_nor_deleted(simulator: Simulator, service: Service) -> None:
-    owner, thief = (sign_in(simulator, service, name) for name in ("people-owner", "people-thief"))
-    address = owner.upload(WHOLE).json()["data"]["avatar_url"]
+    owner, thief = (native(service, simulator, name) for name in ("people-owner", "people-thief"))
+    address = upload(owner, WHOLE).json()["data"]["avatar_url"]
     answer = thief.call("PUT", "/api/v1/me", json={"avatar_url": address})
     assert refusal(answer) == (400, "invalid_request")
     claimed = service.call("POST", "/api/v1/auth/wx-login", json={"code": thief.code(), "avatarUrl": address})
     assert (claimed.status_code, claimed.json()["data"]["user"]["avatar"]) == (200, None)
-    thief.upload(WHOLE)
+    upload(thief, WHOLE)
     thief.call("PUT", "/api/v1/me", json={"avatar_url": "https://example.com/thief.png"})
     assert service.call("GET", path_of(address)).status_code == 200
 
 
 def test_a_login_that_brings_another_picture_replaces_the_uploaded_one(simulator: Simulator, service: Service) -> None:
-    fei = sign_in(simulator, service, "people-fei")
-    address = fei.upload(WHOLE).json()["data"]["avatar_url"]
+    fei = native(service, simulator, "people-fei")
+    address = upload(fei, WHOLE).json()["data"]["avatar_url"]
     for brought, shown, status in (
         (address, address, 200),
         (GREY, address, 200),
@@ -457,71 +431,71 @@ def test_a_login_that_brings_another_picture_replaces_the_uploaded_one(simulator
 
 
 def test_a_second_wechat_is_the_same_user(simulator: Simulator, service: Service) -> None:
-    jing = sign_in(simulator, service, "people-jing")
-    assert [link["added"] for link in jing.links()] == [False]
+    jing = native(service, simulator, "people-jing")
+    assert [link["added"] for link in links_of(jing)] == [False]
     for _ in range(2):  # linking what is linked changes nothing
-        answer = jing.link()
+        answer = add_second(jing)
         assert (answer.status_code, [link["added"] for link in answer.json()["data"]]) == (200, [False, True])
         assert all(set(link) == {"id", "appid", "created_at", "added"} for link in answer.json()["data"])
-    there = sign_in(simulator, service, jing.second)
-    assert (there.id, there.tokens["is_new_user"]) == (jing.id, False)
+    there = native(service, simulator, second(jing))
+    assert (there.user_id, there.tokens["is_new_user"]) == (jing.user_id, False)
     assert "openid" not in answer.text
 
 
 def test_an_identity_of_somebody_else_another_app_an_unknown_one_and_a_bad_code_are_refused(
     simulator: Simulator, service: Service
 ) -> None:
-    stranger = sign_in(simulator, service, "people-stranger")
-    ning = sign_in(simulator, service, "people-ning")
+    stranger = native(service, simulator, "people-stranger")
+    ning = native(service, simulator, "people-ning")
 
     def link(code: str, appid: str = APPID) -> tuple[int, str]:
         return refusal(ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": appid}))
 
     assert link(stranger.code()) == (409, "identity_taken")
-    assert link(ning.code(OTHER_APP), OTHER_APP) == (403, "other_mini_program")
+    assert link(ning.code(appid=OTHER_APP), OTHER_APP) == (403, "other_mini_program")
     assert link(ning.code(), "wx51a051a00000000f") == (400, "unknown_app")
-    assert link(ning.code(OTHER_APP)) == (401, "wx_code_invalid")
+    assert link(ning.code(appid=OTHER_APP)) == (401, "wx_code_invalid")
     assert link("a b") == (400, "invalid_request")
-    code = simulator.code(ning.second)
+    code = simulator.code(second(ning))
     assert ning.call("POST", "/api/v1/me/identities", json={"code": code, "appid": APPID}).status_code == 200
     assert link(code) == (401, "wx_code_used")
-    assert service.count("identities", f"user_id = {stranger.id}") == 1
+    assert service.count("identities", f"user_id = {stranger.user_id}") == 1
 
 
 def test_an_unlinked_identity_is_signed_out_and_a_stranger(simulator: Simulator, service: Service) -> None:
-    rong = sign_in(simulator, service, "people-rong")
-    rong.link()
-    there = sign_in(simulator, service, rong.second)
-    gone = rong.links()[1]["id"]
+    rong = native(service, simulator, "people-rong")
+    add_second(rong)
+    there = native(service, simulator, second(rong))
+    gone = links_of(rong)[1]["id"]
     answer = rong.call("DELETE", f"/api/v1/me/identities/{gone}")
     assert (answer.status_code, [link["added"] for link in answer.json()["data"]]) == (200, [False])
     assert refusal(there.call("GET", "/api/v1/me")) == (401, "unauthenticated")
-    assert rong.me()["id"] == str(rong.id)
+    assert me(rong)["id"] == rong.user_id
     assert refusal(rong.call("DELETE", f"/api/v1/me/identities/{gone}")) == (404, "no_such_item")
-    again = sign_in(simulator, service, rong.second)
-    assert (again.tokens["is_new_user"], again.id == rong.id) == (True, False)
+    again = native(service, simulator, second(rong))
+    assert (again.tokens["is_new_user"], again.user_id == rong.user_id) == (True, False)
 
 
 def test_the_last_identity_and_other_peoples_stay(simulator: Simulator, service: Service, lan: Person) -> None:
-    shan = sign_in(simulator, service, "people-shan")
-    (own,), (lans, *_) = shan.links(), lan.links()
+    shan = native(service, simulator, "people-shan")
+    (own,), (lans, *_) = links_of(shan), links_of(lan)
     assert refusal(shan.call("DELETE", f"/api/v1/me/identities/{own['id']}")) == (409, "last_identity")
     assert refusal(shan.call("DELETE", f"/api/v1/me/identities/{lans['id']}")) == (404, "no_such_item")
     for odd in ("0", "99999999999999999999999", "x", "-1", "1.0"):
         assert shan.call("DELETE", f"/api/v1/me/identities/{odd}").status_code == 404
-    assert shan.links() == [own]
+    assert links_of(shan) == [own]
 
 
 def test_two_removals_at_once_leave_one_identity(simulator: Simulator, service: Service) -> None:
     for turn in range(8):
-        person = sign_in(simulator, service, f"people-pair-{turn}")
-        person.link()
+        person = native(service, simulator, f"people-pair-{turn}")
+        add_second(person)
         # From either WeChat, as the session of a removed identity ends.
-        there = sign_in(simulator, service, person.second)
-        callers = (there.token, person.token)
+        there = native(service, simulator, second(person))
+        callers = (there.access, person.access)
         asked = [
             (link["id"], {"Authorization": f"Bearer {token}", **service.step_up(token)})
-            for token, link in zip(callers, person.links(), strict=True)
+            for token, link in zip(callers, links_of(person), strict=True)
         ]
 
         def remove(request: tuple[int, dict[str, str]]) -> int:
@@ -532,7 +506,7 @@ def test_two_removals_at_once_leave_one_identity(simulator: Simulator, service: 
         with ThreadPoolExecutor(2) as pool:
             statuses = sorted(pool.map(remove, asked))
         assert statuses in ([200, 409], [200, 401])
-        assert service.count("identities", f"user_id = {person.id}") == 1
+        assert service.count("identities", f"user_id = {person.user_id}") == 1
 
 
 def test_of_two_wechats_of_one_person_in_one_app_each_session_keeps_its_own(
@@ -583,14 +557,14 @@ def test_a_login_asked_for_again_is_not_answered_once_its_session_is_over(
     assert refusal(log_in(code)) == (401, "wx_code_used")
 
     # Neither once its identity was removed, whoever may have come since.
-    you = sign_in(simulator, service, "people-again")
-    you.link()
-    code = simulator.code(you.second)
-    assert service.login(code, headers=KEY).json()["data"]["user"]["id"] == str(you.id)
-    gone = you.links()[-1]["id"]
+    you = native(service, simulator, "people-again")
+    add_second(you)
+    code = simulator.code(second(you))
+    assert service.login(code, headers=KEY).json()["data"]["user"]["id"] == you.user_id
+    gone = links_of(you)[-1]["id"]
     assert you.call("DELETE", f"/api/v1/me/identities/{gone}").status_code == 200
-    newcomer = sign_in(simulator, service, "people-newcomer")
-    assert newcomer.links()[0]["id"] != gone
+    newcomer = native(service, simulator, "people-newcomer")
+    assert links_of(newcomer)[0]["id"] != gone
     assert refusal(service.login(code, headers=KEY)) == (401, "wx_code_used")
 
 
@@ -652,9 +626,9 @@ def close(person: Person) -> int:
 def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
     simulator: Simulator, service: Service
 ) -> None:
-    qin = sign_in(simulator, service, "people-qin")
-    qin.link()
-    there = sign_in(simulator, service, qin.second)
+    qin = native(service, simulator, "people-qin")
+    add_second(qin)
+    there = native(service, simulator, second(qin))
     service.call("POST", "/auth/mp_login", json=by_phone(qin))
     contract = service.call("POST", "/api/v1/auth/wx-login", json={"code": qin.code()}).json()["data"]["access_token"]
 
@@ -668,15 +642,13 @@ def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
     assert refusal(service.login(there.code(), json={"reopen": True})) == (403, "account_closed")
     for person in (qin, there):
         assert refusal(person.call("GET", "/api/v1/me")) == (401, "unauthenticated")
-        refresh = service.call(
-            "POST", "/api/v1/sessions/refresh", json={"refresh_token": person.tokens["refresh_token"]}
-        )
+        refresh = service.call("POST", "/api/v1/sessions/refresh", json={"refresh_token": person.refresh})
         assert refusal(refresh) == (401, "unauthenticated")
     for method, path in (("POST", "/api/v1/auth/refresh"), ("GET", "/member/refreshToken")):
         assert service.call(method, path, token=contract).status_code == 401
 
     # The number still speaks for its owner, so nobody slips in beside them by another WeChat.
-    friend = sign_in(simulator, service, "people-friend-of-qin")
+    friend = native(service, simulator, "people-friend-of-qin")
     phone = simulator.call("GET", "/control/users/people-qin")["phone"]
     code = friend.code()
     tapped = simulator.call("POST", "/phone/phonenumber", {"appid": APPID, "user": friend.name, "phone": phone})
@@ -684,19 +656,19 @@ def test_a_closed_account_is_refused_on_every_path_and_opened_again_on_request(
     assert service.call("POST", "/auth/mp_login", json=body).status_code == 403
     link = {"code": there.code(), "appid": APPID}
     assert refusal(friend.call("POST", "/api/v1/me/identities", json=link)) == (409, "identity_taken")
-    assert service.count("users", f"id = {qin.id} AND status = 'closed'") == 1
+    assert service.count("users", f"id = {qin.user_id} AND status = 'closed'") == 1
 
-    reopened = sign_in(simulator, service, "people-qin", reopen=True)
-    assert (reopened.id, reopened.tokens["is_new_user"]) == (qin.id, False)
-    assert len(reopened.links()) == 2
+    reopened = native(service, simulator, "people-qin", json={"reopen": True})
+    assert (reopened.user_id, reopened.tokens["is_new_user"]) == (qin.user_id, False)
+    assert len(links_of(reopened)) == 2
     assert refusal(qin.call("GET", "/api/v1/me")) == (401, "unauthenticated")
     assert [answer.status_code for answer, _ in every_way_in(qin)] == [200] * 6
 
 
 def test_nobody_opens_an_account_again_when_the_time_is_over(simulator: Simulator, service: Service) -> None:
-    late = sign_in(simulator, service, "people-late")
+    late = native(service, simulator, "people-late")
     close(late)
-    service.rows(f"UPDATE users SET closed_at = closed_at - {15 * DAY} WHERE id = {late.id}")
+    service.rows(f"UPDATE users SET closed_at = closed_at - {15 * DAY} WHERE id = {late.user_id}")
     assert refusal(service.login(late.code(), json={"reopen": True})) == (403, "account_closed")
 
 
@@ -715,10 +687,10 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(
     simulator: Simulator, service: Service
 ) -> None:
     purge(service, ACCOUNT_COOLING_OFF_DAYS="0")
-    stays, leaver = (sign_in(simulator, service, name) for name in ("people-stays", "people-leaver"))
+    stays, leaver = (native(service, simulator, name) for name in ("people-stays", "people-leaver"))
     service.call("POST", "/auth/mp_login", json=by_phone(leaver))
-    leaver.link()
-    address = leaver.upload(WHOLE).json()["data"]["avatar_url"]
+    add_second(leaver)
+    address = upload(leaver, WHOLE).json()["data"]["avatar_url"]
     close(leaver)
     assert purge(service) == {
         "closed accounts": 0,
@@ -740,15 +712,15 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(
     assert purge(service, ACCOUNT_COOLING_OFF_DAYS="0")["closed accounts"] == 1
 
     assert service.call("GET", path_of(address)).status_code == 404
-    assert service.count("users", f"id = {leaver.id}") == 0
+    assert service.count("users", f"id = {leaver.user_id}") == 0
     for table in ("identities", "sessions", "unionids"):
-        assert service.count(table, f"user_id = {leaver.id}") == 0
-    assert service.count("audit_events", f"event = 'erase' AND user_id = {leaver.id}") == 1
+        assert service.count(table, f"user_id = {leaver.user_id}") == 0
+    assert service.count("audit_events", f"event = 'erase' AND user_id = {leaver.user_id}") == 1
     assert refusal(leaver.call("GET", "/api/v1/me")) == (401, "unauthenticated")
-    assert stays.me()["id"] == str(stays.id)
+    assert me(stays)["id"] == stays.user_id
 
-    again = sign_in(simulator, service, "people-leaver")
-    assert (again.tokens["is_new_user"], again.id == leaver.id) == (True, False)
-    assert again.me()["phone"] is None
+    again = native(service, simulator, "people-leaver")
+    assert (again.tokens["is_new_user"], again.user_id == leaver.user_id) == (True, False)
+    assert me(again)["phone"] is None
     assert service.call("POST", "/auth/mp_login", json=by_phone(again)).status_code == 200
-    assert again.me()["phone"].startswith("+86")
+    assert me(again)["phone"].startswith("+86")

@@ -15,7 +15,7 @@ from authsvc.db.personaldata import EXPORTED
 from tests.harness import pictures
 from tests.harness.leaks import Canaries, spellings
 from tests.harness.service import ISSUER, Service
-from tests.harness.signedin import SignedIn, native, tapped
+from tests.harness.signedin import native, tapped
 from tests.harness.simulator import Simulator
 
 EXPORT = "/api/v1/me/export"
@@ -23,7 +23,7 @@ CONSENTS = "/api/v1/me/consents"
 
 
 @dataclass
-class Person:
+class Known:
     """Somebody of whom everything is stored that can be, in values that stand nowhere else."""
 
     service: Service
@@ -38,35 +38,35 @@ class Person:
         self.devices = [f"device-{secrets.token_hex(12)}" for _ in range(2)]
         for device in self.devices:  # a new session_key, the one before kept; a new device, which an audit event names
             self.sign_in(device, rotate=True)
-        self.call("PUT", "/api/v1/me", json={"nickname": self.nickname, "avatar_url": self.shown, "gender": 1})
+        self.does("PUT", "/api/v1/me", json={"nickname": self.nickname, "avatar_url": self.shown, "gender": 1})
         self.phone = str(self.simulator.call("GET", f"/control/users/{self.name}")["phone"])
         data = tapped(self.simulator, self.name)
-        self.call("POST", "/api/v1/me/phone", json=data)
+        self.does("POST", "/api/v1/me/phone", json=data)
         noise = Image.frombytes("RGB", (40, 40), secrets.token_bytes(4800))
         upload = {"file": ("x.png", pictures.encoded(noise, "PNG"), "image/png")}
-        address = self.call("POST", "/api/v1/me/avatar", files=upload)["avatar_url"]
+        address = self.does("POST", "/api/v1/me/avatar", files=upload)["avatar_url"]
         self.avatar = address.removeprefix(f"{ISSUER}/avatars/")
-        self.call("GET", "/api/v1/me/invite/qrcode")
-        self.call("POST", CONSENTS, json={"version": "2026-11"})
+        self.does("GET", "/api/v1/me/invite/qrcode")
+        self.does("POST", CONSENTS, json={"version": "2026-11"})
 
     def sign_in(self, device: str, **options: Any) -> None:
         body = {"invite_code": self.invite} if self.invite else {}
         code = self.simulator.code(self.name, **options)
-        self.tokens: SignedIn = native(self.service, code, json=body, headers={"User-Agent": device})
+        self.person = native(
+            self.service, self.simulator, self.name, code=code, json=body, headers={"User-Agent": device}
+        )
         self.session_keys.add(self.simulator.account(self.name)["session_key"])
         sealed = "SELECT session_key, previous_session_key FROM identities WHERE user_id = "
         self.sealed_keys |= {
-            key.rstrip("=") for row in self.service.rows(sealed + self.tokens.user_id) for key in row if key
+            key.rstrip("=") for row in self.service.rows(sealed + self.person.user_id) for key in row if key
         }
 
     @property
     def id(self) -> int:
-        return int(self.tokens.user_id)
+        return int(self.person.user_id)
 
-    def call(self, method: str, path: str, **options: Any) -> Any:
-        answer = self.service.call(method, path, token=self.tokens.access, **options)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+    def does(self, method: str, path: str, **options: Any) -> Any:
+        return self.person.does(method, path, **options)
 
     def values(self) -> dict[str, set[str]]:
         """What must be gone, by kind."""
@@ -85,7 +85,7 @@ class Person:
         return (self.service.folder / "instance" / "avatars" / self.avatar).read_bytes()
 
 
-def marked(people: list[Person]) -> Canaries:
+def marked(people: list[Known]) -> Canaries:
     canaries = Canaries()
     for person in people:
         for kind, values in person.values().items():
@@ -106,7 +106,7 @@ def places(service: Service) -> list[Path]:
     return [path for path in service.folder.rglob("*") if path.is_file() and path != service.answers]
 
 
-def devices_in_the_database(people: list[Person]) -> set[str]:
+def devices_in_the_database(people: list[Known]) -> set[str]:
     """Which devices of theirs stand in the database; the access log, where one is kept, names them too."""
     canaries = Canaries()
     for device in (device for person in people for device in person.devices):
@@ -135,7 +135,7 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
 ) -> None:
     service = start_briefly(f"erasure-{database}", database=database)
     stays, closes, merged, erased = (
-        Person(service, simulator, f"erasure-{database}-{name}") for name in ("stays", "closes", "merged", "erased")
+        Known(service, simulator, f"erasure-{database}-{name}") for name in ("stays", "closes", "merged", "erased")
     )
     gone = [closes, merged, erased]
     marks = {value for person in gone for values in person.values().values() for value in values}
@@ -148,7 +148,7 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
 
     service.flask("authsvc", "users", "merge", str(merged.id), "--into", str(erased.id), "--yes")
     service.flask("authsvc", "users", "erase", str(erased.id), "--yes")
-    assert closes.call("POST", "/api/v1/me/close")["erased_after"]
+    assert closes.does("POST", "/api/v1/me/close")["erased_after"]
     service.environment["ACCOUNT_COOLING_OFF_DAYS"] = "0"
     service.flask("authsvc", "purge")
 
@@ -164,7 +164,7 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
     assert [name for content, name in shown if in_some_form(content, files)] == []
     assert service.count("users") == 1
     assert len(list((service.folder / "instance" / "qrcodes").glob("*.jpg"))) == service.count("code_pictures") == 1
-    assert stays.call("GET", "/api/v1/me")["phone"] == f"+86{stays.phone}"
+    assert stays.does("GET", "/api/v1/me")["phone"] == f"+86{stays.phone}"
     assert stays.picture()
     # What was found nowhere is found where it is planted.
     (service.folder / "instance" / "planted.bin").write_bytes(b"." * 1001 + erased.phone.encode().hex().encode() + b".")
@@ -175,7 +175,7 @@ def test_the_check_finds_what_an_erasure_of_rows_alone_leaves(
     simulator: Simulator, start_apart: Callable[[str], Service], figures: Callable[[str], None]
 ) -> None:
     twin = start_apart("tests.twins.erases_rows_only:app")
-    person = Person(twin, simulator, "erasure-twin")
+    person = Known(twin, simulator, "erasure-twin")
     canaries = marked([person])
     twin.flask("authsvc", "users", "erase", str(person.id), "--yes")
     assert twin.count("users") == 0
@@ -189,10 +189,10 @@ def test_an_export_is_complete_and_holds_no_secret(
     database: str, simulator: Simulator, request: pytest.FixtureRequest
 ) -> None:
     service: Service = request.getfixturevalue(f"{database}_service")
-    inviter = native(service, simulator.code(f"export-{database}-inviter"))
-    invite = service.call("GET", "/api/v1/me/invite", token=inviter.access).json()["data"]["invite_code"]
-    person = Person(service, simulator, f"export-{database}", invite)
-    found = person.call("GET", EXPORT)
+    inviter = native(service, simulator, f"export-{database}-inviter")
+    invite = inviter.call("GET", "/api/v1/me/invite").json()["data"]["invite_code"]
+    person = Known(service, simulator, f"export-{database}", invite)
+    found = person.does("GET", EXPORT)
     assert set(found) == set(EXPORTED)
     for table, (owner, columns) in EXPORTED.items():
         names = columns.split(", ")
@@ -211,25 +211,25 @@ def test_an_export_is_complete_and_holds_no_secret(
 
 def test_consent_is_kept_with_the_moment_it_was_first_given(simulator: Simulator, each_service: Service) -> None:
     name = f"consent-{each_service.schema is not None}"
-    tokens = native(each_service, simulator.code(name), json={"consentVersion": "2026-11"})
+    agrees = native(each_service, simulator, name, json={"consentVersion": "2026-11"})
 
     def consents() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = each_service.call("GET", CONSENTS, token=tokens.access).json()["data"]
+        found: list[dict[str, Any]] = agrees.does("GET", CONSENTS)
         return found
 
     first = consents()
     assert [entry["version"] for entry in first] == ["2026-11"]
     each_service.rows("UPDATE consents SET given_at = given_at - 1000")
-    again = native(each_service, simulator.code(name), json={"consentVersion": "2026-11"})
-    answer = each_service.call("POST", CONSENTS, token=again.access, json={"version": "2026-12"})
+    again = native(each_service, simulator, name, json={"consentVersion": "2026-11"})
+    answer = again.call("POST", CONSENTS, json={"version": "2026-12"})
     assert answer.json()["data"] == consents()
     assert [(entry["version"], entry["given_at"] < first[0]["given_at"]) for entry in consents()] == [
         ("2026-11", True),
         ("2026-12", False),
     ]
-    native(each_service, simulator.code(name))
+    native(each_service, simulator, name)
     assert len(consents()) == 2
     for bad in ("", "v 1", "v" * 41, "版本", 5, None):
-        refused = each_service.call("POST", CONSENTS, token=again.access, json={"version": bad})
+        refused = again.call("POST", CONSENTS, json={"version": bad})
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request"), bad
         assert each_service.login(simulator.code(name), json={"consentVersion": bad}).status_code == 400

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn, native, tapped
+from tests.harness.signedin import Person, native, tapped
 from tests.harness.simulator import Simulator
 
 TOKEN = "pushtoken0815"
@@ -41,19 +41,19 @@ def push(simulator: Simulator, service: Service, **options: Any) -> dict[str, An
     return told
 
 
-def person(simulator: Simulator, service: Service, name: str) -> SignedIn:
+def person(simulator: Simulator, service: Service, name: str) -> Person:
     """Somebody with a nickname, a picture and a number."""
-    signed_in = native(service, simulator.code(name))
+    signed_in = native(service, simulator, name)
     profile = {"nickname": "Anna", "avatar_url": "https://example.test/anna.png"}
-    assert service.call("PUT", "/api/v1/me", token=signed_in.access, json=profile).status_code == 200
-    bound = service.call("POST", "/api/v1/me/phone", token=signed_in.access, json=tapped(simulator, name))
+    assert signed_in.call("PUT", "/api/v1/me", json=profile).status_code == 200
+    bound = signed_in.call("POST", "/api/v1/me/phone", json=tapped(simulator, name))
     assert bound.status_code == 200, bound.text
     return signed_in
 
 
-def kept(service: Service, signed_in: SignedIn) -> dict[str, bool]:
+def kept(signed_in: Person) -> dict[str, bool]:
     """What is still there of the person."""
-    answer = service.call("GET", "/api/v1/me", token=signed_in.access)
+    answer = signed_in.call("GET", "/api/v1/me")
     if answer.status_code == 401:
         return {}
     data = answer.json()["data"]
@@ -72,7 +72,7 @@ def test_a_revoked_number_is_forgotten_in_every_mode_and_format(
     told = push(simulator, pushed, user=name, mode=mode, format=format_, fields={"RevokeInfo": "8"})
     assert (told["status"], told["answer"]) == (200, "success")
     assert told["seconds"] < 1
-    assert kept(pushed, signed_in) == {**ALL, "phone": False}
+    assert kept(signed_in) == {**ALL, "phone": False}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_is_named_goes_and_nothing_else(
     signed_in = person(simulator, pushed, name)
     told = push(simulator, pushed, user=name, event=event, fields={"RevokeInfo": revoked})
     assert (told["status"], told["answer"]) == (200, "success")
-    assert kept(pushed, signed_in) == {thing: thing not in gone for thing in ALL}
+    assert kept(signed_in) == {thing: thing not in gone for thing in ALL}
 
 
 def test_who_leaves_is_erased_and_comes_back_as_somebody_new(
@@ -105,13 +105,13 @@ def test_who_leaves_is_erased_and_comes_back_as_somebody_new(
     told = push(simulator, pushed, user=name, event=CANCEL)
     assert (told["status"], told["answer"]) == (200, "success")
     assert told["seconds"] < 1
-    assert kept(pushed, signed_in) == {}
-    back = native(pushed, simulator.code(name))
+    assert kept(signed_in) == {}
+    back = native(pushed, simulator, name)
     assert back.user_id != signed_in.user_id
 
     again = requests.post(told_url(pushed, told), data=told["body"].encode(), timeout=5)
     assert (again.status_code, again.text) == (200, "success")
-    assert pushed.call("GET", "/api/v1/me", token=back.access).status_code == 200
+    assert back.call("GET", "/api/v1/me").status_code == 200
 
 
 def told_url(service: Service, told: dict[str, Any]) -> str:
@@ -124,9 +124,9 @@ def test_the_key_before_is_good_while_keys_change_and_no_other(
     name = next(names)
     signed_in = person(simulator, pushed, name)
     assert push(simulator, pushed, user=name, aes_key=FOREIGN_KEY, fields={"RevokeInfo": "8"})["status"] == 403
-    assert kept(pushed, signed_in) == ALL
+    assert kept(signed_in) == ALL
     assert push(simulator, pushed, user=name, aes_key=OLD_KEY, fields={"RevokeInfo": "8"})["status"] == 200
-    assert kept(pushed, signed_in) == {**ALL, "phone": False}
+    assert kept(signed_in) == {**ALL, "phone": False}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_is_forged_stale_or_foreign_changes_nothing(
     told = push(simulator, pushed, **{"user": name, "fields": {"RevokeInfo": "8"}, **options})
     assert told["status"] == 403
     assert '"push_rejected"' in told["answer"]
-    assert kept(pushed, signed_in) == ALL
+    assert kept(signed_in) == ALL
 
 
 def test_an_unknown_openid_and_none_at_all_are_acknowledged(pushed: Service, simulator: Simulator) -> None:
@@ -180,10 +180,10 @@ def test_a_plain_push_counts_where_no_key_is_set_and_its_address_only_once(
     signed_in, bystander = person(simulator, service, name), person(simulator, service, other)
     told = push(simulator, service, user=name, mode="plain", aes_key=None, fields={"RevokeInfo": "8"})
     assert told["status"] == 200
-    assert kept(service, signed_in) == {**ALL, "phone": False}
+    assert kept(signed_in) == {**ALL, "phone": False}
     forged = told["body"].replace(account(simulator, name), account(simulator, other))
     assert requests.post(told_url(service, told), data=forged.encode(), timeout=5).status_code == 200
-    assert kept(service, bystander) == ALL
+    assert kept(bystander) == ALL
 
 
 def account(simulator: Simulator, name: str) -> str:

@@ -17,7 +17,7 @@ TWIN = "tests.twins.phone_look_then_bind:app"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Holder:
     """Somebody who has a verified number already."""
 
     name: str
@@ -25,7 +25,7 @@ class Person:
     number: str
 
 
-Pair = tuple[Person, Person]
+Pair = tuple[Holder, Holder]
 
 
 def test_of_two_users_who_bind_one_number_at_once_one_gets_it(start_race: Callable[..., Race]) -> None:
@@ -57,8 +57,8 @@ def _pairs(race: Race, count: int) -> list[Pair]:
     """People who are known, each with a number that they verified long ago."""
     service = race.service
     names = [f"bind-{race.seed}-{number}" for number in range(2 * count)]
-    ids = [signedin.native(service, race.simulator.code(person)).user_id for person in names]
-    people = [Person(person, user_id, f"1650{int(user_id):07d}") for person, user_id in zip(names, ids, strict=True)]
+    ids = [signedin.native(service, race.simulator, person).user_id for person in names]
+    people = [Holder(person, user_id, f"1650{int(user_id):07d}") for person, user_id in zip(names, ids, strict=True)]
     connection = service.connect()
     for person in people:
         connection.cursor().execute(
@@ -95,8 +95,8 @@ def _problems(pair: Pair, wanted: str, answers: list[Answer], numbers: dict[str,
     return found if (len(kept), owners) == (1, told) else [*found, "somebody was told otherwise than what holds"]
 
 
-def _now(person: Person, numbers: dict[str, str]) -> Person:
-    return Person(person.name, person.user_id, numbers[person.user_id])
+def _now(person: Holder, numbers: dict[str, str]) -> Holder:
+    return Holder(person.name, person.user_id, numbers[person.user_id])
 
 
 def _bind_request(simulator: Simulator, service: Service, name: str, number: str) -> Request:

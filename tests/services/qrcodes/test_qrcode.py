@@ -96,7 +96,7 @@ def test_a_token_of_any_contract_gives_the_same_picture(simulator: Simulator, se
     user = f"qr-any-{contract}"
     address = made(generate(service, signedin.bearer(service, simulator, user)))
     if contract == "native":
-        token = signedin.native(service, simulator.code(user)).access
+        token = signedin.native(service, simulator, user).access
     else:
         token = getattr(signedin, contract)(service, simulator, user)
     assert made(generate(service, token)) == address
@@ -136,7 +136,7 @@ WRONG_LOOKS = {
 def test_a_look_that_wechat_would_refuse_or_that_is_not_the_callers_to_choose_is_refused(
     simulator: Simulator, service: Service, look: dict, field: str
 ) -> None:
-    token = signedin.native(service, simulator.code("qr-wrong-look")).access
+    token = signedin.native(service, simulator, "qr-wrong-look").access
     answer = service.call("POST", OWN, token=token, json=look)
     assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
     assert calls(simulator) == []
@@ -159,7 +159,7 @@ def limited(start_service: Callable[..., Service]) -> Service:
 
 
 def test_a_user_has_so_many_pictures_and_no_more(simulator: Simulator, limited: Service) -> None:
-    token = signedin.native(limited, simulator.code("qr-limit")).access
+    token = signedin.native(limited, simulator, "qr-limit").access
     answers = [limited.call("POST", OWN, token=token, json={"width": width}) for width in (300, 301, 302, 300)]
     assert [(answer.status_code, answer.json().get("error")) for answer in answers] == [
         (200, None),
@@ -208,7 +208,7 @@ def test_a_file_that_was_lost_is_made_again_under_its_name(simulator: Simulator,
 
 
 def test_pictures_go_with_their_user_and_when_there_are_too_many(simulator: Simulator, limited: Service) -> None:
-    tokens = [signedin.native(limited, simulator.code(name)).access for name in ("qr-goes", "qr-stays")]
+    tokens = [signedin.native(limited, simulator, name).access for name in ("qr-goes", "qr-stays")]
     addresses = [limited.call("GET", OWN, token=token).json()["data"]["url"] for token in tokens]
     assert limited.call("POST", "/api/v1/me/close", token=tokens[0]).status_code == 200
     connection = limited.connect()
@@ -254,7 +254,7 @@ def test_a_service_chooses_scene_page_and_look(simulator: Simulator, service: Se
 def test_a_service_needs_the_scope(simulator: Simulator, service: Service, credential: str) -> None:
     made = service.flask("authsvc", "services", "add", "reader", "--scope", "introspect", shows_secret=True)
     reader = service.canaries.never("service credential", re.search(r"reader\.[A-Za-z0-9_-]{43}", made)[0])
-    user = signedin.native(service, simulator.code("qr-no-service")).access
+    user = signedin.native(service, simulator, "qr-no-service").access
     for token, status in ((None, 401), (user, 401), (reader, 403)):
         assert service.call("POST", INTERNAL, token=token, json={"scene": "a"}).status_code == status
     assert service.call("GET", OWN, token=credential).status_code == 401
@@ -272,7 +272,7 @@ def test_an_unknown_page_is_the_services_fault_and_the_operators_for_ones_own(
         "fix_request",
     )
     simulator.fault({"kind": "errcode", "errcode": 41030}, path=ENDPOINT)
-    token = signedin.native(service, simulator.code("qr-page")).access
+    token = signedin.native(service, simulator, "qr-page").access
     answer = service.call("GET", OWN, token=token)
     assert (answer.status_code, answer.json()["error"]) == (503, "wx_misconfigured")
 
@@ -291,6 +291,6 @@ def test_one_service_cannot_use_up_what_others_need(
     kept = [number for number, answer in enumerate(answers) if answer.status == 200]
     assert {ordered(service, greedy, f"greedy={number}").status_code for number in kept} == {200}
     assert ordered(service, codes.credential(service, "menu"), "menu=1").status_code == 200
-    own = signedin.native(service, simulator.code("qr-shares")).access
+    own = signedin.native(service, simulator, "qr-shares").access
     assert service.call("GET", codes.OWN, token=own).status_code == 200
     assert service.count("code_pictures") == 5

@@ -63,7 +63,7 @@ def reading(service: Service, address: str, scene: str) -> Iterator[Reader]:
 def play(race: Race, user: str) -> tuple[int, Reader]:
     """Let the crowd ask for a picture whose address is known but which is gone; return calls to WeChat and reads."""
     simulator, service = race.simulator, race.service
-    token = signedin.native(service, simulator.code(user)).access
+    token = signedin.native(service, simulator, user).access
     picture = service.call("GET", codes.OWN, token=token).json()["data"]
     codes.forget(service, picture["url"])
     codes.file_of(service, picture["url"]).unlink()
@@ -114,7 +114,7 @@ class Failed:
 
 def fail(race: Race) -> Failed:
     simulator, service = race.simulator, race.service
-    token = signedin.native(service, simulator.code(f"qr-fail-{race.seed}")).access
+    token = signedin.native(service, simulator, f"qr-fail-{race.seed}").access
     request = Request("GET", service.url + codes.OWN, None, {"Authorization": f"Bearer {token}"})
     service.call("GET", "/api/v1/me/invite", token=token)  # the code itself is made
     simulator.clear()

@@ -14,7 +14,7 @@ from tests.harness import signedin
 from tests.harness.crowd import Crowd, Request
 from tests.harness.races import Race
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 SESSIONS = 100
@@ -103,7 +103,7 @@ def _racer(simulator: Simulator, service: Service, number: int) -> Racer:
     if number % 2:
         token = signedin.code_message_data(service, simulator, user)
         return Racer("bearer", token, token)
-    signed_in = signedin.native(service, simulator.code(user))
+    signed_in = signedin.native(service, simulator, user)
     return Racer("native", signed_in.refresh, signed_in.access)
 
 
@@ -119,8 +119,8 @@ def test_a_logout_ends_what_its_scope_says_and_at_once(
     simulator: Simulator, racing_service: Service, scope: str, left: set[str]
 ) -> None:
     devices = {name: _on(name, simulator, racing_service, f"scope-{scope}") for name in ("phone", "tablet", "laptop")}
-    stranger = signedin.native(racing_service, simulator.code("somebody-else"))
-    answer = racing_service.call("POST", signedin.LOGOUT, params={"scope": scope}, token=devices["phone"].access)
+    stranger = signedin.native(racing_service, simulator, "somebody-else")
+    answer = devices["phone"].call("POST", signedin.LOGOUT, params={"scope": scope})
     assert (answer.status_code, answer.json()["data"]) == (200, None)
     lets_in = {name for name, session in devices.items() if _is_let_in(racing_service, session.access)}
     rotates = {
@@ -133,8 +133,8 @@ def test_a_logout_ends_what_its_scope_says_and_at_once(
 
 
 def test_an_unknown_scope_is_refused_and_ends_nothing(simulator: Simulator, racing_service: Service) -> None:
-    session = signedin.native(racing_service, simulator.code("lan"))
-    answer = racing_service.call("POST", signedin.LOGOUT, params={"scope": "everything"}, token=session.access)
+    session = signedin.native(racing_service, simulator, "lan")
+    answer = session.call("POST", signedin.LOGOUT, params={"scope": "everything"})
     assert answer.status_code == 400
     assert _is_let_in(racing_service, session.access)
 
@@ -144,29 +144,29 @@ def test_a_user_sees_the_devices_and_ends_one(simulator: Simulator, racing_servi
     phone, tablet = (_on(name, simulator, racing_service, "devices") for name in ("phone", "tablet"))
     # Idle for an hour, as the database tells; then used again.
     racing_service.rows(f"UPDATE sessions SET last_used_at = last_used_at - 3600 WHERE id = '{phone.sid}'")
-    by_id = {session["id"]: session for session in _sessions(racing_service, tablet)}
+    by_id = {session["id"]: session for session in _sessions(tablet)}
     assert {sid: (entry["device"], entry["current"]) for sid, entry in by_id.items()} == {
         phone.sid: ("phone", False),
         tablet.sid: ("tablet", True),
     }
     assert all(entry["appid"] == APPID and entry["created_at"] >= started for entry in by_id.values())
     assert by_id[phone.sid]["last_used_at"] < started <= by_id[tablet.sid]["last_used_at"]
-    assert all(entry["last_used_at"] >= started for entry in _sessions(racing_service, phone))
+    assert all(entry["last_used_at"] >= started for entry in _sessions(phone))
 
-    answer = racing_service.call("DELETE", f"/api/v1/sessions/{phone.sid}", token=tablet.access)
+    answer = tablet.call("DELETE", f"/api/v1/sessions/{phone.sid}")
     assert answer.status_code == 200
     assert not _is_let_in(racing_service, phone.access)
     assert signedin.refreshed(racing_service, phone.refresh).status_code == 401
-    assert [entry["id"] for entry in _sessions(racing_service, tablet)] == [tablet.sid]
-    again = racing_service.call("DELETE", f"/api/v1/sessions/{phone.sid}", token=tablet.access)
+    assert [entry["id"] for entry in _sessions(tablet)] == [tablet.sid]
+    again = tablet.call("DELETE", f"/api/v1/sessions/{phone.sid}")
     assert again.status_code == 404
 
 
 def test_nobody_sees_or_ends_somebody_elses_session(simulator: Simulator, racing_service: Service) -> None:
-    mine = signedin.native(racing_service, simulator.code("mine"))
-    thief = signedin.native(racing_service, simulator.code("thief"))
-    assert mine.sid not in {entry["id"] for entry in _sessions(racing_service, thief)}
-    assert racing_service.call("DELETE", f"/api/v1/sessions/{mine.sid}", token=thief.access).status_code == 404
+    mine = signedin.native(racing_service, simulator, "mine")
+    thief = signedin.native(racing_service, simulator, "thief")
+    assert mine.sid not in {entry["id"] for entry in _sessions(thief)}
+    assert thief.call("DELETE", f"/api/v1/sessions/{mine.sid}").status_code == 404
     assert _is_let_in(racing_service, mine.access)
 
 
@@ -175,7 +175,7 @@ def test_no_spelling_of_a_logged_out_token_is_let_in(
     simulator: Simulator, racing_service: Service, contract: str
 ) -> None:
     if contract == "native":
-        token = signedin.native(racing_service, simulator.code("lan")).access
+        token = signedin.native(racing_service, simulator, "lan").access
     else:
         token = getattr(signedin, contract)(racing_service, simulator, "lan")
     assert _is_let_in(racing_service, token)
@@ -202,13 +202,13 @@ def test_no_spelling_of_a_logged_out_token_is_let_in(
 def test_a_thousand_ended_sessions_stay_ended_and_live_ones_live_when_everything_is_killed(
     simulator: Simulator, racing_service: Service, crowd: Crowd, figures: Callable[[str], None]
 ) -> None:
-    leaver = signedin.native(racing_service, simulator.code("leaver"))
-    stayer = signedin.native(racing_service, simulator.code("stayer"))
+    leaver = signedin.native(racing_service, simulator, "leaver")
+    stayer = signedin.native(racing_service, simulator, "stayer")
     sids = [f"crash-{number:016d}" for number in range(1000)]
     _copy_session(racing_service, leaver.sid, sids)
     refresh_tokens = _refresh_tokens(racing_service)
     assert signedin.refreshed(racing_service, refresh_tokens.make(sids[0], 0)).status_code == 200
-    out = racing_service.call("POST", signedin.LOGOUT, params={"scope": "global"}, token=leaver.access)
+    out = leaver.call("POST", signedin.LOGOUT, params={"scope": "global"})
     assert out.status_code == 200
 
     racing_service.process.kill()
@@ -243,14 +243,12 @@ def _refresh_tokens(service: Service) -> RefreshTokens:
     return RefreshTokens((base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)),))
 
 
-def _on(device: str, simulator: Simulator, service: Service, user: str) -> SignedIn:
-    return signedin.native(service, simulator.code(user), headers={"User-Agent": device})
+def _on(device: str, simulator: Simulator, service: Service, user: str) -> Person:
+    return signedin.native(service, simulator, user, headers={"User-Agent": device})
 
 
-def _sessions(service: Service, signed_in: SignedIn) -> list[dict]:
-    answer = service.call("GET", "/api/v1/sessions", token=signed_in.access)
-    assert answer.status_code == 200, answer.text
-    found: list[dict] = answer.json()["data"]
+def _sessions(person: Person) -> list[dict]:
+    found: list[dict] = person.does("GET", "/api/v1/sessions")
     return found
 
 

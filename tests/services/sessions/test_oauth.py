@@ -19,7 +19,7 @@ from tests.harness.forging import Forger
 from tests.harness.inprocess import beside
 from tests.harness.leaks import Canaries
 from tests.harness.service import ISSUER, Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 INTROSPECT, REVOKE = "/oauth/introspect", "/oauth/revoke"
@@ -50,8 +50,8 @@ def credentials(kept: ServiceCredentials, canaries: Canaries) -> dict[str, str]:
 
 
 @pytest.fixture
-def person(service: Service, simulator: Simulator) -> SignedIn:
-    return signedin.native(service, simulator.code(f"oauth-{random.randrange(10**12)}"))
+def person(service: Service, simulator: Simulator) -> Person:
+    return signedin.native(service, simulator, f"oauth-{random.randrange(10**12)}")
 
 
 Send = Callable[..., requests.Response]
@@ -74,7 +74,7 @@ def introspected(send: Send, token: str, **more: str) -> dict[str, Any]:
 # --- introspection -------------------------------------------------------------------------------------------------
 
 
-def test_an_access_token_is_told_with_the_claims_that_it_carries(send: Send, person: SignedIn) -> None:
+def test_an_access_token_is_told_with_the_claims_that_it_carries(send: Send, person: Person) -> None:
     claims = signedin.claims(person.access)
     assert introspected(send, person.access) == {
         "active": True,
@@ -85,9 +85,7 @@ def test_an_access_token_is_told_with_the_claims_that_it_carries(send: Send, per
     assert claims["iss"] == ISSUER
 
 
-def test_a_refresh_token_is_told_as_one_and_looking_does_not_use_it(
-    send: Send, service: Service, person: SignedIn
-) -> None:
+def test_a_refresh_token_is_told_as_one_and_looking_does_not_use_it(send: Send, person: Person) -> None:
     expected = {
         "active": True,
         "token_type": "refresh_token",
@@ -98,7 +96,7 @@ def test_a_refresh_token_is_told_as_one_and_looking_does_not_use_it(
     }
     for _ in range(3):
         assert introspected(send, person.refresh) == expected
-    child = signedin.tokens_of(signedin.refreshed(service, person.refresh))
+    child = person.refreshed()
     assert introspected(send, child.refresh) == expected
     assert introspected(send, person.refresh) == expected, "within the grace it would still be answered"
     time.sleep(GRACE + 1.1)
@@ -107,7 +105,7 @@ def test_a_refresh_token_is_told_as_one_and_looking_does_not_use_it(
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", "", "x" * 300])
-def test_a_hint_changes_nothing(send: Send, person: SignedIn, hint: str) -> None:
+def test_a_hint_changes_nothing(send: Send, person: Person, hint: str) -> None:
     assert introspected(send, person.access, token_type_hint=hint)["token_type"] == "Bearer"
     assert introspected(send, person.refresh, token_type_hint=hint)["token_type"] == "refresh_token"
 
@@ -123,13 +121,13 @@ def test_the_only_token_of_another_front_end_is_told_too(send: Send, service: Se
 class Scene:
     """What a token that does not hold may be made of."""
 
-    person: SignedIn
+    person: Person
     forger: Forger
     elsewhere: Forger
 
 
 @pytest.fixture
-def scene(service: Service, simulator: Simulator, person: SignedIn, tmp_path: Path) -> Scene:
+def scene(service: Service, simulator: Simulator, person: Person, tmp_path: Path) -> Scene:
     create_key_file(tmp_path / "signing.json")
     keys = (service.folder / "instance" / "keys" / "signing.json", tmp_path / "signing.json")
     ours, foreign = (Forger(person.access, person.access, int(time.time()), key, None) for key in keys)  # type: ignore[arg-type]
@@ -183,9 +181,9 @@ def test_what_does_not_hold_is_inactive_without_a_reason_and_revoking_it_ends_no
 
 
 ENDINGS = {
-    "logged out": lambda s, p: s.call("POST", signedin.LOGOUT, token=p.access),
-    "logged out everywhere": lambda s, p: s.call("POST", f"{signedin.LOGOUT}?scope=global", token=p.access),
-    "closed": lambda s, p: s.call("POST", "/api/v1/me/close", token=p.access),
+    "logged out": lambda s, p: p.call("POST", signedin.LOGOUT),
+    "logged out everywhere": lambda s, p: p.call("POST", f"{signedin.LOGOUT}?scope=global"),
+    "closed": lambda s, p: p.call("POST", "/api/v1/me/close"),
     "disabled": lambda s, p: write(s, f"UPDATE users SET status = 'disabled' WHERE id = {p.user_id}"),
     "idle too long": lambda s, p: write(s, f"UPDATE sessions SET idle_expires_at = 1 WHERE id = '{p.sid}'"),
     "erased": lambda s, p: write(s, f"DELETE FROM sessions WHERE id = '{p.sid}'"),
@@ -200,7 +198,7 @@ def write(service: Service, sql: str) -> None:
 
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS.keys())
 def test_when_a_session_or_its_user_has_ended_both_tokens_are_inactive_at_once(
-    send: Send, service: Service, person: SignedIn, end: Callable[[Service, SignedIn], object]
+    send: Send, service: Service, person: Person, end: Callable[[Service, Person], object]
 ) -> None:
     assert introspected(send, person.access)["active"] and introspected(send, person.refresh)["active"]
     end(service, person)
@@ -216,20 +214,20 @@ def test_revoking_either_token_ends_the_session_and_no_other(
     send: Send, service: Service, simulator: Simulator, kind: str
 ) -> None:
     name = f"revoking {kind}"
-    here, there = (signedin.native(service, simulator.code(name)) for _ in range(2))
+    here, there = (signedin.native(service, simulator, name) for _ in range(2))
     for _ in range(2):  # a second time is no error either
         answer = send(REVOKE, getattr(here, kind))
         assert (answer.status_code, answer.json()) == (200, {})
-    assert service.call("GET", "/api/v1/me", token=here.access).status_code == 401
+    assert here.call("GET", "/api/v1/me").status_code == 401
     assert signedin.refreshed(service, here.refresh).status_code == 401
     assert introspected(send, here.access) == introspected(send, here.refresh) == INACTIVE
-    assert service.call("GET", "/api/v1/me", token=there.access).status_code == 200
+    assert there.call("GET", "/api/v1/me").status_code == 200
     assert service.rows(f"SELECT revoke_reason FROM sessions WHERE id = '{here.sid}'") == [("revoked",)]
 
 
-def test_revoking_an_old_refresh_token_ends_its_session_too(send: Send, service: Service, person: SignedIn) -> None:
-    child = signedin.tokens_of(signedin.refreshed(service, person.refresh))
-    grandchild = signedin.tokens_of(signedin.refreshed(service, child.refresh))
+def test_revoking_an_old_refresh_token_ends_its_session_too(send: Send, person: Person) -> None:
+    child = person.refreshed()
+    grandchild = child.refreshed()
     assert send(REVOKE, person.refresh, token_type_hint="access_token").status_code == 200
     assert introspected(send, grandchild.access) == INACTIVE
 
@@ -243,7 +241,7 @@ def basic(name: str, secret: str) -> str:
 
 @BOTH
 def test_a_credential_comes_as_bearer_or_basic(
-    service: Service, credentials: dict[str, str], canaries: Canaries, person: SignedIn, path: str
+    service: Service, credentials: dict[str, str], canaries: Canaries, person: Person, path: str
 ) -> None:
     header = basic(*credentials[path].split("."))
     canaries.not_in_logs(f"basic header {path}", header.split()[1])
@@ -254,7 +252,7 @@ def test_a_credential_comes_as_bearer_or_basic(
 
 @BOTH
 def test_without_a_good_credential_nothing_is_told_and_nothing_ends(
-    service: Service, send: Send, credentials: dict[str, str], person: SignedIn, path: str
+    service: Service, send: Send, credentials: dict[str, str], person: Person, path: str
 ) -> None:
     own = credentials[path]
     name, secret = own.split(".")
@@ -284,7 +282,7 @@ def test_without_a_good_credential_nothing_is_told_and_nothing_ends(
 
 @BOTH
 def test_a_credential_for_something_else_is_not_enough(
-    service: Service, send: Send, credentials: dict[str, str], person: SignedIn, path: str
+    service: Service, send: Send, credentials: dict[str, str], person: Person, path: str
 ) -> None:
     other = REVOKE if path == INTROSPECT else INTROSPECT
     for name in ("other", other):
@@ -297,7 +295,7 @@ def test_a_credential_for_something_else_is_not_enough(
 
 
 def test_a_removed_credential_is_refused_from_the_next_request_on(
-    service: Service, kept: ServiceCredentials, canaries: Canaries, person: SignedIn
+    service: Service, kept: ServiceCredentials, canaries: Canaries, person: Person
 ) -> None:
     made = canaries.never("credential gone", kept.add("gone", ("introspect",)))
     assert service.call("POST", INTROSPECT, token=made, data={"token": person.access}).json()["active"]
@@ -360,7 +358,7 @@ def test_only_post_is_answered(service: Service, credentials: dict[str, str], pa
 
 @BOTH
 def test_while_the_database_fails_nothing_is_said_about_a_token(
-    service: Service, send: Send, person: SignedIn, path: str
+    service: Service, send: Send, person: Person, path: str
 ) -> None:
     write(service, "ALTER TABLE sessions RENAME TO hidden")
     try:

@@ -48,7 +48,7 @@ def _hold(race: Race, play: Play, what: str) -> None:
 
 def _native_round(race: Race, name: str) -> list[str]:
     service = race.service
-    signed_in = signedin.native(service, race.simulator.code(f"refresh-{name}"))
+    signed_in = signedin.native(service, race.simulator, f"refresh-{name}")
     answers = race.send([signedin.refresh_request(service, signed_in.refresh)] * CALLERS, KEPT)
     children = {answer.json()["data"]["refresh_token"] for answer in answers if answer.status == 200}
     found = violations(
@@ -83,7 +83,7 @@ def _bearer_round(race: Race, name: str) -> list[str]:
 
 def _graceless_round(race: Race, name: str) -> list[str]:
     service = race.service
-    signed_in = signedin.native(service, race.simulator.code(f"refresh-{name}"))
+    signed_in = signedin.native(service, race.simulator, f"refresh-{name}")
     events = service.count("audit_events", "event = 'refresh_reuse'")
     answers = race.send([signedin.refresh_request(service, signed_in.refresh)] * CALLERS, KEPT)
     children = [answer.json()["data"]["refresh_token"] for answer in answers if answer.status == 200]

@@ -63,7 +63,7 @@ def _family(simulator: Simulator, service: Service, number: int, user: str) -> F
         user_id = signedin.claims(tickets[0])["sub"]
         kind = "bearer"
     else:
-        signed_in = signedin.native(service, simulator.code(f"{user}-{number}"))
+        signed_in = signedin.native(service, simulator, f"{user}-{number}")
         tickets, user_id, kind = [signed_in.refresh], signed_in.user_id, "native"
     access = ""
     for _ in range(3):

@@ -15,7 +15,7 @@ from tests.harness import signedin
 from tests.harness.forging import unb64
 from tests.harness.leaks import Canaries
 from tests.harness.service import ISSUER, Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 FEED = "/oauth/revocations"
@@ -44,8 +44,8 @@ class Stage:
         self.verifiers.append(Verifier(ISSUER, APPID, clock=self.now, **{**standard, **options}))
         return self.verifiers[-1]
 
-    def log_in(self, user: str) -> SignedIn:
-        return signedin.native(self.service, self.simulator.code(user))
+    def log_in(self, user: str) -> Person:
+        return signedin.native(self.service, self.simulator, user)
 
     def feed(self, since: int | None = None) -> dict[str, Any]:
         answer = self.service.call("GET", FEED, token=self.credential, params={} if since is None else {"since": since})
@@ -95,7 +95,7 @@ def test_after_a_logout_an_offline_verifier_refuses_within_the_seconds_that_it_w
     verifier = stage.verifier(background=True, poll_seconds=1)
     ended, other = stage.log_in("feed-logout"), stage.log_in("feed-logout")
     assert not is_refused(verifier, ended.access)
-    stage.service.call("POST", "/api/v1/sessions/logout", token=ended.access)
+    ended.call("POST", "/api/v1/sessions/logout")
     began = time.monotonic()
     while not is_refused(verifier, ended.access):
         assert time.monotonic() < began + 10
@@ -106,21 +106,21 @@ def test_after_a_logout_an_offline_verifier_refuses_within_the_seconds_that_it_w
     assert not is_refused(verifier, other.access)
 
 
-End = Callable[[Stage, SignedIn, SignedIn], object]
+End = Callable[[Stage, Person, Person], object]
 
 
 def by(method: str, path: str) -> End:
     """The second device asks for it."""
-    return lambda stage, a, b: stage.service.call(method, path.format(other=a.sid), token=b.access)
+    return lambda stage, a, b: b.call(method, path.format(other=a.sid))
 
 
-def by_old_ticket(stage: Stage, a: SignedIn, _: SignedIn) -> None:
+def by_old_ticket(stage: Stage, a: Person, _: Person) -> None:
     signedin.refreshed(stage.service, a.refresh)
     stage.move(60)
     signedin.refreshed(stage.service, a.refresh)
 
 
-def by_operator(stage: Stage, a: SignedIn, _: SignedIn) -> None:
+def by_operator(stage: Stage, a: Person, _: Person) -> None:
     stage.service.flask("authsvc", "users", "disable", a.user_id)
 
 
@@ -148,7 +148,7 @@ def test_every_way_of_ending_reaches_the_verifier(name: str, stage: Stage) -> No
 def test_an_erased_user_stays_in_the_feed(stage: Stage) -> None:
     """Their sessions are gone from the database, and with them what else could be listed."""
     gone = stage.log_in("feed-erased")
-    assert stage.service.call("POST", "/api/v1/me/close", token=gone.access).status_code == 200
+    assert gone.call("POST", "/api/v1/me/close").status_code == 200
     stage.service.flask("authsvc", "purge")
     assert stage.service.count("users", f"id = {gone.user_id}") == 0
     assert stage.service.count("sessions", f"user_id = {gone.user_id}") == 0
@@ -163,7 +163,7 @@ def test_an_entry_goes_when_the_last_token_of_its_session_has(stage: Stage) -> N
     for token in (native, week, month):
         assert stage.service.call("POST", "/api/v1/sessions/logout", token=token).status_code == 200
     everywhere = stage.log_in("feed-everywhere")
-    stage.service.call("POST", "/api/v1/sessions/logout?scope=global", token=everywhere.access)
+    everywhere.call("POST", "/api/v1/sessions/logout?scope=global")
 
     def listed() -> set[str]:
         feed = stage.feed()
@@ -204,7 +204,7 @@ def test_the_feed_goes_on_from_a_cursor_and_says_when_nothing_is_new(stage: Stag
         answers = [ask(answers[0][1])]
     assert (answers[0][0], answers[0][2]) == (304, b"")
     ended = stage.log_in("feed-cursor")
-    stage.service.call("POST", "/api/v1/sessions/logout", token=ended.access)
+    ended.call("POST", "/api/v1/sessions/logout")
     assert ask(answers[0][1])[0] == 200
     new = stage.feed(cursor)
     assert (new["since"], new["sessions"], new["users"]) == (cursor, ended.sid[:11], {})
@@ -215,12 +215,12 @@ def test_the_feed_goes_on_from_a_cursor_and_says_when_nothing_is_new(stage: Stag
 
 def test_the_feed_holds_no_whole_session_id_and_is_for_services_alone(stage: Stage) -> None:
     ended = stage.log_in("feed-private")
-    stage.service.call("POST", "/api/v1/sessions/logout", token=ended.access)
+    ended.call("POST", "/api/v1/sessions/logout")
     feed = stage.feed()
     assert ended.sid[:11] in feed["sessions"] and ended.sid not in json.dumps(feed)
     assert set(feed) == {"iss", "iat", "since", "cursor", "sessions", "users"}
     assert stage.service.call("GET", FEED).status_code == 401
-    assert stage.service.call("GET", FEED, token=ended.access).status_code == 401
+    assert ended.call("GET", FEED).status_code == 401
     stage.service.rows("UPDATE service_credentials SET scopes = 'access_token'")
     assert stage.service.call("GET", FEED, token=stage.credential).status_code == 403
     stage.service.rows("UPDATE service_credentials SET scopes = 'introspect'")

@@ -16,7 +16,7 @@ LIVE = "revoked_at IS NULL"
 def play(race: Race, user: str) -> tuple[int, list[str]]:
     """Sign one person in many times at one moment; return how many of the sessions live, and every refresh token."""
     service = race.service
-    first = signedin.native(service, race.simulator.code(user))
+    first = signedin.native(service, race.simulator, user)
     codes = race.simulator.codes(user, LOGINS)
     answers = race.send([post(f"{service.url}/api/v1/auth/login", {"code": code}) for code in codes], kept=2)
     let_in = [answer.json()["data"] for answer in answers if answer.status == 200]

@@ -12,7 +12,7 @@ from tests.harness import scanning, signedin
 from tests.harness.crowd import Request
 from tests.harness.races import Race
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 EXCHANGE = "/sns/jscode2session"
@@ -29,7 +29,7 @@ class Victim:
     simulator: Simulator
     name: str
     token: str
-    other: SignedIn
+    other: Person
     second_link: int
     ticket: str
     made: dict[str, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ ASKS: dict[str, Callable[[Victim], tuple[str, str, dict[str, Any]]]] = {
 def make_victim(simulator: Simulator, service: Service) -> Callable[[str], Victim]:
     def make(name: str) -> Victim:
         token = signedin.bearer(service, simulator, name)  # which binds a phone
-        other = signedin.native(service, simulator.code(name))
+        other = signedin.native(service, simulator, name)
         body = {"code": simulator.code(f"{name}-second"), "appid": simulator.appid}
         links = service.call("POST", "/api/v1/me/identities", token=token, json=body).json()["data"]
         browser = scanning.start(service)
@@ -116,7 +116,7 @@ def test_with_a_token_alone_nothing_on_the_list_happens(make_victim: Callable[[s
 
 def test_with_another_persons_fresh_code_nothing_happens(make_victim: Callable[[str], Victim]) -> None:
     victim = make_victim("step-up-others")
-    thief = signedin.native(victim.service, victim.simulator.code("step-up-pickpocket"))
+    thief = signedin.native(victim.service, victim.simulator, "step-up-pickpocket")
     before = victim.state()
     codes = iter(victim.simulator.codes("step-up-pickpocket", len(ASKS)))
     answers = {ask: refusal(victim.send(ask, **header(next(codes)))) for ask in ASKS}
@@ -127,7 +127,7 @@ def test_with_another_persons_fresh_code_nothing_happens(make_victim: Callable[[
         "step_up_mismatch",
     )
     assert victim.state() == before
-    assert victim.service.call("GET", "/api/v1/me", token=thief.access).status_code == 200
+    assert thief.call("GET", "/api/v1/me").status_code == 200
 
 
 def test_with_the_persons_own_fresh_code_everything_on_the_list_happens(make_victim: Callable[[str], Victim]) -> None:
@@ -190,17 +190,17 @@ def test_leaving_by_oneself_takes_no_code(make_victim: Callable[[str], Victim]) 
 def test_what_the_same_tap_encrypted_opens_also_when_the_code_came_with_a_new_key(
     simulator: Simulator, service: Service
 ) -> None:
-    person = signedin.native(service, simulator.code("step-up-tap"))
+    person = signedin.native(service, simulator, "step-up-tap")
     before = signedin.tapped(simulator, "step-up-tap")
     code = simulator.code("step-up-tap", rotate=True)
     after = signedin.tapped(simulator, "step-up-tap")
     for sealed, fresh in ((after, code), (before, simulator.code("step-up-tap"))):
-        bound = service.call("POST", "/api/v1/me/phone", token=person.access, json=sealed, **header(fresh))
+        bound = person.call("POST", "/api/v1/me/phone", json=sealed, **header(fresh))
         assert bound.status_code == 200, bound.text
 
 
 def test_a_browser_that_was_signed_in_by_a_scan_is_sent_to_the_phone(simulator: Simulator, service: Service) -> None:
-    phone = signedin.native(service, simulator.code("step-up-scan"))
+    phone = signedin.native(service, simulator, "step-up-scan")
     browser = scanning.start(service)
     for step in ("scan", "approve"):
         assert scanning.phone(service, step, browser.ticket, phone.access).status_code == 200
@@ -237,7 +237,7 @@ RACES, CALLERS = 3, 8
 def _play(race: Race) -> list[int]:
     """How many of CALLERS that come at once with one code get through, for RACES codes."""
     service, name = race.service, f"step-up-race-{race.seed}"
-    token = signedin.native(service, race.simulator.code(name)).access
+    token = signedin.native(service, race.simulator, name).access
     passed = []
     for code in race.simulator.codes(name, RACES):
         sent = {"Authorization": f"Bearer {token}", HEADER: code}
@@ -263,12 +263,9 @@ def test_the_check_finds_a_service_that_remembers_codes(
 
 
 def test_wrong_codes_count_against_the_user_before_wechat_is_asked(simulator: Simulator, service: Service) -> None:
-    person = signedin.native(service, simulator.code("step-up-garbage"))
+    person = signedin.native(service, simulator, "step-up-garbage")
     asked = exchanges(simulator)
-    answers = [
-        service.call("POST", "/api/v1/me/close", token=person.access, **header(f"{number:032}")).status_code
-        for number in range(40)
-    ]
+    answers = [person.call("POST", "/api/v1/me/close", **header(f"{number:032}")).status_code for number in range(40)]
     # RATE_LIMIT_LOGIN: 30 in a minute for a user.
     assert answers == [401] * 30 + [429] * 10
     assert exchanges(simulator) - asked == 30

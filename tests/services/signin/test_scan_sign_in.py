@@ -9,18 +9,18 @@ import pytest
 from tests.harness import scanning, signedin
 from tests.harness.scanning import ROUTE, Browser
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 
 
 @pytest.fixture
-def lan(simulator: Simulator, each_service: Service) -> SignedIn:
-    return signedin.native(each_service, simulator.code("lan"))
+def lan(simulator: Simulator, each_service: Service) -> Person:
+    return signedin.native(each_service, simulator, "lan")
 
 
-def approved(service: Service, who: SignedIn) -> Browser:
+def approved(service: Service, who: Person) -> Browser:
     """A browser whose code this person scanned and agreed to."""
     browser = scanning.start(service)
     for step in ("scan", "approve"):
@@ -41,7 +41,7 @@ def refusal(answer) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-def test_a_browser_is_signed_in_by_a_phone(each_service: Service, lan: SignedIn) -> None:
+def test_a_browser_is_signed_in_by_a_phone(each_service: Service, lan: Person) -> None:
     service = each_service
     before = int(time.time())
     browser = scanning.start(service, **{"User-Agent": CHROME})
@@ -59,9 +59,9 @@ def test_a_browser_is_signed_in_by_a_phone(each_service: Service, lan: SignedIn)
     assert (data["state"], data["tokens"]["user"]["id"]) == ("approved", lan.user_id)
     assert answer.headers["Cache-Control"] == "no-store"
 
-    new = SignedIn(data["tokens"]["access_token"], data["tokens"]["refresh_token"], lan.user_id)
+    new = Person(service, lan.simulator, lan.name, data["tokens"])
     assert new.sid != lan.sid
-    listed = service.call("GET", "/api/v1/sessions", token=new.access).json()["data"]
+    listed = new.call("GET", "/api/v1/sessions").json()["data"]
     assert {entry["id"]: entry["device"] for entry in listed}[new.sid] == CHROME
     assert signedin.refreshed(service, new.refresh).status_code == 200
     # Once: the same browser, asking again, gets nothing.
@@ -96,7 +96,7 @@ def test_neither_secret_is_stored_and_the_cookie_is_for_this_browser_and_these_a
     assert browser.id in stored
 
 
-def test_another_browser_gets_nothing_whatever_it_knows(each_service: Service, lan: SignedIn) -> None:
+def test_another_browser_gets_nothing_whatever_it_knows(each_service: Service, lan: Person) -> None:
     service = each_service
     browser, other = approved(service, lan), scanning.start(service)
     name = browser.cookie.partition("=")[0]
@@ -115,10 +115,10 @@ def test_another_browser_gets_nothing_whatever_it_knows(each_service: Service, l
     assert scanning.state(service, browser) == "approved"
 
 
-def test_whoever_scans_decides_and_nobody_else(simulator: Simulator, each_service: Service, lan: SignedIn) -> None:
+def test_whoever_scans_decides_and_nobody_else(simulator: Simulator, each_service: Service, lan: Person) -> None:
     service = each_service
-    wei = signedin.native(service, simulator.code("wei"))
-    lans_other_phone = signedin.native(service, simulator.code("lan"))
+    wei = signedin.native(service, simulator, "wei")
+    lans_other_phone = signedin.native(service, simulator, "lan")
     browser = scanning.start(service)
     invalid = (400, "scan_ticket_invalid")
     # Without a scan there is nothing to decide.
@@ -138,7 +138,7 @@ def test_whoever_scans_decides_and_nobody_else(simulator: Simulator, each_servic
     assert refusal(scanning.phone(service, "scan", "A" * 22, lan.access)) == invalid
 
 
-def test_what_is_refused_stays_refused(each_service: Service, lan: SignedIn) -> None:
+def test_what_is_refused_stays_refused(each_service: Service, lan: Person) -> None:
     service = each_service
     browser = scanning.start(service)
     scanning.phone(service, "scan", browser.ticket, lan.access)
@@ -148,7 +148,7 @@ def test_what_is_refused_stays_refused(each_service: Service, lan: SignedIn) -> 
     assert scanning.state(service, browser) == "refused"
 
 
-def test_each_step_has_its_time(each_service: Service, lan: SignedIn) -> None:
+def test_each_step_has_its_time(each_service: Service, lan: Person) -> None:
     service = each_service
     never_scanned, scanned, fetched_late = scanning.start(service), scanning.start(service), approved(service, lan)
     assert scanning.phone(service, "scan", scanned.ticket, lan.access).status_code == 200
@@ -162,15 +162,15 @@ def test_each_step_has_its_time(each_service: Service, lan: SignedIn) -> None:
 
 
 def test_a_phone_that_signed_out_meanwhile_signs_nobody_in(
-    simulator: Simulator, each_service: Service, lan: SignedIn
+    simulator: Simulator, each_service: Service, lan: Person
 ) -> None:
     service = each_service
     browser = approved(service, lan)
-    assert service.call("POST", "/api/v1/sessions/logout?scope=global", token=lan.access).status_code == 200
+    assert lan.call("POST", "/api/v1/sessions/logout?scope=global").status_code == 200
     assert scanning.state(service, browser) == "expired"
     assert service.count("sessions", f"user_id = {lan.user_id} AND revoked_at IS NULL") == 0
 
-    disabled = signedin.native(service, simulator.code("disabled meanwhile"))
+    disabled = signedin.native(service, simulator, "disabled meanwhile")
     browser = approved(service, disabled)
     connection = service.connect()
     connection.cursor().execute(f"UPDATE users SET status = 'disabled' WHERE id = {disabled.user_id}")
@@ -214,7 +214,7 @@ def test_addresses_are_shown_behind_a_proxy_and_compared_by_network(
     simulator: Simulator, start_briefly: Callable[..., Service]
 ) -> None:
     service = start_briefly("scan-proxy", workers=1, settings={"TRUSTED_PROXIES": "1"})
-    lan = signedin.native(service, simulator.code("lan"))
+    lan = signedin.native(service, simulator, "lan")
     cases = (
         ("203.0.113.7", "203.0.113.7", True),
         ("203.0.113.7", "203.0.113.8", False),

@@ -8,7 +8,7 @@ from tests.harness import scanning, signedin
 from tests.harness.crowd import Answer
 from tests.harness.races import Race, violations
 from tests.harness.service import Service
-from tests.harness.signedin import SignedIn
+from tests.harness.signedin import Person
 
 POLLS = 50
 ROUNDS = 4
@@ -17,7 +17,7 @@ TWIN = "tests.twins.scan_look_then_write:app"
 
 def test_a_session_is_handed_over_exactly_once(each_service: Service, race_on: Callable[[Service], Race]) -> None:
     service, race = each_service, race_on(each_service)
-    phone = signedin.native(service, race.simulator.code("racing"))
+    phone = signedin.native(service, race.simulator, "racing")
     seen = [_round(race, phone, with_refusal=number % 2 == 1) for number in range(ROUNDS)]
     assert [found for _, found in seen] == [[]] * ROUNDS
     approved = [outcome for outcome, _ in seen].count("approved")
@@ -32,13 +32,13 @@ def test_a_session_is_handed_over_exactly_once(each_service: Service, race_on: C
 
 def test_the_check_finds_look_then_write(start_race: Callable[..., Race]) -> None:
     race = start_race("scan-twin", TWIN)
-    phone = signedin.native(race.service, race.simulator.code("racing twin"))
+    phone = signedin.native(race.service, race.simulator, "racing twin")
     refusals = cycle((False, True))
     found = race.catch(lambda race, _: _round(race, phone, with_refusal=next(refusals))[1], "sessions handed over")
     race.note("scan to sign in, twin", found)
 
 
-def _round(race: Race, phone: SignedIn, *, with_refusal: bool) -> tuple[str, list[str]]:
+def _round(race: Race, phone: Person, *, with_refusal: bool) -> tuple[str, list[str]]:
     """Return what was decided, and what is wrong."""
     service = race.service
     browser = scanning.start(service)

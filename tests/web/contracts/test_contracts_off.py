@@ -52,7 +52,7 @@ def test_the_documentation_holds_what_is_served(narrow: Service, service: Servic
 
 
 def test_what_is_on_works_as_ever(narrow: Service, simulator: Simulator) -> None:
-    assert signedin.native(narrow, simulator.code("narrow-native")).user_id
+    assert signedin.native(narrow, simulator, "narrow-native").user_id
     assert signedin.ticket(narrow, simulator, "narrow-stranger")
     answer = narrow.call("GET", "/wx/nothing")
     assert (answer.status_code, answer.json()) == (404, {"detail": "地址不存在"})
@@ -75,7 +75,7 @@ def test_whoever_names_nobody_leaves_the_signed_in_their_numbers(narrow: Service
 
     ticket = signedin.ticket(narrow, simulator, "narrow-asker")
     assert [look("narrow-asker", attacker, ticket) for _ in range(PER_USER + 1)] == [200, 200, 503]
-    token = signedin.native(narrow, simulator.code("narrow-member")).access
+    token = signedin.native(narrow, simulator, "narrow-member").access
     assert look("narrow-member", attacker, token=token) == 200
     assert look("narrow-greedy", other, token=token) == 503, "the code is another person's"
     assert look("narrow-member", attacker, token=token) == 200
