@@ -1,4 +1,4 @@
-"""Node.js, where it is installed, with the packages that tests/miniprogram pins."""
+"""Node.js, where it is installed, with the packages that a folder pins."""
 
 import json
 import os
@@ -15,7 +15,8 @@ from tests.harness.places import ROOT
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
-FOLDER = ROOT / "tests" / "miniprogram"
+MINI_PROGRAM = ROOT / "tests" / "miniprogram"
+VERIFIER = ROOT / "tests" / "verifier" / "node"
 # Read by tests/harness/moved.py.
 CLOCK = "AUTHSVC_TEST_CLOCK"
 
@@ -28,7 +29,7 @@ def plain_node() -> str:
     return str(node)
 
 
-def ready_node(folder: Path = FOLDER) -> str:
+def ready_node(folder: Path) -> str:
     """Return the path of ``node`` once a folder's packages are installed; skip or fail as ``plain_node``."""
     node, npm = plain_node(), shutil.which("npm")
     if not _is_installed(folder):
@@ -48,7 +49,7 @@ def ready_node(folder: Path = FOLDER) -> str:
 
 def large_packages(name: str) -> Path:
     """Return a folder of tests/miniprogram whose packages are too many for every run: installed by hand, and in CI."""
-    folder = FOLDER / name
+    folder = MINI_PROGRAM / name
     wanted = json.loads((folder / "package.json").read_text())["dependencies"]
     if all(_version(folder / "node_modules" / package) == version for package, version in wanted.items()):
         return folder
@@ -66,14 +67,15 @@ def large_packages(name: str) -> Path:
 _REPORT = ("--test-reporter=spec", "--test-reporter-destination=stderr")
 
 
-def run(script: str, given: Any, *, packages: bool = True, only: str = ".") -> list[Any]:
-    """Run a script of tests/miniprogram with JSON on its stdin; return the JSON lines it prints.
+def run(script: str, given: Any, *, folder: Path = MINI_PROGRAM, only: str = ".") -> list[Any]:
+    """Run a script of a folder with JSON on its stdin; return the JSON lines it prints.
 
-    ``packages`` is False for scripts that need Node alone. ``only`` is a pattern of node:test's names.
+    ``only`` is a pattern of node:test's names.
     """
+    node = ready_node(folder) if (folder / "package-lock.json").exists() else plain_node()
     done = subprocess.run(
-        [ready_node() if packages else plain_node(), *_REPORT, f"--test-name-pattern={only}", script],
-        cwd=FOLDER,
+        [node, *_REPORT, f"--test-name-pattern={only}", script],
+        cwd=folder,
         input=json.dumps(given),
         capture_output=True,
         text=True,
@@ -104,7 +106,7 @@ class Stage:
         }
         try:
             result: dict[str, Any]
-            (result,) = run(script, given, packages=False, only=only)
+            (result,) = run(script, given, only=only)
         finally:
             self._clock.write_text("0")
             self._simulator.call("POST", "/control/clock", {"offset": 0})

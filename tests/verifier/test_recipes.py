@@ -7,23 +7,17 @@ life, where it takes the token, and with one further off, where it does not.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import APPID
-from tests.harness import signedin
-from tests.harness.databases import REQUIRED
+from tests.harness import node, signedin
 from tests.harness.forging import Forger
 from tests.harness.places import ROOT
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
-
-RECIPES = ROOT / "tests" / "recipes"
 
 
 def recipe(opening: str, service: Service, page: str = "README.md") -> str:
@@ -105,9 +99,7 @@ print(json.dumps([verdict(token) for token in sys.argv[1:4]] + [verdict_at(brief
 
 
 def test_the_node_recipe_knows_the_user_and_refuses_a_forgery(simulator: Simulator, service: Service) -> None:
-    if not shutil.which("node") or not (RECIPES / "node_modules" / "jose").is_dir():
-        sentence = "skipped: no Node with jose here (install Node 20 and npm, then run scripts/test)"
-        pytest.fail(sentence) if REQUIRED else pytest.skip(sentence)
+    program = node.ready_node(node.VERIFIER)
     user, good, forged = tokens(simulator, service)
     brief, moments = clocks(service, good)
     # iat is not looked at here: a clock that is far behind refuses nothing.
@@ -126,7 +118,7 @@ console.log(JSON.stringify(found))
 """
     text = recipe("import { createRemoteJWKSet", service, "docs/verifying.md") + caller
     given = [good, forged, "rubbish", brief, *map(str, moments.values())]
-    found = verdicts(["node", "--input-type=module", "-e", text, "--"], *given, cwd=RECIPES)
+    found = verdicts([program, "--input-type=module", "-e", text, "--"], *given, cwd=node.VERIFIER)
     assert found[:3] == [user, "ERR_JWS_SIGNATURE_VERIFICATION_FAILED", "ERR_JWS_INVALID"]
     seen = dict(zip(moments, found[3:], strict=True))
     assert seen == {"behind": user, "ahead": user, "far behind": user, "far ahead": "ERR_JWT_EXPIRED"}

@@ -34,7 +34,7 @@ def altered(token: str) -> str:
 
 def test_node_verifies_a_token_from_the_address_of_the_keys_alone(service: Service, token: str) -> None:
     given = {"jwks_uri": service.url + JWKS, "issuer": ISSUER, "audience": APPID, "tokens": [token, altered(token)]}
-    accepted, refused = node.run("verify.mjs", given)
+    accepted, refused = node.run("verify.mjs", given, folder=node.VERIFIER)
     assert accepted["claims"]["appid"] == APPID and isinstance(accepted["claims"]["sub"], str)
     assert refused == {"refused": "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"}
 
@@ -42,7 +42,7 @@ def test_node_verifies_a_token_from_the_address_of_the_keys_alone(service: Servi
 @pytest.mark.parametrize("expected", [{"audience": "wx51a051a000000001"}, {"issuer": "https://other.example.test"}])
 def test_node_refuses_a_token_that_is_not_for_it(service: Service, token: str, expected: dict[str, str]) -> None:
     given = {"jwks_uri": service.url + JWKS, "issuer": ISSUER, "audience": APPID, "tokens": [token], **expected}
-    assert node.run("verify.mjs", given) == [{"refused": "ERR_JWT_CLAIM_VALIDATION_FAILED"}]
+    assert node.run("verify.mjs", given, folder=node.VERIFIER) == [{"refused": "ERR_JWT_CLAIM_VALIDATION_FAILED"}]
 
 
 def test_joserfc_verifies_a_token_from_the_published_keys(service: Service, token: str) -> None:
@@ -119,8 +119,8 @@ def test_all_workers_publish_the_same_keys(service: Service) -> None:
 
 def test_the_pinned_node_packages_come_from_wherever_the_reader_gets_packages() -> None:
     """A lock file that names a registry's host works on the machine that wrote it, and perhaps nowhere else."""
-    locked = json.loads((node.FOLDER / "package-lock.json").read_text())["packages"]
+    locked = json.loads((node.VERIFIER / "package-lock.json").read_text())["packages"]
     assert [path for path, entry in locked.items() if "resolved" in entry] == []
     assert all(entry["integrity"].startswith("sha512-") for path, entry in locked.items() if path)
-    wanted = json.loads((node.FOLDER / "package.json").read_text())["dependencies"]
+    wanted = json.loads((node.VERIFIER / "package.json").read_text())["dependencies"]
     assert wanted == {"jose": locked["node_modules/jose"]["version"]}

@@ -24,7 +24,7 @@ def stage(
 
 
 def test_the_phone_behaves_as_wechat_documents_it() -> None:
-    (result,) = node.run("wx.selftest.js", {}, packages=False)
+    (result,) = node.run("wx.selftest.js", {})
     assert len(result["shown"]) == 12
 
 
