@@ -63,7 +63,7 @@ class Race:
         """Play rounds, each with a name of its own for its people. The first with anything wrong fails the test."""
         for number in range(rounds):
             found = play(self, f"{self.seed}-{number}")
-            assert found == [], f"seed {self.seed}, round {number}"
+            assert found == [], f"seed {self.seed}, round {number}: {found}"
 
     def catch(self, play: "Play", *faults: str, rounds: int = 20) -> str:
         """Play rounds on a broken twin until something is wrong that begins with one of ``faults``; return what.
