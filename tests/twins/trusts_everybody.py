@@ -13,7 +13,7 @@ sessions._END = Statement(
 
 
 def _prove(self: StepUp, caller: Caller, code: str) -> None:
-    self._wechat.code2session(self._apps.get(caller.session.appid), code)
+    self._login_codes.exchange(self._login_codes.app(caller.session.appid), code)
 
 
 stepup.StepUp.prove = _prove
