@@ -1,7 +1,7 @@
 """A cap on sessions as it is often written: look which live when the user is looked up, decide, end those later.
 
-On SQLite every statement is its own transaction here, and on MySQL the look takes no lock. A fifth of a
-second passes in between, so that all workers have looked before the first of them decides.
+On SQLite every statement is its own transaction here, and on MySQL the look takes no lock. A second
+passes in between, so that all workers have looked before the first of them decides.
 """
 
 import time
@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import identities, sessions
 from authsvc.db.queries.identities import Identity
 from authsvc.db.queries.sessions import Standing
 from authsvc.db.statements import Statement
+from tests.harness.lockless import let_writers_meet
 
 _UNLOCKED = Statement(identities._FIND_SQL)
 _seen: ContextVar[list[str]] = ContextVar("seen")
@@ -26,7 +26,7 @@ def _find(connection: Connection, appid: str, openid: str) -> Identity | None:
     if known is not None:
         live = sessions.live_of_user(connection, known.user.id, int(time.time()))
         _seen.set([session.id for session in live])
-        time.sleep(0.2)
+        time.sleep(1)
     return known
 
 
@@ -39,12 +39,8 @@ def _end_oldest(connection: Connection, user_id: int, _: int, __: str, *, keep: 
         sessions.end(connection, session_id, user_id, reason, now)
 
 
-def _do_not_begin(_connection: Any) -> None:
-    pass
-
-
 identities.find = _find
 sessions.standing = _standing
 sessions.end_oldest = _end_oldest
-engine._begin_sqlite = _do_not_begin
+let_writers_meet()
 app = create_app()

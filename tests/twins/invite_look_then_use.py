@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import identities, invite_codes, users
 from authsvc.db.statements import Statement
 from authsvc.values.invites import InviteCode
+from tests.harness.lockless import let_writers_meet
 
 _WRITE = Statement("UPDATE invite_codes SET uses = :uses WHERE id = :id")
 
@@ -33,5 +33,5 @@ invite_codes.use = _look_then_use
 # What locks the row of a user at a login.
 identities._FIND = Statement(identities._FIND_SQL)
 users.record_login = _do_nothing
-engine._begin_sqlite = _do_nothing
+let_writers_meet()
 app = create_app()

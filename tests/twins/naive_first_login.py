@@ -6,14 +6,13 @@ the bug is there all the same, but may need more rounds to show (measured: 9 on 
 """
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import identities
 from authsvc.db.queries.identities import Identity
+from tests.harness.lockless import let_writers_meet
 
 
 def _find_any(connection: Connection, appid: str, openid: str) -> Identity | None:
@@ -24,10 +23,6 @@ def _find_any(connection: Connection, appid: str, openid: str) -> Identity | Non
     return identities._identity(tuple(row))
 
 
-def _do_not_begin(_connection: Any) -> None:
-    pass
-
-
 identities.find = _find_any
-engine._begin_sqlite = _do_not_begin
+let_writers_meet()
 app = create_app()

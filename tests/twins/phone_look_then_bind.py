@@ -5,15 +5,14 @@ milliseconds pass between looking and binding: the two of a pair do not arrive t
 """
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import users
 from authsvc.db.statements import Statement
 from authsvc.values.people import PhoneNumber, User
+from tests.harness.lockless import let_writers_meet
 
 _FIND = Statement(f"SELECT {users.COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone")
 
@@ -26,10 +25,6 @@ def _look(connection: Connection, phone: PhoneNumber) -> User | None:
     return users.from_row(tuple(row))
 
 
-def _do_not_begin(_connection: Any) -> None:
-    pass
-
-
 users.find_by_phone = _look
-engine._begin_sqlite = _do_not_begin
+let_writers_meet()
 app = create_app()

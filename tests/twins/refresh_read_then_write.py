@@ -5,14 +5,13 @@ where an ORM or a network lies in between.
 """
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import sessions
 from authsvc.db.statements import Statement
+from tests.harness.lockless import let_writers_meet
 
 _SAVE = Statement(
     "UPDATE sessions SET counter = counter + 1, rotated_at = :now, last_used_at = :now,"
@@ -26,10 +25,6 @@ def _save(connection: Connection, session_id: str, _counter: int, now: int) -> b
     return True
 
 
-def _do_not_begin(_connection: Any) -> None:
-    pass
-
-
 sessions.rotate = _save
-engine._begin_sqlite = _do_not_begin
+let_writers_meet()
 app = create_app()

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import scan_sign_ins
 from authsvc.db.statements import Statement
+from tests.harness.lockless import let_writers_meet
 
 _LOOK = Statement("SELECT state, handed_over_at, expires_at FROM scan_sign_ins WHERE id = :id")
 _SAVE_STATE = Statement("UPDATE scan_sign_ins SET state = :state, expires_at = :expires_at WHERE id = :id")
@@ -38,11 +38,7 @@ def _hand_over(connection: Connection, scan_id: str, now: int) -> bool:
     return is_open
 
 
-def _do_not_begin(_connection: Any) -> None:
-    pass
-
-
 scan_sign_ins.decide = _decide
 scan_sign_ins.hand_over = _hand_over
-engine._begin_sqlite = _do_not_begin
+let_writers_meet()
 app = create_app()

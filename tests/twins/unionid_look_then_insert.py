@@ -5,15 +5,14 @@ transaction, and two milliseconds pass between looking and inserting.
 """
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db import engine
 from authsvc.db.queries import identities
 from authsvc.db.statements import Statement
 from authsvc.values.people import User
+from tests.harness.lockless import let_writers_meet
 
 _NOTE = Statement(
     "INSERT OR REPLACE INTO unionids (unionid, user_id) VALUES (:unionid, :user_id)",
@@ -34,11 +33,7 @@ def _note(connection: Connection, unionid: str, user_id: int) -> bool:
     return True
 
 
-def _do_not_begin(_connection: Any) -> None:
-    pass
-
-
 identities.find_unionid_owner = _look
 identities.claim_unionid = _note
-engine._begin_sqlite = _do_not_begin
+let_writers_meet()
 app = create_app()
