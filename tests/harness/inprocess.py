@@ -1,9 +1,12 @@
 """Rooms of authsvc without the house around them: a migrated database and a clock that a test moves."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flask import Flask
+from flask.testing import FlaskClient
 from flask_migrate import Migrate, upgrade
 
 from authsvc.app import MIGRATIONS, create_app
@@ -18,8 +21,9 @@ from authsvc.services.audit import AuditLog
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.miniprograms.sessionkeys import SessionKeys
+from authsvc.signing.keyfile import create_key_file
 from authsvc.values.wechat import MiniProgram
-from tests.harness.service import Service
+from tests.harness.service import ISSUER, Service
 
 SECRET = bytes(range(32))
 SESSION_KEYS = SessionKeys(Sealer((SECRET,), "session_key"))
@@ -66,6 +70,27 @@ def beside(service: Service, clock: SystemClock | None = None) -> Iterator[Flask
     app = create_app(Settings.from_env({**service.environment, "LOG_LEVEL": "WARNING"}), clock=clock)
     yield app
     app.extensions["authsvc-database"].close()
+
+
+@contextmanager
+def whole(folder: Path, clock: SystemClock, app: MiniProgram, wechat: str) -> Iterator[FlaskClient]:
+    """All of authsvc in this process on a clock that a test moves, with keys and a database of its own in a folder."""
+    create_key_file(folder / "keys" / "signing.json")
+    settings = Settings.from_env(
+        {
+            "INSTANCE_PATH": str(folder),
+            "WX_APPID": app.appid,
+            "WX_SECRET": app.secret,
+            "WX_API_BASE": wechat,
+            "PUBLIC_BASE_URL": ISSUER,
+            "SECRET_KEYS": secrets.token_urlsafe(32),
+            "LOG_LEVEL": "WARNING",
+        }
+    )
+    with migrated_database(settings.database_url):
+        made = create_app(settings, clock=clock)
+        yield made.test_client()
+        made.extensions["authsvc-database"].close()
 
 
 def empty(database: Database) -> None:

@@ -1,21 +1,16 @@
 """How long a session lives, to the second: idle, absolute, and the grace of a rotation."""
 
-import secrets
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
-from pathlib import Path
 from typing import Any
 
 import jwt.api_jwt
 import pytest
 from flask.testing import FlaskClient
 
-from authsvc.app import create_app
-from authsvc.config import Settings
-from authsvc.signing.keyfile import create_key_file
+from authsvc.values.wechat import MiniProgram
 from tests.conftest import APPID
-from tests.harness.inprocess import Clock
-from tests.harness.service import ISSUER
+from tests.harness.inprocess import Clock, whole
 from tests.harness.simulator import Simulator
 
 DAY = 86400
@@ -67,23 +62,10 @@ def in_process(
     tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, app_secret: str
 ) -> Iterator[tuple[FlaskClient, Clock]]:
     """The whole service in this process, with a clock that stands until it is moved."""
-    folder, clock = tmp_path_factory.mktemp("limits"), Clock()
-    create_key_file(Path(folder / "keys" / "signing.json"))
-    settings = Settings.from_env(
-        {
-            "INSTANCE_PATH": str(folder),
-            "WX_APPID": APPID,
-            "WX_SECRET": app_secret,
-            "WX_API_BASE": shared_simulator.url,
-            "PUBLIC_BASE_URL": ISSUER,
-            "SECRET_KEYS": secrets.token_urlsafe(32),
-            "LOG_LEVEL": "WARNING",
-        }
-    )
-    app = create_app(settings, clock=clock)
-    done = app.test_cli_runner().invoke(args=["db", "upgrade"])
-    assert done.exit_code == 0, done.output
-    yield app.test_client(), clock
+    clock = Clock()
+    app = MiniProgram(APPID, app_secret, APPID)
+    with whole(tmp_path_factory.mktemp("limits"), clock, app, shared_simulator.url) as client:
+        yield client, clock
 
 
 @pytest.fixture(params=KINDS)

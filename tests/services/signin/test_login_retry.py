@@ -10,13 +10,12 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from authsvc.app import create_app
-from authsvc.clock import SystemClock
-from authsvc.config import Settings
+from authsvc.values.wechat import MiniProgram
 from tests.conftest import APPID
 from tests.harness.crowd import post
+from tests.harness.inprocess import Clock, whole
 from tests.harness.races import Race
-from tests.harness.service import ISSUER, Service
+from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 CALLERS = 50
@@ -166,52 +165,20 @@ def test_a_window_of_zero_turns_it_off(simulator: Simulator, start_briefly: Call
 # --- to the second, with a clock of our own ---------------------------------------------------------------------
 
 
-class MovedClock(SystemClock):
-    """Real time, plus what a test adds."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        self._start = float(int(time.time()))
-
-    def now(self) -> float:
-        return self._start + self.ahead
-
-
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
-@pytest.fixture
-def client(
-    tmp_path: Path, clock: MovedClock, simulator: Simulator, app_secret: str, service: Service
-) -> Iterator[FlaskClient]:
-    """The app in this process, on a copy of nothing: keys of another service, a database of its own."""
-    settings = Settings.from_env(
-        {
-            "INSTANCE_PATH": service.environment["INSTANCE_PATH"],
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'clock.db'}",
-            "WX_APPID": APPID,
-            "WX_SECRET": app_secret,
-            "WX_API_BASE": simulator.url,
-            "PUBLIC_BASE_URL": ISSUER,
-            "SECRET_KEYS": secrets.token_urlsafe(32),
-        }
-    )
-    app = create_app(settings, clock=clock)
-    done = app.test_cli_runner().invoke(args=["db", "upgrade"])
-    assert done.exit_code == 0, done.output
-    yield app.test_client()
+def client(tmp_path: Path, clock: Clock, simulator: Simulator, app_secret: str) -> Iterator[FlaskClient]:
+    with whole(tmp_path, clock, MiniProgram(APPID, app_secret, APPID), simulator.url) as client:
+        yield client
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, 200), (60, 200), (61, 401)])
 def test_a_repeat_is_answered_for_sixty_seconds_and_not_for_sixty_one(
-    client: FlaskClient, clock: MovedClock, simulator: Simulator, seconds: int, status: int
+    client: FlaskClient, clock: Clock, simulator: Simulator, seconds: int, status: int
 ) -> None:
     request = {"json": {"code": simulator.code("ning")}, "headers": {"Idempotency-Key": "to-the-second"}}
     first = client.post("/api/v1/auth/login", **request)
     assert first.status_code == 200
-    clock.ahead = seconds
+    clock.moment += seconds
     second = client.post("/api/v1/auth/login", **request)
     assert second.status_code == status
     if status == 200:
