@@ -91,6 +91,13 @@ class _Answer:
 
     def read(self, sock: Any) -> None:
         """Read until the answer is complete. Raises Unusable, BrokenOff, OSError."""
+        try:
+            self._read(sock)
+        finally:
+            # It holds this object's methods: a cycle, which would stay in memory until the garbage collector finds it.
+            del self._parser
+
+    def _read(self, sock: Any) -> None:
         head_bytes = 0
         while not self._is_complete:
             received = sock.recv(_READ_BYTES)

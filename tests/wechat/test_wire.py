@@ -1,5 +1,6 @@
 """Answers as servers really send them: with a length, in chunks, until the end, after others that announce them."""
 
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -149,3 +150,17 @@ def test_a_request_has_what_http_wants(serve: Callable[..., tuple[Wire, Server]]
     assert server.requests[0] == b"GET /path?a=b%20c HTTP/1.1\r\n" + host + b"Accept: */*\r\n\r\n"
     head = b"Accept: */*\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
     assert server.requests[1] == b"POST /path HTTP/1.1\r\n" + host + head + '{"场":1}'.encode()
+
+
+def test_nothing_of_an_answer_stays_in_memory(serve: Callable[..., tuple[Wire, Server]]) -> None:
+    """It may hold a session_key, and a cycle would be left to the garbage collector, for every login."""
+    wire, _ = serve(OK + b"Content-Length: 2\r\n\r\nok", None)
+    gc.collect()
+    gc.disable()
+    try:
+        assert wire.exchange("GET", "/", None, seconds=5, most_bytes=MOST) == (200, b"ok")
+        with pytest.raises(BrokenOff):
+            wire.exchange("GET", "/", None, seconds=5, most_bytes=MOST)
+        assert [thing for thing in gc.get_objects() if type(thing).__module__ == "authsvc.wechat.wire"] == [wire]
+    finally:
+        gc.enable()
