@@ -91,7 +91,13 @@ class Terminal:
         wait_until(lambda: self._read() and part in self.shown, _PATIENCE)
 
     def interrupt(self) -> None:
-        os.killpg(self._process.pid, signal.SIGINT)
+        """As a person does: once more where nothing comes of it, as within a finalizer, where Python ignores it."""
+        for _ in range(3):
+            os.killpg(self._process.pid, signal.SIGINT)
+            give_up = time.monotonic() + 3
+            while time.monotonic() < give_up and self._read():
+                if b"continue where this one stopped" in self.shown:
+                    return
 
     def end(self) -> int:
         while self._read():

@@ -60,8 +60,11 @@ def reading(service: Service, address: str, scene: str) -> Iterator[Reader]:
     thread.join(30)
 
 
-def play(race: Race, user: str) -> tuple[int, Reader]:
-    """Let the crowd ask for a picture whose address is known but which is gone; return calls to WeChat and reads."""
+def play(race: Race, user: str, *, may_fail: bool = False) -> tuple[int, Reader]:
+    """Let the crowd ask for a picture whose address is known but which is gone; return calls to WeChat and reads.
+
+    Some answers of a twin ``may_fail``: where everybody asks WeChat, some are refused.
+    """
     simulator, service = race.simulator, race.service
     token = signedin.native(service, simulator, user).access
     picture = service.call("GET", codes.OWN, token=token).json()["data"]
@@ -74,7 +77,8 @@ def play(race: Race, user: str) -> tuple[int, Reader]:
         answers = race.send([request] * REQUESTS, kept=4)
     simulator.slow_down(0)
     assert {answer.status for answer in answers} == {200}
-    assert {answer.json()["data"]["qr_code_url"] for answer in answers} == {picture["url"]}
+    urls = {(answer.json()["data"] or {}).get("qr_code_url") for answer in answers}
+    assert urls - ({None} if may_fail else set()) == {picture["url"]}
     assert reader.whole + len(reader.bad) > 0
     return len(codes.calls(simulator)), reader
 
@@ -164,7 +168,7 @@ def test_the_check_finds_a_picture_that_everybody_draws(
     twin = start_race("qr-race-twin", TWIN, **race_settings)
 
     def problems(race: Race, name: str) -> list[str]:
-        called, reader = play(race, f"qr-race-twin-{name}")
+        called, reader = play(race, f"qr-race-twin-{name}", may_fail=True)
         return [*[f"calls to WeChat: {called}"] * (called > 1), *(f"bad read: {bad}" for bad in reader.bad)]
 
     found = [twin.catch(problems, fault, rounds=10) for fault in ("calls to WeChat", "bad read")]
