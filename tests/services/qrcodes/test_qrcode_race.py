@@ -116,9 +116,9 @@ class Failed:
     right_after: int
 
 
-def fail(race: Race) -> Failed:
+def fail(race: Race, number: int = 0) -> Failed:
     simulator, service = race.simulator, race.service
-    token = signedin.native(service, simulator, f"qr-fail-{race.seed}").access
+    token = signedin.native(service, simulator, f"qr-fail-{race.seed}-{number}").access
     request = Request("GET", service.url + codes.OWN, None, {"Authorization": f"Bearer {token}"})
     service.call("GET", "/api/v1/me/invite", token=token)  # the code itself is made
     simulator.clear()
@@ -154,11 +154,11 @@ def test_the_check_finds_failures_that_each_worker_remembers(
     start_race: Callable[..., Race], race_settings: dict[str, str]
 ) -> None:
     twin = start_race("qr-fail-twin", FAILURES_TWIN, **race_settings)
-    failed = fail(twin)
+    # Two calls or more are a matter of chance: a worker that comes late finds the failure of another.
+    rounds = (fail(twin, number) for number in range(10))
+    failed = next(found for found in rounds if found.calls > 1 and found.right_after < AFTER)
     served = f"{failed.right_after} of {AFTER} served right after"
     twin.note("the same where each worker remembers for five seconds", f"{failed.calls} calls, {served}")
-    assert failed.calls > 1
-    assert failed.right_after < AFTER
 
 
 @pytest.mark.parametrize("start_race", ["sqlite"], indirect=True)
