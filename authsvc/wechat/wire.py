@@ -46,7 +46,7 @@ class Wire:
         A new connection is made within ``seconds``. Raises NotConnected (nothing was sent), Unusable, BrokenOff, or
         OSError (TimeoutError at the deadline).
         """
-        connection = self._idle.pop() if self._idle else self._pool._new_conn()
+        connection = self._take()
         try:
             sock = connection.ready(seconds)
             sock.sendall(self._request(method, target, body))
@@ -60,6 +60,12 @@ class Wire:
         else:
             self._idle.append(connection)
         return answer.status, b"".join(answer.parts)
+
+    def _take(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:  # asked before, another thread might take the last one in between
+            return self._pool._new_conn()
 
     def _request(self, method: str, target: str, body: bytes | None) -> bytes:
         head = f"{method} {target} HTTP/1.1\r\n{self._head}"
@@ -86,7 +92,6 @@ class _Answer:
         self._has_length = False
         self._is_head_over = False
         self._is_complete = False
-        self._is_followed = False
         self._parser = httptools.HttpResponseParser(self)
 
     def read(self, sock: Any) -> None:
@@ -107,7 +112,8 @@ class _Answer:
             try:
                 self._parser.feed_data(received)
             except httptools.HttpParserError as error:
-                if self._is_followed:
+                if self._is_complete:
+                    self.is_last = True
                     return None
                 if self._length > self._most_bytes:
                     raise Unusable(f"more than {self._most_bytes} bytes") from None
@@ -126,15 +132,14 @@ class _Answer:
 
     def on_message_begin(self) -> None:
         # Data after a complete answer was not requested: it is not read, and the connection is not used again.
-        if self._is_complete:
-            self._is_followed = self.is_last = True
+        self.is_last = self._is_complete
 
     def on_header(self, name: bytes, _value: bytes) -> None:
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self._has_length = True
 
     def on_headers_complete(self) -> None:
-        if self._is_followed:
+        if self._is_complete:
             raise BrokenOff("a second answer")
         self.status = self._parser.get_status_code()
         # A 1xx answer only announces another one, so it is ignored.

@@ -107,6 +107,7 @@ WRONG = {
     "WX_APPID": ["wx123", "WX4F4BC4DEC97D474B", "gh_0123456789ab", f"{APPID}0", f"{APPID} {APPID}"],
     "WX_SECRET": [
         "15-characters-x",
+        # What templates and tutorials leave in the place of a secret.
         "your-app-secret-here",
         "YOUR_APPSECRET_0000",
         "changeme-changeme",

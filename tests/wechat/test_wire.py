@@ -134,6 +134,32 @@ def test_after_an_answer_that_was_not_read_to_its_end_nothing_more_is_read_there
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("ending", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("rest", [b"garbage", b"\0", b"\r\n", b"HTTP/1.1 40", b"\r\n\r\nHTTP/1.1 404 Not Found\r\n"])
+def test_what_comes_behind_a_whole_answer_takes_nothing_from_it(
+    serve: Callable[..., tuple[Wire, Server]], ending: str, rest: bytes
+) -> None:
+    """It was a success, and its code is spent."""
+    whole = OK + f"{ending}Content-Length: 2\r\n\r\n{{}}".encode()
+    wire, _ = serve(whole + rest, whole)
+    assert [get(wire), get(wire)] == [(200, b"{}")] * 2
+
+
+class Taken(list[object]):
+    """Kept connections of which another thread has taken the last one after this one has looked."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def test_a_connection_that_another_thread_has_just_taken_is_replaced(
+    serve: Callable[..., tuple[Wire, Server]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire, _ = serve(OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+    monkeypatch.setattr(wire, "_idle", Taken())
+    assert get(wire) == (200, b"{}")
+
+
 def test_a_second_answer_that_nobody_asked_for_is_nobodys(serve: Callable[..., tuple[Wire, Server]]) -> None:
     one, other = OK + b"Content-Length: 2\r\n\r\n{}", b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n{ }"
     wire, server = serve(one + other, one)
