@@ -49,7 +49,7 @@ EXACT_COLUMNS = {
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
     "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
-    "audit_events": ("subject",),
+    "audit_events": ("subject", "request_id"),
     "consents": ("version",),
     "ban_marks": ("mark", "ban"),
     "invite_marks": ("mark",),
