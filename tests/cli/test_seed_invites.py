@@ -78,12 +78,18 @@ def test_in_a_pipe_progress_is_plain_lines(each_service: Service, batch: str, fi
     figures(f"{COUNT:,} invite codes seeded on {database} in {seconds:.1f} s, the start of the program included")
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """The script on a terminal of its own."""
 
     def __init__(self, service: Service, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
-        self._process = command(service, *arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        # Tests that a shell has started in the background have inherited from it that Ctrl-C is ignored.
+        self._process = command(service, *arguments, **streams, start_new_session=True, preexec_fn=_heed_ctrl_c)
         os.close(theirs)
         self.shown = b""
 
@@ -91,13 +97,7 @@ class Terminal:
         wait_until(lambda: self._read() and part in self.shown, _PATIENCE)
 
     def interrupt(self) -> None:
-        """As a person does: once more where nothing comes of it, as within a finalizer, where Python ignores it."""
-        for _ in range(3):
-            os.killpg(self._process.pid, signal.SIGINT)
-            give_up = time.monotonic() + 3
-            while time.monotonic() < give_up and self._read():
-                if b"continue where this one stopped" in self.shown:
-                    return
+        os.killpg(self._process.pid, signal.SIGINT)
 
     def end(self) -> int:
         while self._read():
