@@ -1,8 +1,8 @@
 """The Prometheus metrics: names and labels in one place.
 
 No label contains user data, and labels have few values, so the number of series does not grow with the users. Under
-gunicorn the workers write to files below ``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py), and any of them returns the
-sum of all.
+gunicorn the workers write to files below ``PROMETHEUS_MULTIPROC_DIR`` (``serving/``), and any of them returns the sum
+of all.
 """
 
 import os

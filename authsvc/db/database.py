@@ -72,7 +72,7 @@ class Database:
         self._engine = engine
         self._url = engine.url.render_as_string()  # without the password
         self._writing = engine.execution_options(**{engine_room.WRITES: True})
-        self._newest = _newest(migrations)
+        self.newest = _newest(migrations)
         self._turns = Turns(turns_of(engine.url.database)) if engine.dialect.name == "sqlite" else None
         self._connections = Connections(engine, engine_room.ANSWER_SECONDS)
         self._fitness = Fitness(self._look)
@@ -183,7 +183,7 @@ class Database:
         if isinstance(pool, QueuePool) and pool.checkedout() >= pool.size():
             return Condition("busy", is_migrated=False)
         try:
-            is_migrated = self._is_migrated()
+            is_migrated = self._revision() == self.newest
             if is_migrated and look.writing:
                 self._write_a_row(look)
         except _Failed as failed:
@@ -192,16 +192,31 @@ class Database:
             return Condition("busy", is_migrated=False)
         return Condition(None if has_room(self._url) else "full", is_migrated)
 
-    def _is_migrated(self) -> bool:
-        """True if the newest migration has run."""
+    def revision(self) -> str | None:
+        """Return the newest migration that has run, None if none has; raises as ``run`` does."""
+        with self._told():
+            return self._revision()
+
+    def _revision(self) -> str | None:
         versions = text(f"SELECT version_num FROM {VERSION_TABLE}")
         try:
             found = self._transact(self._engine, lambda connection: set(connection.scalars(versions)), _LOOKING_SECONDS)
         except _Failed as failed:
             if failed.fault.word != "schema":
                 raise
-            return False
-        return found == {self._newest}
+            return None
+        return ", ".join(sorted(found)) or None
+
+    def prove(self) -> None:
+        """Check that the newest migration has run, and every table, column and privilege; raises as ``run`` does.
+
+        Raises UnfitDatabase if another migration is the newest one that has run.
+        """
+        if (found := self.revision()) != self.newest:
+            ran = f"migration {found}" if found else "no migration"
+            raise UnfitDatabase(f"the database of DATABASE_URL has {ran}, not {self.newest}; run: authsvc db upgrade")
+        with self._told():
+            self._write_a_row(Look(every_table=True))
 
     def _write_a_row(self, look: Look) -> None:
         def work(connection: Connection) -> str:

@@ -105,7 +105,7 @@ def _read_the_rest() -> None:
     """Read the rest of a refused upload.
 
     A connection that is closed with unread bytes is reset, and a proxy that is still sending then never reads our
-    answer. A longer body, or a longer chunked one, is not read; its connection is closed (``gunicorn.conf.py``).
+    answer. A longer body, or a longer chunked one, is not read; its connection is closed (``serving/``).
     """
     most = _CHUNKED_REST_BYTES if "Transfer-Encoding" in request.headers else UPLOAD_BYTES
     if "Transfer-Encoding" in request.headers or 0 < (request.content_length or 0) <= UPLOAD_BYTES:

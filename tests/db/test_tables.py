@@ -31,4 +31,4 @@ def test_every_column_that_must_not_ignore_case_is_checked_at_the_start() -> Non
 
 def test_the_newest_migration_is_the_one_that_alembic_goes_to() -> None:
     """It is read from the names of files: Alembic would be loaded for it by every worker."""
-    assert ScriptDirectory(MIGRATIONS).get_heads() == [Database(create_engine("sqlite://"), MIGRATIONS)._newest]
+    assert ScriptDirectory(MIGRATIONS).get_heads() == [Database(create_engine("sqlite://"), MIGRATIONS).newest]

@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.places import ROOT
-
-DEMO = [sys.executable, str(ROOT / "scripts" / "demo.py")]
+DEMO = [sys.executable, "-m", "authsvc", "demo"]
 
 
 @pytest.fixture

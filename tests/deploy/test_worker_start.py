@@ -1,13 +1,19 @@
 """A worker loads what it serves with, and leaves to others what only they need: all of it costs every start."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import requests
 
 from authsvc.signing.keyfile import create_key_file
 from tests.harness.places import ROOT
 from tests.harness.processes import free_port
+from tests.harness.service import Service
+from tests.harness.waiting import wait_until
 
 # Migrations and their models, Redis, a bucket, pictures, and the command line.
 FOR_OTHERS = {
@@ -62,3 +68,15 @@ print(while_starting, gc.isenabled(), gc.get_freeze_count() > 1000, len(gc.get_o
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True", "True"]
+
+
+def test_after_hup_there_are_new_workers_that_answer(start_briefly: Callable[..., Service]) -> None:
+    """What is changed about gunicorn in the master is changed once: its configuration runs again with every HUP."""
+    service = start_briefly("hup", workers=1)
+    for _ in range(2):
+        before = service.workers()
+        os.kill(service.process.pid, signal.SIGHUP)
+        wait_until(lambda before=before: service.workers() and not set(service.workers()) & set(before), 20)
+        # A connection that stays would keep the old worker.
+        answer = requests.get(f"{service.url}/healthz", headers={"Connection": "close"}, timeout=20)
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")

@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-from tests.harness.places import ROOT
 from tests.harness.processes import Process, free_port
 
 START_SECONDS = 60
@@ -17,7 +16,7 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         ports = ("--port", str(free_port()), "--simulator-port", str(free_port()))
-        command = [sys.executable, str(ROOT / "scripts" / "demo.py"), "--folder", str(folder / "demo"), *ports]
+        command = [sys.executable, "-m", "authsvc", "demo", "--folder", str(folder / "demo"), *ports]
         self.process = Process(command, log=folder / "demo.txt", env=dict(os.environ), cwd=folder)
         output = self._output()
         self.page = _address(output, "phones")

@@ -43,7 +43,7 @@ def asked_of_the_environment(path: Path) -> Iterator[tuple[str, object]]:
 def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Every setting that the code reads, with its default (None: none, or made up at start)."""
     found: dict[str, object] = {}
-    for path in [ROOT / "gunicorn.conf.py", *(ROOT / "authsvc" / "cli").glob("*.py")]:
+    for path in [ROOT / "authsvc" / "serving" / "configuration.py", *(ROOT / "authsvc" / "cli").glob("*.py")]:
         found |= dict(asked_of_the_environment(path))
     original = Source._get_value
 

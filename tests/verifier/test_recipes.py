@@ -191,15 +191,15 @@ def test_the_script_that_stands_for_another_service_has_the_same_leeway(simulato
     user, good, forged = tokens(simulator, service)
     brief, moments = clocks(service, good)
     given = [sys.executable, "-c", AT, ISSUER, APPID, f"{service.url}/.well-known/jwks.json"]
-    found = verdicts(given, brief, *map(str, moments.values()), cwd=ROOT / "scripts")
+    found = verdicts(given, brief, *map(str, moments.values()), cwd=ROOT)
     assert found == [user, user, "ImmatureSignatureError", "ExpiredSignatureError"]
-    assert verdicts(given, forged, str(moments["behind"]), cwd=ROOT / "scripts") == ["InvalidSignatureError"]
+    assert verdicts(given, forged, str(moments["behind"]), cwd=ROOT) == ["InvalidSignatureError"]
 
 
 AT = """
 import json, sys
 import jwt, time_machine
-from another_service import verify
+from authsvc.demo.another_service import verify
 
 issuer, audience, address, token, *moments = sys.argv[1:]
 keys = jwt.PyJWKClient(address)

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from authsvc.db import engine, faults, repeatable
 from authsvc.db.models import Base
+from authsvc.db.revisions import NotMigrated
 from authsvc.db.sqlitefile import turns_of
 from authsvc.db.tables import VERSION_TABLE
 from authsvc.db.turns import Turns
@@ -36,7 +36,7 @@ def _run() -> None:
     except DBAPIError as error:
         if (fault := faults.of(error)) is None:
             raise
-        raise CommandError(fault.explain(faults.summary(error))) from error
+        raise NotMigrated(fault.explain(faults.summary(error)), will_pass=not fault.is_lasting) from error
 
 
 def _migrate() -> None:
@@ -82,7 +82,7 @@ def _references_at_the_end(connection: Connection) -> Iterator[None]:
     with connection.begin():
         yield
         if broken := {str(row[0]) for row in connection.execute(text("PRAGMA foreign_key_check"))}:
-            raise CommandError(f"rows of {', '.join(sorted(broken))} refer to rows that are not there")
+            raise NotMigrated(f"rows of {', '.join(sorted(broken))} refer to rows that are not there")
 
 
 def _wait_for_turn(connection: Connection) -> None:
@@ -97,12 +97,15 @@ def _wait_for_turn(connection: Connection) -> None:
     finally:
         connection.rollback()
     if not is_ours:
-        raise CommandError(f"another process has been migrating this database for {_TURN_SECONDS} seconds")
+        said = f"another process has been migrating this database for {_TURN_SECONDS} seconds"
+        raise NotMigrated(said, will_pass=True)
 
 
 def _print() -> None:
     """``flask db upgrade --sql``: the statements, for those who run them by hand."""
     url = current_app.extensions["migrate"].db.engine.url
+    if url.get_backend_name() == "sqlite":
+        raise NotMigrated("--sql works for MySQL and MariaDB only: on SQLite, statements depend on the tables' content")
     context.configure(url=url, target_metadata=Base.metadata, version_table=VERSION_TABLE, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()

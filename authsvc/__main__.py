@@ -1,0 +1,5 @@
+"""``python -m authsvc``: the program ``authsvc``."""
+
+from authsvc.cli.program import main
+
+main()

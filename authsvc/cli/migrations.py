@@ -1,0 +1,57 @@
+"""``authsvc db …``: the tables of the database, as the migrations make them."""
+
+import json
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from authsvc.cli.refusals import Group
+from authsvc.db import revisions
+from authsvc.db.database import Database
+
+
+@click.group(cls=Group)
+def db() -> None:
+    """Create and change the tables of the database."""
+
+
+@db.command()
+@click.option("--sql", "as_sql", is_flag=True, help="Print the statements of all migrations, and run none.")
+@with_appcontext
+def upgrade(as_sql: bool) -> None:
+    """Bring the tables up to date. You can run it at any time, repeatedly, and again after an interruption."""
+    if as_sql:
+        revisions.print_statements()
+        return
+    before = _database().revision()
+    revisions.upgrade()
+    after = _database().revision()
+    click.echo(f"up to date  {after}" if before == after else f"upgraded  {before or 'empty'} to {after}")
+
+
+@db.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@with_appcontext
+def current(as_json: bool) -> None:
+    """Show which migration the database has, and the newest one."""
+    found, newest = _database().revision(), _database().newest
+    if as_json:
+        click.echo(json.dumps({"revision": found, "newest": newest, "migrated": found == newest}))
+        return
+    click.echo(f"revision  {found or 'none'}\nnewest    {newest}")
+    if found != newest:
+        click.echo("next: authsvc db upgrade")
+
+
+@db.command()
+@with_appcontext
+def check() -> None:
+    """Check that every table and column is there and may be written to. Exit code 1 if not."""
+    _database().prove()
+    click.echo(f"up to date  {_database().revision()}")
+
+
+def _database() -> Database:
+    found: Database = current_app.extensions["authsvc-database"]
+    return found
