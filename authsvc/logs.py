@@ -1,4 +1,7 @@
-"""Logging: one format for every library, and nothing secret in it.
+"""Logging: one format for every line and every library, and nothing secret in it.
+
+A line of a request has the request's id in a field, whoever logs it: the web room, the client of WeChat, the database,
+gunicorn. What else is known as fields is passed as ``extra``; JSON has all of it, and text the fields of ``_IN_TEXT``.
 
 The root handlers remove secrets from the finished text of a record, including its traceback. No call site has to
 remember it, and libraries that log a whole URL (urllib3 does, with AppSecret in its query) are covered.
@@ -13,10 +16,13 @@ import logging.config
 import re
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from pythonjsonlogger.json import JsonFormatter
+
+from authsvc import context
 
 MASK = "***"
 
@@ -24,7 +30,12 @@ MASK = "***"
 _MOST_ARGUMENT = 2_000
 _MOST_MESSAGE = 6_000
 _MOST_TRACEBACK = 20_000
+_MOST = {"message": _MOST_TRACEBACK, "exc_info": _MOST_TRACEBACK, "stack_info": _MOST_TRACEBACK}
 _CUT = "…"
+# Fields that text shows behind the message, in this order. The others repeat what the message says.
+_IN_TEXT = ("bytes", "ms", "address", "user_agent", "app", "request_id")
+# A value that needs no quotes among others.
+_PLAIN = re.compile(r"[!#-<>-~]+")
 
 # name=value in queries and forms, "name": "value" in JSON (also escaped once more), and bearer tokens anywhere. If a
 # text was cut, the rest of a value is masked too. No expression may read text twice that a stranger can repeat: the
@@ -99,6 +110,9 @@ def _argument(value: object, scrubber: Scrubber) -> object:
 def _bounded(record: logging.LogRecord, scrubber: Scrubber) -> logging.LogRecord:
     """Return a separate record for one handler, with a finished message of limited length."""
     bounded = logging.makeLogRecord(record.__dict__)
+    for name, known in (("app", context.appid.get()), ("request_id", context.request_id.get())):
+        if known:
+            bounded.__dict__.setdefault(name, known)
     if record.args and isinstance(record.args, Mapping):
         bounded.args = _CutArguments(record.args, scrubber)  # type: ignore[assignment]  # all that % asks of it
     elif record.args:
@@ -109,18 +123,32 @@ def _bounded(record: logging.LogRecord, scrubber: Scrubber) -> logging.LogRecord
     return bounded
 
 
+def shown(value: object) -> str:
+    """Return a value as text shows it: in quotes, if it could be taken for more than one value."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False).translate(_CONTROLS)
+
+
+def _time(record: logging.LogRecord) -> str:
+    """Return when a record was made, in local time with its offset (ISO 8601)."""
+    return datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
+
+
 class _ScrubbingJsonFormatter(JsonFormatter):
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__(
-            "{asctime}{levelname}{name}{message}",
+            "{asctime}{levelname}{process}{name}{message}",
             style="{",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            rename_fields={"asctime": "time", "levelname": "level", "process": "pid", "name": "logger"},
             json_ensure_ascii=False,
         )
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
         return self._scrubber.scrub(super().format(_bounded(record, self._scrubber))).translate(_CONTROLS)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return _time(record)
 
     def formatException(self, ei: Any) -> str:
         return self._scrubber.cut(str(super().formatException(ei)), _MOST_TRACEBACK)
@@ -130,24 +158,29 @@ class _ScrubbingJsonFormatter(JsonFormatter):
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Cut additional values of a library too, and turn them into text unless they are short by nature."""
-        return {name: self._short(value) for name, value in log_data.items()}
+        return {name: self._short(value, _MOST.get(name, _MOST_ARGUMENT)) for name, value in log_data.items()}
 
-    def _short(self, value: object) -> object:
+    def _short(self, value: object, most: int) -> object:
         if value is None or isinstance(value, bool | int | float):
             return value
-        return self._scrubber.cut(value if isinstance(value, str) else repr(value), _MOST_TRACEBACK)
+        return self._scrubber.cut(value if isinstance(value, str) else repr(value), most)
 
 
 class _ScrubbingTextFormatter(logging.Formatter):
     def __init__(self, scrubber: Scrubber) -> None:
-        super().__init__("{asctime} {levelname:<7} {name}: {message}", style="{")
+        super().__init__("{asctime} {levelname:<7} {process} {name}: {message}{fields}", style="{")
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
         return self._scrubber.scrub(super().format(_bounded(record, self._scrubber)))
 
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return _time(record)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = record.message.translate(_CONTROLS)
+        fields = ((name, record.__dict__[name]) for name in _IN_TEXT if name in record.__dict__)
+        record.fields = "".join(f" {name}={shown(_argument(value, self._scrubber))}" for name, value in fields)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
@@ -177,9 +210,14 @@ class _RowFilter(logging.Filter):
 
 
 def configure(level: str, style: str, secrets: tuple[str, ...] = ()) -> None:
-    """Send every logger of the process to stderr in one format without secrets (``json`` or ``text``)."""
-    formatter = f"{__name__}.{'_ScrubbingJsonFormatter' if style == 'json' else '_ScrubbingTextFormatter'}"
+    """Send every logger of the process to stderr in one format without secrets.
+
+    ``style`` is ``json``, ``text``, or ``auto``: text if a person reads it on a terminal, otherwise JSON.
+    """
+    is_text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    formatter = f"{__name__}.{'_ScrubbingTextFormatter' if is_text else '_ScrubbingJsonFormatter'}"
     logging.config.dictConfig(_dict_config(level, formatter, Scrubber(secrets)))
+    logging.captureWarnings(True)
 
 
 def _dict_config(level: str, formatter: str, scrubber: Scrubber) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -65,7 +66,7 @@ def test_of_two_secrets_the_longer_one_goes_first() -> None:
         '{"code": 401, "error": "unauthenticated"}',
         "errcode 40029 (invalid code) rid 6312f81f-1e88b388-3f323ff0",
         '"POST /user/wxlogin" 200 512 3ms "curl/8.0"',
-        "refused: wx_code_used (/sns/jscode2session: errcode 40163) [0f3c9a7be21d45c6] /user/wxlogin",
+        "refused: wx_code_used (/sns/jscode2session: errcode 40163) /user/wxlogin request_id=0f3c9a7be21d45c6",
         "transaction runs again: OperationalError 1213",
     ],
 )
@@ -139,7 +140,7 @@ def test_a_record_is_cut_before_anything_looks_at_it(
     line = style(scrubber).format(made)
     # JSON escapes each backslash; two extras of 20,000 are the longest.
     assert looked_at == [len(line)] and len(line) < 2 * 2 * 20_100 + 1000
-    assert "more)" in line or (extra and style is _ScrubbingTextFormatter)  # which does not write what is extra
+    assert "more)" in line or (extra and style is _ScrubbingTextFormatter)  # which does not write every extra
     assert made.msg == record["msg"]  # other handlers get what was logged
 
 
@@ -205,7 +206,7 @@ def test_a_record_that_cannot_be_formatted_is_still_reported_with_its_place() ->
 
 
 FORGED = (
-    'log.info("refused: not_found [id] %s", "/x\\r\\n2026-01-01 00:00:00,000 ERROR   authsvc: forged\\u2028\\x1b[31m")'
+    'log.info("refused: not_found %s", "/x\\r\\n2026-01-01T00:00:00.000+00:00 ERROR   authsvc: forged\\u2028\\x1b[31m")'
 )
 
 
@@ -213,6 +214,49 @@ FORGED = (
 def test_a_stranger_cannot_write_a_line_of_their_own(style: str) -> None:
     output = written(style, FORGED)
     assert len(output.splitlines()) == 1 and "\x1b" not in output and "forged" in output
+
+
+OF_A_REQUEST = """
+from authsvc import context
+context.request_id.set("0f3c9a7be21d45c6"); context.appid.set("wx1")
+logging.getLogger("sqlalchemy.pool").info("checked out")
+log.info("GET %s 404", logs.shown('/x request_id=forged'), extra={"status": 404, "user_agent": 'a" request_id=forged'})
+context.clear()
+log.info("between")
+"""
+
+
+def test_in_json_every_line_of_a_request_has_its_id_and_its_mini_program_whoever_logs_it() -> None:
+    lines = [json.loads(line) for line in written("json", OF_A_REQUEST).splitlines()]
+    assert [(line.get("request_id"), line.get("app")) for line in lines] == [
+        ("0f3c9a7be21d45c6", "wx1"),
+        ("0f3c9a7be21d45c6", "wx1"),
+        (None, None),
+    ]
+    assert (lines[1]["status"], lines[1]["user_agent"]) == (404, 'a" request_id=forged')
+
+
+def test_in_text_fields_are_behind_the_message_and_a_stranger_cannot_write_one() -> None:
+    pool, access, between = written("text", OF_A_REQUEST).splitlines()
+    assert pool.endswith(" sqlalchemy.pool: checked out app=wx1 request_id=0f3c9a7be21d45c6")
+    assert access.endswith(
+        r' GET "/x request_id=forged" 404 user_agent="a\" request_id=forged" app=wx1 request_id=0f3c9a7be21d45c6'
+    )
+    assert between.endswith(" authsvc.test: between")
+
+
+@pytest.mark.parametrize("zone, offset", {"UTC": "+00:00", "Asia/Shanghai": "+08:00"}.items())
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_time_has_its_zone(monkeypatch: pytest.MonkeyPatch, style: str, zone: str, offset: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    line = written(style, 'log.info("now")')
+    said = json.loads(line)["time"] if style == "json" else line.split()[0]
+    assert said.endswith(offset) and abs(datetime.fromisoformat(said) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_warning_of_python_is_a_line_like_any_other() -> None:
+    said = json.loads(written("json", 'import warnings; warnings.warn("old")'))
+    assert (said["level"], said["logger"]) == ("WARNING", "py.warnings") and "old" in said["message"]
 
 
 def test_in_text_a_traceback_keeps_its_lines() -> None:

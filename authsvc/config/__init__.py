@@ -79,7 +79,7 @@ class Settings:
     scan_sign_in_page: str | None = None
     scan_sign_in_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
-    log_format: str = "json"
+    log_format: str = "auto"
     # (setting, the alias it was read from), for the log.
     aliases_used: tuple[tuple[str, str], ...] = ()
 
@@ -151,7 +151,7 @@ def _read(source: Source) -> Settings | None:
         "scan_sign_in_page": pictures.page(source, "SCAN_SIGN_IN_PAGE"),
         "scan_sign_in_origins": addresses.origins(source, "SCAN_SIGN_IN_ORIGINS", base_url),
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-        "log_format": choice(source, "LOG_FORMAT", "json", ("json", "text")),
+        "log_format": choice(source, "LOG_FORMAT", "auto", ("auto", "json", "text")),
     }
     source.complain_of_misspellings()
     if source.problems or base_url is None:

@@ -42,7 +42,8 @@ class AuditLog:
             connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now
         )
         place = "" if is_stored else " (only logged: too many today)"
-        logger.info("audit: %s user=%s subject=%s %s%s", event, user_id, subject, detail, place)
+        known = {"event": event, "user_id": user_id, "subject": subject}
+        logger.info("audit: %s user=%s subject=%s %s%s", event, user_id, subject, detail, place, extra=known)
 
     def find(
         self,

@@ -1,4 +1,4 @@
-"""gunicorn as authsvc uses it: its configuration, and what it does differently on the wire."""
+"""gunicorn as authsvc uses it: its configuration, and what it does differently on the wire and in the log."""
 
 from pathlib import Path
 

@@ -11,12 +11,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from authsvc import cpus, logs
+from authsvc import context, cpus
 from authsvc.config import BadSettings, Settings
 from authsvc.config.source import variables
 from authsvc.db import sqlitefile
 from authsvc.db.sqlitefile import UnfitDatabase
 from authsvc.serving import wire
+from authsvc.serving.accesslog import AccessLog
 from authsvc.signing.keyring import key_source
 from authsvc.signing.keyset import BadKeys
 
@@ -52,8 +53,8 @@ preload_app = False
 timeout = 30
 graceful_timeout = 30
 keepalive = 75
-# The path without its query: queries of old front ends carry login codes.
-access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s %(M)sms "%(a)s"'
+# Every line of gunicorn has the format of all others (docs/logs.md).
+logger_class = AccessLog
 accesslog = "-" if _env.get("ACCESS_LOG", "0") == "1" else None
 # No client header may choose path, scheme or script name, not even from this machine, where a proxy may pass it on.
 # authsvc itself interprets X-Forwarded-For (TRUSTED_PROXIES).
@@ -79,7 +80,6 @@ def on_starting(server: object) -> None:
         sqlitefile.prepare(settings.database_url)
     except (BadSettings, BadKeys, UnfitDatabase) as problems:
         sys.exit(f"authsvc does not start:\n{problems}")
-    logs.configure(settings.log_level, settings.log_format, settings.secrets)
     # The workers read it: each allows its share of a rate limit if nothing counts for all of them.
     os.environ["WEB_CONCURRENCY"] = str(getattr(server, "cfg").workers)  # noqa: B009
     _refuse_a_taken_address(getattr(server, "cfg"))  # noqa: B009
@@ -140,7 +140,11 @@ def pre_request(worker: object, request: Any) -> None:
 
 
 def post_request(worker: object, request: object, environ: object, response: object) -> None:
-    """Let other requests run; otherwise a thousand requests that came at once would all be answered first."""
+    """Let other requests run; otherwise a thousand requests that came at once would all be answered first.
+
+    The connection's next request may be refused before it has an id, so this one's is forgotten.
+    """
+    context.clear()
     time.sleep(1e-6)  # not 0: gevent would check other sockets only every fifty such turns
 
 

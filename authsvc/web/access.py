@@ -36,6 +36,7 @@ def request_id() -> str:
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.match(given) else secrets.token_hex(16)
+        context.clear()
         context.request_id.set(g.request_id)
     known: str = g.request_id
     return known

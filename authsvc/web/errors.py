@@ -7,6 +7,7 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from authsvc import errors as e
+from authsvc.logs import shown
 from authsvc.web import bodies
 from authsvc.web.access import prefers_english, request_id
 from authsvc.web.contracts import for_path
@@ -76,7 +77,9 @@ def respond(error: e.AuthSvcError) -> Response:
     contract = _contract()
     status = status_of(error, contract)
     level = logging.ERROR if error.alarm else logging.INFO
-    logger.log(level, "refused: %s (%s) [%s] %s", error.error, error, request_id(), request.path)
+    known = {"error": error.error, "status": status, "method": request.method, "path": request.path}
+    detail = f" ({error})" if str(error) else ""
+    logger.log(level, "refused: %s%s %s", error.error, detail, shown(request.path), extra=known)
     problem = Problem(error, status, _sentence(error), _reasons(error), request_id())
     response = bodies.write(contract.render_error(problem), status)
     if error.retry_after is not None:
@@ -103,7 +106,7 @@ def _contract() -> Contract:
 
 
 def _unforeseen(error: Exception) -> Response:
-    logger.error("unexpected %s [%s]", type(error).__name__, request_id(), exc_info=error)
+    logger.error("unexpected %s", type(error).__name__, exc_info=error)
     return respond(e.InternalError(type(error).__name__))
 
 

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 from flask import current_app, request
 
+from authsvc import context
 from authsvc.errors import InvalidRequest, NoSuchRoute, StepUpRequired, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
 from authsvc.values.limits import LimitedKind
@@ -58,6 +59,7 @@ def step_up(caller: Caller) -> None:
 def _caller(kind: LimitedKind) -> Caller:
     with ratelimits.counting_strangers(kind):
         found = services().sessions.authenticate(_claims())
+    context.appid.set(found.session.appid)
     ratelimits.by_user(kind, found.user.id)
     return found
 
@@ -75,6 +77,7 @@ def _caller_if_any(kind: LimitedKind) -> Caller | None:
 def _expired(kind: LimitedKind) -> VerifiedClaims:
     with ratelimits.counting_strangers(kind):
         found = _claims(allow_expired=True)
+    context.appid.set(found.appid)
     ratelimits.by_user(kind, found.user_id)
     return found
 

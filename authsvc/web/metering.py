@@ -4,7 +4,7 @@ import time
 
 from flask import Flask, Response, g, request
 
-from authsvc import metrics
+from authsvc import context, metrics
 from authsvc.web.routing import operation_of
 
 
@@ -22,6 +22,9 @@ def _finish(response: Response) -> Response:
     rule, operation = request.url_rule, operation_of(request.endpoint)
     # A path without a route is the caller's text and must not become a label.
     route = f"{request.method} {rule.rule}" if rule is not None else "none"
+    request.environ[context.ROUTE] = route
+    if operation is not None:
+        request.environ[context.CONTRACT] = operation.contract.name
     metrics.requests.labels(route, f"{response.status_code // 100}xx").inc()
     kind = "other" if operation is None else operation.tag
     metrics.request_seconds.labels(kind).observe(time.perf_counter() - g.began)

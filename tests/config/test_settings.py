@@ -440,7 +440,7 @@ def test_without_an_env_file_the_environment_is_enough(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PRINT_SETTINGS], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == [APPID, "INFO", "json"]
+    assert json.loads(done.stdout) == [APPID, "INFO", "auto"]
 
 
 def test_which_alias_was_used_stands_in_the_log_of_the_service(tmp_path: Path) -> None:

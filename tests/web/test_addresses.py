@@ -146,7 +146,7 @@ def test_the_access_log_names_clients_as_the_limits_count_them(dual: Service) ->
 
     def named() -> list[str]:
         lines = [json.loads(line) for line in dual.log.read_text().splitlines() if "nothing-of-four" in line]
-        return [line["message"].split()[0] for line in lines if line["logger"] == "gunicorn.access"]
+        return [line["address"] for line in lines if line["logger"] == "gunicorn.access"]
 
     wait_until(lambda: named() != [])  # it is written after the answer
     assert named() == ["127.0.0.4"]

@@ -2,6 +2,7 @@
 
 import re
 
+from authsvc import context
 from authsvc.errors import TouristAppId, UnknownApp
 from authsvc.values.wechat import MiniProgram
 
@@ -25,8 +26,14 @@ class Apps:
     def choose(self, appid: str | None, referer: str | None) -> MiniProgram:
         """Return the app of an explicit ``appid``, or of WeChat's Referer, or the default.
 
-        Raises UnknownApp for an app that is not configured, and TouristAppId for developer tools without an AppID.
+        The request's further log lines name it. Raises UnknownApp for an app that is not configured, and TouristAppId
+        for developer tools without an AppID.
         """
+        app = self._chosen(appid, referer)
+        context.appid.set(app.appid)
+        return app
+
+    def _chosen(self, appid: str | None, referer: str | None) -> MiniProgram:
         if appid is None and referer and (match := _REFERER.match(referer)):
             appid = match[1]
         if appid is None:
