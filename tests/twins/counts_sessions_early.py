@@ -40,6 +40,7 @@ def _end_oldest(connection: Connection, user_id: int, _: int, __: str, *, keep: 
 
 
 identities.find = _find
+sessions.insert_if_ordinary = lambda *_, **__: False
 sessions.standing = _standing
 sessions.end_oldest = _end_oldest
 let_writers_meet()

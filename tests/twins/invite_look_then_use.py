@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authsvc.app import create_app
-from authsvc.db.queries import identities, invite_codes, users
+from authsvc.db.queries import identities, invite_codes
 from authsvc.db.statements import Statement
 from authsvc.values.invites import InviteCode
 from tests.harness.lockless import let_writers_meet
@@ -32,6 +32,6 @@ def _do_nothing(*_: Any, **__: Any) -> None:
 invite_codes.use = _look_then_use
 # What locks the row of a user at a login.
 identities._FIND = Statement(identities._FIND_SQL)
-users.record_login = _do_nothing
+identities.record_login = _do_nothing
 let_writers_meet()
 app = create_app()

@@ -1,6 +1,6 @@
 """Queries on identities (one person in one mini program) and on the unionids that join them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from authsvc.db.queries import users
 from authsvc.db.statements import Statement
 from authsvc.values.operator import UserConflict
-from authsvc.values.people import IdentityLink, User
+from authsvc.values.people import IdentityLink, Profile, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,24 @@ class Identity:
     # A second WeChat account that a session of this mini program has linked.
     is_added: bool
     user: User
+    # How often decryption failed with the session_key that ``find_counted`` was asked about.
+    failures: int = 0
 
 
-_SELECT = (
-    "SELECT i.id, i.appid, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
-    f" i.is_added, {users.COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
+_COLUMNS = (
+    "i.id, i.appid, i.openid, i.unionid, i.session_key, i.previous_session_key, i.session_key_replaced_at,"
+    f" i.is_added, {users.COLUMNS}"
 )
+_SELECT = f"SELECT {_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"
 _FIND_SQL = f"{_SELECT} WHERE i.appid = :appid AND i.openid = :openid"
 _FIND = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
+# The failures are read after the identity is locked (an outer join depends on the rows before it), so they include
+# those that the lock's last holder has counted.
+_FIND_COUNTED_SQL = (
+    f"SELECT {_COLUMNS}, COALESCE(f.failures, 0) AS failures FROM identities i JOIN users u ON u.id = i.user_id"
+    " LEFT JOIN decrypt_failures f ON f.key_hash = :key_hash WHERE i.appid = :appid AND i.openid = :openid"
+)
+_FIND_COUNTED = Statement(_FIND_COUNTED_SQL, mysql=f"{_FIND_COUNTED_SQL} FOR UPDATE")
 _FIND_BY_ID_SQL = f"{_SELECT} WHERE i.id = :id"
 _FIND_BY_ID = Statement(_FIND_BY_ID_SQL)
 _LOCK_BY_ID = Statement(_FIND_BY_ID_SQL, mysql=f"{_FIND_BY_ID_SQL} FOR UPDATE")
@@ -51,6 +61,13 @@ _MAKE_OWN = Statement("UPDATE identities SET is_added = 0 WHERE id = :id")
 _REPLACE_KEY = Statement(
     "UPDATE identities SET session_key = :session_key, previous_session_key = :previous,"
     " session_key_replaced_at = :now WHERE id = :id"
+)
+# One statement where the database can change two tables at once.
+_RECORD_LOGIN = Statement(
+    "UPDATE identities i JOIN users u ON u.id = i.user_id SET i.session_key = :session_key,"
+    " i.previous_session_key = :previous, i.session_key_replaced_at = :now, u.last_login_at = :now,"
+    " u.nickname = COALESCE(:nickname, u.nickname), u.avatar_url = COALESCE(:avatar_url, u.avatar_url),"
+    " u.gender = COALESCE(:gender, u.gender) WHERE i.id = :id"
 )
 _RESET_KEY = Statement(
     "UPDATE identities SET session_key = :session_key, previous_session_key = NULL, session_key_replaced_at = NULL"
@@ -76,6 +93,12 @@ _CONFLICTS = Statement(
 def find(connection: Connection, appid: str, openid: str) -> Identity | None:
     """Return this identity and its user, if known, locked until the transaction ends."""
     return _one(_FIND.run(connection, appid=appid, openid=openid).one_or_none())
+
+
+def find_counted(connection: Connection, appid: str, openid: str, key_hash: str) -> Identity | None:
+    """Return the same, with the failures of the session_key that has this keyed hash."""
+    row = _FIND_COUNTED.run(connection, appid=appid, openid=openid, key_hash=key_hash).one_or_none()
+    return None if row is None else replace(_identity(tuple(row)), failures=row.failures)
 
 
 def find_by_id(connection: Connection, identity_id: int) -> Identity | None:
@@ -145,6 +168,31 @@ def replace_session_key(
 ) -> None:
     """Store a new encrypted session_key and keep the previous one, with the time of the change."""
     _REPLACE_KEY.run(connection, id=identity_id, session_key=session_key, previous=previous, now=now)
+
+
+def record_login(
+    connection: Connection, known: Identity, user_id: int, profile: Profile, now: int, *, session_key: str | None
+) -> None:
+    """Record a login of the identity's user, and store the new encrypted session_key and profile fields.
+
+    None leaves a key or field unchanged. The user is the identity's, also if that has changed since it was read.
+    """
+    if session_key is None:
+        users.record_login(connection, user_id, profile, now)
+    elif connection.dialect.name == "sqlite":
+        replace_session_key(connection, known.id, session_key=session_key, previous=known.session_key, now=now)
+        users.record_login(connection, user_id, profile, now)
+    else:
+        _RECORD_LOGIN.run(
+            connection,
+            id=known.id,
+            session_key=session_key,
+            previous=known.session_key,
+            now=now,
+            nickname=profile.nickname,
+            avatar_url=profile.avatar_url,
+            gender=profile.gender,
+        )
 
 
 def reset_session_key(connection: Connection, identity_id: int, *, session_key: str, held: str | None) -> bool:

@@ -13,6 +13,16 @@ from authsvc.values.sessions import Session
 
 
 @dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session to be stored. It ends ``idle`` seconds after its last refresh, and after ``absolute`` at the latest."""
+
+    session: Session
+    token_version: int
+    idle: int
+    absolute: int
+
+
+@dataclass(frozen=True, slots=True)
 class LiveSession:
     """A live session, its user, and the openid that they signed in with (empty if unlinked)."""
 
@@ -40,11 +50,22 @@ _SESSION = (
     " s.identity_id"
 )
 _SESSION_COUNT = 10
-_INSERT = Statement(
+_INTO = (
     "INSERT INTO sessions (id, user_id, appid, contract, counter, token_version, created_at, last_used_at,"
     " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device, identity_id, number)"
-    " VALUES (:id, :user_id, :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until,"
-    " :absolute_until, :device, :identity_id, :number)"
+)
+_VALUES = (
+    ":id, :user_id, :appid, :contract, 0, :token_version, :now, :now, :now, :idle, :idle_until, :absolute_until,"
+    " :device, :identity_id"
+)
+_INSERT = Statement(f"{_INTO} VALUES ({_VALUES}, :number)")
+# Sessions opened within a day are either among those that have not been ended, or were ended within that day.
+_INSERT_IF_ORDINARY = Statement(
+    f"{_INTO} SELECT {_VALUES}, latest + 1 FROM"
+    " (SELECT COUNT(*) AS held, MAX(number) AS latest, MAX(device = :device) AS knows_device"
+    " FROM sessions WHERE user_id = :user_id AND revoked_at IS NULL) AS standing"
+    " WHERE knows_device = 1 AND held < :per_user AND held +"
+    " (SELECT COUNT(*) FROM sessions WHERE user_id = :user_id AND revoked_at > :since) < :per_day"
 )
 # A session is live if it was not ended, is within both limits, and no "end everything" came after it.
 _LIVE = (
@@ -113,28 +134,37 @@ _DELETE_OLD = Deletion(
 )
 
 
-def insert(
-    connection: Connection, session: Session, *, token_version: int, now: int, idle: int, absolute: int, number: int
-) -> None:
-    """Store a new session that ends after ``idle`` seconds without refresh, and after ``absolute`` at the latest.
+def insert(connection: Connection, new: NewSession, number: int) -> None:
+    """Store a new session. ``number`` is higher than those of the user's live sessions."""
+    _INSERT.run(connection, **_values(new), number=number)
 
-    ``number`` is higher than those of the user's live sessions: it tells which of two in one second is older.
+
+def insert_if_ordinary(connection: Connection, new: NewSession, *, per_user: int, per_day: int, since: int) -> bool:
+    """Store a new session with the next number if it is clear that nothing else has to be done; False if not.
+
+    That is: one of the user's sessions that have not been ended has exactly this device; they are fewer than
+    ``per_user``, and with those that were ended after ``since``, fewer than ``per_day``. Exact if the caller has locked
+    the user's row.
     """
-    _INSERT.run(
-        connection,
-        id=session.id,
-        user_id=session.user_id,
-        appid=session.appid,
-        contract=session.contract,
-        token_version=token_version,
-        now=now,
-        idle=idle,
-        idle_until=now + idle,
-        absolute_until=now + absolute,
-        device=session.device,
-        identity_id=session.identity_id,
-        number=number,
-    )
+    done = _INSERT_IF_ORDINARY.run(connection, **_values(new), per_user=per_user, per_day=per_day, since=since)
+    return done.rowcount == 1
+
+
+def _values(new: NewSession) -> dict[str, Any]:
+    session = new.session
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "appid": session.appid,
+        "contract": session.contract,
+        "token_version": new.token_version,
+        "now": session.created_at,
+        "idle": new.idle,
+        "idle_until": session.created_at + new.idle,
+        "absolute_until": session.created_at + new.absolute,
+        "device": session.device,
+        "identity_id": session.identity_id,
+    }
 
 
 def standing(

@@ -99,9 +99,8 @@ class AccountRules:
             self._note_unionid(connection, known, arrival.unionid)
         else:
             user = self._bring(connection, known, arrival, now)
-        if arrival.session_key is not None:
-            self.renew_key(connection, known, arrival.session_key, now)
-        users.record_login(connection, user.id, arrival.profile, now)
+        new_key = None if arrival.session_key is None else self._session_keys.seal_new(known, arrival.session_key)
+        identities.record_login(connection, known, user.id, arrival.profile, now, session_key=new_key)
         invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         return _admitted(user, arrival.profile, known.id, invite, is_new=False)
 

@@ -7,7 +7,7 @@ accepted for decryption.
 Of many simultaneous attempts, at most five are tried. Each attempt holds a lock that the next one waits for: the row of
 the identity, which a login locks in any case, or, if there is none, the row of the key's count. The next attempt sees
 the result of the previous one, because a refusal is committed with its count, in the transaction that refuses. So an
-honest login only needs to read the counts once.
+honest login needs no statement for it: ``find`` reads the count with the identity.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
-from authsvc.db.queries import decrypt_failures
+from authsvc.db.queries import decrypt_failures, identities
 from authsvc.db.queries.identities import Identity
 from authsvc.errors import DataRejected
 from authsvc.sealing import KeyedHash
@@ -60,6 +60,14 @@ class SealedData:
         self._clock = clock
         self._max_age = max_age
 
+    def find(
+        self, connection: Connection, app: MiniProgram, openid: str, came: Sealed, session_key: str
+    ) -> Identity | None:
+        """Return this identity, if known, locked, with what ``open_from`` needs to know of this session_key."""
+        if came.encrypted is None and came.signed is None:
+            return identities.find(connection, app.appid, openid)
+        return identities.find_counted(connection, app.appid, openid, self._hashes.of(session_key))
+
     def open_from(
         self,
         connection: Connection,
@@ -72,28 +80,31 @@ class SealedData:
     ) -> Opened:
         """Return the data from this openid, opened with the keys that may apply to it.
 
-        These are ``session_key``, which WeChat has just returned, and the stored keys of the identity, which is locked
-        in this transaction; None means an openid without an identity. Raises as ``open`` does.
+        These are ``session_key``, which WeChat has just returned, and the stored keys of the identity. That is locked
+        in this transaction, and with a ``session_key`` it comes from ``find``; None means an openid without an
+        identity. Raises as ``open`` does.
         """
         if came.encrypted is None and came.signed is None:
             return Opened()
         if known is None:
             return self.open(connection, app, [session_key] if session_key else [], came, openid, is_locked=False)
-        if session_key and (opened := self._opened_by(connection, app, session_key, came, openid)):
+        if (
+            session_key
+            and known.failures < MAX_FAILURES
+            and (opened := self._opened_by(app, session_key, came, openid))
+        ):
             return opened
         held = self._session_keys.held(known, self._clock.seconds())
         keys = dict.fromkeys([session_key, *held] if session_key else held)  # each once
         return self.open(connection, app, list(keys), came, openid, is_locked=True)
 
-    def _opened_by(
-        self, connection: Connection, app: MiniProgram, session_key: str, came: Sealed, openid: str
-    ) -> Opened | None:
+    def _opened_by(self, app: MiniProgram, session_key: str, came: Sealed, openid: str) -> Opened | None:
         """Try only the likeliest key, which nearly always fits.
 
         A failure is not counted; other keys must then be tried.
         """
         try:
-            return self._open(app, self._usable(connection, [session_key], is_locked=True), came, openid)
+            return self._open(app, [session_key], came, openid)
         except DataRejected:
             return None
 

@@ -32,19 +32,16 @@ class SessionKeys:
         return self._sealer.open(identity.session_key) if identity.session_key else None
 
     def renew(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
-        """Store the key that WeChat has just returned, unless it is already stored."""
-        if self.current(identity) != session_key:
-            self.replace(connection, identity, session_key, now)
+        """Store the key that WeChat has just returned, and keep the previous one, unless it is already stored."""
+        sealed = self.seal_new(identity, session_key)
+        if sealed is not None:
+            identities.replace_session_key(
+                connection, identity.id, session_key=sealed, previous=identity.session_key, now=now
+            )
 
-    def replace(self, connection: Connection, identity: Identity, session_key: str, now: int) -> None:
-        """Store this key and keep the previous one."""
-        identities.replace_session_key(
-            connection,
-            identity.id,
-            session_key=self._sealer.seal(session_key),
-            previous=identity.session_key,
-            now=now,
-        )
+    def seal_new(self, identity: Identity, session_key: str) -> str | None:
+        """Return the key as it is stored; None if it is already stored for this identity."""
+        return None if self.current(identity) == session_key else self._sealer.seal(session_key)
 
     def reset(self, connection: Connection, identity: Identity, session_key: str) -> bool:
         """Store this key in place of both stored ones; False if a login has stored another meanwhile."""

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from authsvc.clock import DAY
 from authsvc.db.queries import sessions
+from authsvc.db.queries.sessions import NewSession
 from authsvc.errors import TooManyRequests
 from authsvc.services.audit import AuditLog
 from authsvc.services.sessions import devices
@@ -18,6 +19,8 @@ from authsvc.values.wechat import MiniProgram
 # A user's known devices are those of the live sessions and of as many sessions that ended last.
 _MEMORY = 100
 ABSOLUTE_SECONDS = 90 * DAY
+# More than anybody can open within a day.
+_UNLIMITED = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,18 @@ class NewSessions:
         This transaction must have locked the user's row (or created it, if ``is_new``); otherwise the count would not
         be exact. Raises TooManyRequests if the user has opened too many within a day.
         """
-        number = 0 if is_new else self._make_room(connection, user, app, device, now)
-        return open_session(
-            connection, user, app, policy or self.native, device, now, identity_id=identity_id, number=number
-        )
+        new = _new(user, app, policy or self.native, device, now, identity_id)
+        if is_new:
+            sessions.insert(connection, new, number=0)
+        elif not self._is_stored(connection, new):
+            sessions.insert(connection, new, number=self._make_room(connection, user, app, device, now))
+        return new.session
+
+    def _is_stored(self, connection: Connection, new: NewSession) -> bool:
+        """Store a session for which no room must be made, on a known device, with one statement; False if not."""
+        per_day = self.caps.per_day or _UNLIMITED
+        since = new.session.created_at - DAY
+        return sessions.insert_if_ordinary(connection, new, per_user=self.caps.per_user, per_day=per_day, since=since)
 
     def _make_room(self, connection: Connection, user: User, app: MiniProgram, device: str, now: int) -> int:
         """End sessions beyond the cap, record a new device, and return the new session's number."""
@@ -81,8 +92,16 @@ def open_session(
     number: int = 0,
 ) -> Session:
     """Store a new session of the user in this app, with this identity. ``NewSessions`` enforces the caps."""
+    new = _new(user, app, policy, device, now, identity_id)
+    sessions.insert(connection, new, number)
+    return new.session
+
+
+def _new(
+    user: User, app: MiniProgram, policy: TokenPolicy, device: str, now: int, identity_id: int | None
+) -> NewSession:
     session = Session(
-        id=secrets.token_urlsafe(16),
+        id=_session_id(now),
         user_id=user.id,
         appid=app.appid,
         contract=policy.contract,
@@ -92,13 +111,9 @@ def open_session(
         device=device[:DEVICE_CHARACTERS],
         identity_id=identity_id,
     )
-    sessions.insert(
-        connection,
-        session,
-        token_version=user.token_version,
-        now=now,
-        idle=policy.idle,
-        absolute=ABSOLUTE_SECONDS,
-        number=number,
-    )
-    return session
+    return NewSession(session, user.token_version, policy.idle, ABSOLUTE_SECONDS)
+
+
+def _session_id(now: int) -> str:
+    """Return a new id that nobody can guess. Later ones are greater, so that a large table grows at one end."""
+    return f"{now:08x}{secrets.token_urlsafe(16)}"

@@ -77,11 +77,10 @@ class LoginTransaction:
         """
         now = self._clock.seconds()
         app, openid = exchanged.app, exchanged.session.openid
-        known = identities.find(connection, app.appid, openid)
+        came, session_key = _sealed(command), exchanged.session.session_key
+        known = self._sealed_data.find(connection, app, openid, came, session_key)
         # Before any change, because a refusal is committed with its count.
-        opened = self._sealed_data.open_from(
-            connection, app, _sealed(command), openid, known=known, session_key=exchanged.session.session_key
-        )
+        opened = self._sealed_data.open_from(connection, app, came, openid, known=known, session_key=session_key)
         admitted = self._admit(connection, command, self._arrival(command, exchanged, opened), known, now)
         if admitted is None:
             return None
