@@ -1,7 +1,7 @@
 """Makes people known by the million, without their signing in: a user, an identity and a session each.
 
-Rows are written in the order of the keys, which is quick; session ids are spread over all that random ones may be, so
-that those which a login makes fall anywhere among them.
+Rows are written in the order of the keys, which is quick. The peers' session ids are spread over all that random ones
+may be, so that those which a login makes fall anywhere among them; authsvc's begin with the time.
 """
 
 import time
@@ -26,7 +26,7 @@ _OURS = (
     " SELECT {id}, '{appid}', {openid}, {unionid}, {id}, '{key}', {then} FROM {numbers}",
     "INSERT INTO sessions (id, user_id, appid, identity_id, contract, number, token_version, created_at, last_used_at,"
     " rotated_at, idle_seconds, idle_expires_at, absolute_expires_at, device)"
-    " SELECT {session}, {id}, '{appid}', {id}, 'native', 1, 0, {then}, {then}, {then}, 2592000, {then} + 2592000,"
+    " SELECT {ordered}, {id}, '{appid}', {id}, 'native', 1, 0, {then}, {then}, {then}, 2592000, {then} + 2592000,"
     " {then} + 7776000, '{agent}' FROM {numbers}",
 )
 _PEERS = (
@@ -61,7 +61,7 @@ def fill(server: Server, people: int, give_up: Callable[[], bool] = lambda: Fals
         "agent": _AGENT,
         "avatar": _AVATAR,
         "id": f"{_BEGIN} + seq",
-        **_expressions(place, people),
+        **_expressions(place, people, then),
     }
     for first in range(1, people + 1, _AT_ONCE):
         if give_up():
@@ -77,17 +77,20 @@ def fill(server: Server, people: int, give_up: Callable[[], bool] = lambda: Fals
     return True
 
 
-def _expressions(place: Place, people: int) -> dict[str, str]:
-    """Openid, unionid and session id of the number seq, in the database's own words."""
+def _expressions(place: Place, people: int, then: int) -> dict[str, str]:
+    """Openid, unionid and session id (spread, and in order) of the number seq, in the database's own words."""
     if place.kind == "sqlite":
         spot = f"(seq * 4096 / {people + 1})"
         characters = f"substr('{_ALPHABET}', 1 + {spot} / 64, 1) || substr('{_ALPHABET}', 1 + {spot} % 64, 1)"
         openid, unionid = "printf('o%027d', seq)", "printf('w%027d', seq)"
-        return {"openid": openid, "unionid": unionid, "session": f"{characters} || printf('%020d', seq)"}
+        ordered = f"'{then:08x}' || printf('%022d', seq)"
+        session = f"{characters} || printf('%020d', seq)"
+        return {"openid": openid, "unionid": unionid, "session": session, "ordered": ordered}
     spot = f"((seq * 4096) DIV {people + 1})"
     characters = f"SUBSTR('{_ALPHABET}', 1 + {spot} DIV 64, 1), SUBSTR('{_ALPHABET}', 1 + {spot} MOD 64, 1)"
     openid, unionid = (f"CONCAT('{letter}', LPAD(seq, 27, '0'))" for letter in "ow")
-    return {"openid": openid, "unionid": unionid, "session": f"CONCAT({characters}, LPAD(seq, 20, '0'))"}
+    ordered, session = f"CONCAT('{then:08x}', LPAD(seq, 22, '0'))", f"CONCAT({characters}, LPAD(seq, 20, '0'))"
+    return {"openid": openid, "unionid": unionid, "session": session, "ordered": ordered}
 
 
 def _numbers(place: Place, first: int, last: int) -> str:

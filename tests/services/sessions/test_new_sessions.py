@@ -1,6 +1,8 @@
 """What a new session ends and leaves on record, on both databases."""
 
+import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -147,3 +149,74 @@ def test_a_user_opens_so_many_within_a_day(house: House, opens: Opens) -> None:
     house.clock.moment += DAY + 1
     opens(caps=caps)
     assert house.rows("SELECT COUNT(*) FROM sessions") == [(11,)]
+
+
+def test_the_short_way_is_taken_only_where_the_long_one_would_do_nothing_else(
+    house: House, opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random people, opened for both ways: the same sessions live, with the same numbers, events and refusals."""
+    chance, caps = random.Random(20261127), SessionCaps(5, 7)
+    pairs = [(house.user(), house.user()) for _ in range(6)]
+    shorts = _counted(monkeypatch)
+    for _ in range(160):
+        short, long = pairs[chance.randrange(len(pairs))]
+        device, app, ends = (
+            chance.choice(("phone", "phone", "tablet")),
+            chance.choice((SHOP, SHOP, SHOP, CLUB)),
+            chance.random(),
+        )
+        house.clock.moment += chance.choice((0, 1, 60, 600, 5400))
+        for user, is_short in ((short, True), (long, False)):
+            shorts.allowed = is_short
+            try:
+                opens(device, caps, house.read(user), app)
+            except TooManyRequests:
+                house.change(f"UPDATE users SET gender = COALESCE(gender, 0) + 1 WHERE id = {user.id}")  # a refusal
+            if ends < 0.4:
+                house.change(_end_of_oldest(house, user))
+            elif ends < 0.43:
+                house.database.run(lambda connection, of=user: users.end_everything(connection, of.id, house.now))
+    for short, long in pairs:
+        assert _history(house, short) == _history(house, long)
+    assert 20 < shorts.taken < 140
+
+
+class _Shorts:
+    allowed = True
+    taken = 0
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> _Shorts:
+    shorts, insert = _Shorts(), sessions.insert_if_ordinary
+
+    def insert_if_allowed(*arguments: Any, **limits: Any) -> bool:
+        done = shorts.allowed and insert(*arguments, **limits)
+        shorts.taken += done
+        return done
+
+    monkeypatch.setattr(sessions, "insert_if_ordinary", insert_if_allowed)
+    return shorts
+
+
+def _end_of_oldest(house: House, user: User) -> str:
+    rows = house.rows(f"SELECT id FROM sessions WHERE user_id = {user.id} AND revoked_at IS NULL ORDER BY number, id")
+    return f"UPDATE sessions SET revoked_at = {house.now} WHERE id = '{rows[0][0] if rows else ''}'"
+
+
+def _history(house: House, user: User) -> list[tuple]:
+    """The user's sessions, in the order in which they were opened, then events, then how often they were refused."""
+    columns = "created_at, number, device, appid, revoked_at, revoke_reason, token_version"
+    return [
+        *house.rows(f"SELECT {columns} FROM sessions WHERE user_id = {user.id} ORDER BY created_at, number"),
+        *house.rows(f"SELECT at, event, detail FROM audit_events WHERE user_id = {user.id} ORDER BY id"),
+        *house.rows(f"SELECT gender FROM users WHERE id = {user.id}"),
+    ]
+
+
+def test_ids_of_later_sessions_are_greater(house: House, opens: Opens) -> None:
+    ids = []
+    for _ in range(5):
+        ids.append(opens(caps=SessionCaps(50, 0)).id)
+        house.clock.moment += 1
+    assert ids == sorted(ids) and len({name[8:] for name in ids}) == 5 and {len(name) for name in ids} == {30}
+    assert [row[0] for row in house.rows("SELECT id FROM sessions ORDER BY id")] == ids
