@@ -95,6 +95,19 @@ class WeChatClient:
         """
         return self._transport.post_for_picture(CODE_ENDPOINT, Query(access_token=access_token), _code_fields(code))
 
+    def user_risk_rank(self, app: MiniProgram, access_token: str, openid: str, address: str) -> int:
+        """Return WeChat's estimate of a user's risk, 0 to 4 (worst), at registration. WeChat page: 获取用户安全等级.
+
+        Raises SessionKeyStale for an unknown openid (40003), WeChatMisconfigured without the permission (48001),
+        AccessTokenRejected, or another WeChatError.
+        """
+        body = Query(appid=app.appid, openid=openid, scene=0, client_ip=address)
+        answer = self._transport.post("/wxa/getuserriskrank", Query(access_token=access_token), body, repeatable=True)
+        rank = answer.get("risk_rank")
+        if type(rank) is not int or not 0 <= rank <= 4:
+            raise WeChatBadAnswer("/wxa/getuserriskrank: no usable risk_rank")
+        return rank
+
     def check_session(self, access_token: str, openid: str, session_key: str) -> bool:
         """Tell whether ``session_key`` (base64 text) is still the current one of ``openid``. WeChat page: 检验登录态.
 

@@ -60,6 +60,8 @@ _TOLD = frozenset(
 )
 
 _RID = re.compile(r"rid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})")
+# "invalid ip 8.149.1.108 ipv6 ::ffff:8.149.1.108, not in whitelist rid: …"
+_ADDRESS_SEEN = re.compile(r"\binvalid ip ([0-9a-fA-F.:]{2,45})\b")
 _MAX_TEXT = 200
 
 
@@ -77,6 +79,12 @@ def kind_of(endpoint: str, errcode: int) -> type[e.WeChatError]:
     if errcode in _TOKEN_DEAD and endpoint not in _TOKENLESS:
         return e.AccessTokenRejected
     return BY_ENDPOINT.get(endpoint, {}).get(errcode) or ERRORS.get(errcode, e.WeChatUnknownError)
+
+
+def address_seen(error: e.WeChatError) -> str | None:
+    """Return the address from which WeChat says that a call came, if it refused it for that (40164)."""
+    found = _ADDRESS_SEEN.search(str(error)) if error.errcode == 40164 else None
+    return found[1] if found else None
 
 
 def without_tail(errmsg: str) -> str:

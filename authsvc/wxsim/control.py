@@ -55,6 +55,7 @@ class _Settings(Schema):
     token_quota_per_day = fields.Integer(allow_none=True, validate=validate.Range(min=1))
     ip_allow_list = fields.List(name_field(), allow_none=True)
     published_pages = fields.List(name_field(), allow_none=True)
+    ungranted = fields.List(name_field())
     codes_per_minute = fields.Integer(allow_none=True, validate=validate.Range(min=1))
     limited_codes = fields.Integer(validate=validate.Range(min=0))
     country_code_as_number = fields.Boolean()

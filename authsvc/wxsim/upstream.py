@@ -7,6 +7,7 @@ line in ``ENDPOINTS``.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -43,6 +44,7 @@ ENDPOINTS = {
         Endpoint("GET", "/cgi-bin/token", cgibin.token, gateway_tail),
         Endpoint("POST", "/cgi-bin/stable_token", cgibin.stable_token, gateway_tail),
         Endpoint("POST", "/wxa/business/getuserphonenumber", wxa.getuserphonenumber, hinted_tail),
+        Endpoint("POST", "/wxa/getuserriskrank", wxa.getuserriskrank, gateway_tail),
         Endpoint("POST", "/wxa/getwxacodeunlimit", wxacodes.getwxacodeunlimit, gateway_tail),
         Endpoint("POST", "/wxa/getwxacode", wxacodes.getwxacode, gateway_tail),
         Endpoint("POST", "/cgi-bin/wxaapp/createwxaqrcode", wxacodes.createwxaqrcode, gateway_tail),
@@ -69,7 +71,9 @@ def serve(path: str) -> Response:
     answer = _work(sim.world, asked) if fault.consume else _not_worked(sim.world, call.path)
     if pause := sim.world.settings.latency + fault.delay:
         time.sleep(pause)
-    return fault.deliver(answer, call)
+    response = fault.deliver(answer, call)
+    response.headers.setdefault("Date", formatdate(sim.world.clock.now(), usegmt=True))
+    return response
 
 
 def _arrive(sim: Simulator, path: str) -> Asked:
@@ -106,6 +110,9 @@ def _work(world: World, asked: Asked) -> Answer:
             raise WeChatRefusal(40066)
         if asked.call.method != endpoint.method:
             raise WeChatRefusal(43001 if endpoint.method == "GET" else 43002)
+        if path in world.settings.ungranted:
+            world.tokens.require(asked.query.get("access_token"))
+            raise WeChatRefusal(48001)
         made = endpoint.work(world, asked)
     except WeChatRefusal as refusal:
         return _error(world, path, refusal)

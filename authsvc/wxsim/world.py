@@ -49,6 +49,8 @@ class Settings:
     published_pages: list[str] | None = field(
         default_factory=lambda: ["pages/index/index", "pages/login/login", "pages/scan/scan"]
     )
+    # Endpoints without permission (48001). That for the risk rank has to be applied for (mp.weixin.qq.com).
+    ungranted: list[str] = field(default_factory=lambda: ["/wxa/getuserriskrank"])
     codes_per_minute: int | None = 5000  # calls of getwxacodeunlimit per app; None is no limit
     limited_codes: int = 100_000  # how many codes getwxacode and createwxaqrcode draw in total per app
     country_code_as_number: bool = False  # phone_info.countryCode as 86 instead of "86" (an older sample)

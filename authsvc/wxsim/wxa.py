@@ -29,6 +29,24 @@ def getuserphonenumber(world: World, asked: Asked) -> dict[str, Any]:
     return {**_OK, "phone_info": phone_info}
 
 
+def getuserriskrank(world: World, asked: Asked) -> dict[str, Any]:
+    """Return the lowest risk for a user of the app. Raises WeChatRefusal 40003, 40013, 40097, 40129.
+
+    Page 获取用户安全等级 (getUserRiskRank); "unoin_id" is spelt as there.
+    """
+    appid = world.tokens.require(asked.query.get("access_token"))
+    fields = require_object(asked)
+    if not isinstance(fields.get("openid"), str) or not isinstance(fields.get("client_ip"), str):
+        raise WeChatRefusal(40097)
+    if fields.get("scene") not in (0, 1):
+        raise WeChatRefusal(40129)
+    if fields.get("appid") != appid:
+        raise WeChatRefusal(40013)
+    if world.find_account(appid, fields["openid"]) is None:
+        raise WeChatRefusal(40003)
+    return {"errcode": 0, "errmsg": "getuserriskrank succ", "risk_rank": 0, "unoin_id": 1}
+
+
 def checksession(world: World, asked: Asked) -> dict[str, Any]:
     """Check whether a session_key is the current one. Raises WeChatRefusal 40003, 87008, 87009."""
     _signed(world, asked)
