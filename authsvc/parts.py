@@ -28,6 +28,7 @@ from authsvc.services.miniprograms.keychecks import WeChatSessions
 from authsvc.services.miniprograms.logincodes import LoginCodes
 from authsvc.services.miniprograms.opening import SealedData
 from authsvc.services.miniprograms.sessionkeys import SessionKeys
+from authsvc.services.operator.arrivals import PURPOSE, Arrivals
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.services.operator.health import Health
@@ -416,6 +417,10 @@ class Parts:
     @cached_property
     def health(self) -> Health:
         return Health(self.database, self.keys.current().signing_kid)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        return Arrivals(self.hashes(PURPOSE), self.clock)
 
     @cached_property
     def service_credentials(self) -> ServiceCredentials:

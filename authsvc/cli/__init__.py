@@ -6,6 +6,7 @@ from authsvc import __version__
 from authsvc.cli.audit import audit
 from authsvc.cli.credentials import credentials
 from authsvc.cli.demo import demo
+from authsvc.cli.doctor import doctor
 from authsvc.cli.errors import errors
 from authsvc.cli.init import init
 from authsvc.cli.invites import invites
@@ -32,7 +33,7 @@ def authsvc(ctx: click.Context) -> None:
     ctx.with_resource(engine.taking_time())
 
 
-_SETTING_UP = (init, db, run, demo)
+_SETTING_UP = (init, db, run, demo, doctor)
 _WORKING = (audit, credentials, errors, invites, keys, purge, qrcodes, routes, session_keys, token, users)
 for _command in (*_SETTING_UP, *_WORKING):
     authsvc.add_command(_command)

@@ -91,10 +91,16 @@ class Settings:
         This is the same under gunicorn, ``flask run`` and the command line.
         """
         source = Source(variables() if environ is None else environ)
-        settings = _read(source)
-        if source.problems or settings is None:
+        settings = cls.read(source)
+        if settings is None:
             raise BadSettings("\n".join(source.problems))
         return settings
+
+    @classmethod
+    def read(cls, source: Source) -> "Settings | None":
+        """Read and check every setting; None if there are problems, which ``source`` then lists."""
+        settings = _read(source)
+        return None if source.problems else settings
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ _ENV_FILE = Path(".env")
 # Settings whose values are paths.
 _PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
 _LINES = {"JWT_PRIVATE_KEY"}
+# First words of names that other programs use as well.
+_SHARED_FAMILIES = {"ACCESS", "AWS", "DATABASE", "LOG", "LOGIN", "REDIS", "S3", "SECRET", "WEB"}
 # How alike two names must be (difflib's ratio) for one to be a misspelling of the other, and how long.
 _ALIKE = 0.85
 _LEAST_LETTERS = 6
@@ -80,6 +82,18 @@ class Source:
             nearest = get_close_matches(name, unset, n=1, cutoff=_ALIKE) if len(name) >= _LEAST_LETTERS else []
             if nearest:
                 self.complain(f"{name} is not a setting: did you mean {nearest[0]}?")
+
+    def strangers(self) -> list[str]:
+        """Return the names that begin like one of authsvc's settings and are none; all settings have been asked for."""
+        families = {name.partition("_")[0] for name in self._known if "_" in name} - _SHARED_FAMILIES
+        return sorted(
+            name for name in set(self._values_given) - self._known if "_" in name and name.partition("_")[0] in families
+        )
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that ``NAME_FILE`` settings name, by those names."""
+        named = sorted(name for name in self._known & self._values_given.keys() if name.endswith("_FILE"))
+        return {name: Path(self._values_given[name]).absolute() for name in named}
 
     def complain(self, problem: str) -> None:
         """Note a problem once, unless it only results from a value that cannot be read."""

@@ -264,7 +264,7 @@ class Database:
         """
         try:
             with self._engine.begin() as connection:
-                folding = _folding_columns(connection)
+                folding = folding_columns(connection)
         except DBAPIError as error:
             fault = faults.of(error)
             if fault is None:
@@ -290,7 +290,8 @@ def _pause(attempt: int) -> None:
     time.sleep(random.uniform(0.002, 0.02) * min(attempt + 1, _STEPS_BACK))  # noqa: S311 (jitter, not a secret)
 
 
-def _folding_columns(connection: Connection) -> list[str]:
+def folding_columns(connection: Connection) -> list[str]:
+    """Return the id columns that ignore case, with their collations."""
     if connection.dialect.name == "sqlite":
         return _nocase_tables(connection)
     rows = connection.execute(

@@ -97,9 +97,24 @@ def _mysql_connect_args(database_url: str, statement_seconds: int) -> dict[str, 
     return args
 
 
-def create(database_url: str, pool_size: int) -> Engine:
-    """Return the engine of a process that serves requests or runs a command."""
-    return create_engine(database_url, **options(database_url, pool_size))
+def create(database_url: str, pool_size: int, *, statement_seconds: int | None = None) -> Engine:
+    """Return the engine of a process that serves requests or runs a command.
+
+    ``statement_seconds`` replaces the process's limit for one statement.
+    """
+    return create_engine(database_url, **options(database_url, pool_size, statement_seconds=statement_seconds))
+
+
+def server_of(database_url: str) -> str:
+    """Return the server and its database as ``host:port/name``, without the user and the password."""
+    url = make_url(database_url)
+    return f"{url.host or 'localhost'}:{url.port or 3306}/{url.database or ''}"
+
+
+def leaves_this_machine(database_url: str) -> bool:
+    """True if connections to a server go over a network."""
+    url = make_url(database_url)
+    return not is_this_machine(url.host) and not url.query.get("unix_socket")
 
 
 def for_long_work(engine: Engine) -> Engine:
@@ -115,12 +130,18 @@ def for_long_work(engine: Engine) -> Engine:
 
 def warn_of_old_sqlite(database_url: str) -> None:
     """Log a warning if this SQLite can lose a commit when several processes write (its WAL-reset bug)."""
-    if database_url.startswith("sqlite") and sqlite3.sqlite_version_info < _WAL_RESET_MENDED:
+    if database_url.startswith("sqlite") and (mended := mended_sqlite()):
         logger.warning(
             "SQLite %s can, very rarely, lose a commit when several processes write (WAL-reset bug); it is fixed in %s",
             sqlite3.sqlite_version,
-            ".".join(map(str, _WAL_RESET_MENDED)),
+            mended,
         )
+
+
+def mended_sqlite() -> str | None:
+    """Return the SQLite version without the WAL-reset bug, or None if this one is recent enough."""
+    is_mended = sqlite3.sqlite_version_info >= _WAL_RESET_MENDED
+    return None if is_mended else ".".join(map(str, _WAL_RESET_MENDED))
 
 
 def listen(engine: Engine, *, lock_seconds: int = _LOCK_SECONDS) -> None:

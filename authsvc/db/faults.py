@@ -209,6 +209,11 @@ def _of_sqlite(error: sqlite3.Error) -> Fault | None:
     return known or (_UNKNOWN if isinstance(error, sqlite3.OperationalError) else None)
 
 
+def advice(word: DatabaseWord) -> str:
+    """Return what is wrong and what the operator should do."""
+    return _ADVICE[word]
+
+
 def advice_on_package(said: str) -> str:
     """Return what to do if PyMySQL lacks a package."""
     if "pynacl" in said.lower():

@@ -10,6 +10,7 @@ from authsvc.services.invites.invites import Invites
 from authsvc.services.miniprograms.accesstokens import AccessTokens
 from authsvc.services.miniprograms.apps import Apps
 from authsvc.services.miniprograms.keychecks import WeChatSessions
+from authsvc.services.operator.arrivals import Arrivals
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.services.operator.health import Health
@@ -58,6 +59,7 @@ class Services:
     users: Users
     retention: Retention
     health: Health
+    arrivals: Arrivals
     invites: Invites
     campaigns: Campaigns
     access_tokens: AccessTokens

@@ -39,8 +39,9 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Comman
             yield " ".join((*path, name)), command
 
 
-# What starts other programs, and what makes the database usable: tests/cli/test_program.py.
-ELSEWHERE = ("run", "demo", "db")
+# What starts other programs, and what makes the database usable: tests/cli/test_program.py. What is there for databases
+# that do not work: tests/doctor/.
+ELSEWHERE = ("run", "demo", "db", "doctor")
 COMMANDS = {name: command for name, command in commands(authsvc) if name.split()[0] not in ELSEWHERE}
 
 

@@ -18,7 +18,7 @@ VERIFIER = ROOT / "verifier" / "authsvc_verifier"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 WRITTEN_HERE = [*MODULES, *sorted(VERIFIER.rglob("*.py"))]
 ADAPTERS = ("wechat", "tokenstore", "picturestore", "imaging", "signing", "db")
-ROOMS = ("web", "services", *ADAPTERS, "cli", "serving", "demo", "wxsim", "verify")
+ROOMS = ("web", "services", *ADAPTERS, "cli", "doctor", "serving", "demo", "wxsim", "verify")
 # Programs beside the service.
 APART = {"wxsim", "demo"}
 # Files beside the rooms that every room may use.
@@ -107,6 +107,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
         *("sqlalchemy", "flask_sqlalchemy", "alembic", "requests", "urllib3", "redis", "Crypto"),
     ),
     "cli": ("authsvc.wxsim",),
+    # works where the house cannot be built, and knows no routes
+    "doctor": (
+        *rooms_but("doctor", "config", "services", "wechat", "signing", "db"),
+        *("flask", "werkzeug", "sqlalchemy", "marshmallow"),
+    ),
     # gunicorn's master: it starts the rooms, and its workers patch for gevent what they load
     "serving": (
         *rooms_but("serving", "config", "signing", "db"),
@@ -256,7 +261,9 @@ def test_the_database_has_one_door() -> None:
 
 
 def test_wechat_has_one_door() -> None:
-    assert rooms_of(users_of("requests", "urllib3", "httpx", "http.client", "urllib.request")) <= {"wechat"}
+    found = users_of("requests", "urllib3", "httpx", "http.client", "urllib.request")
+    # The doctor asks the public address, which is not WeChat, and WeChat for its clock, without a secret.
+    assert rooms_of(found - {"doctor/fetching.py"}) <= {"wechat"}
     assert rooms_of(users_of("Crypto")) <= {"wechat"}
 
 
@@ -285,7 +292,16 @@ def test_only_the_root_and_the_command_line_see_the_whole_house() -> None:
     assert users_of("authsvc.wsgi") == set()
     assert users_of("authsvc.demo") == {"cli/demo.py"}
     assert rooms_of(users_of("authsvc.parts")) == {"app.py"}
-    assert rooms_of(users_of("authsvc.config")) <= {"app.py", "wsgi.py", "parts.py", "cli", "config", "serving"}
+    assert rooms_of(users_of("authsvc.doctor")) == {"cli", "doctor"}
+    assert rooms_of(users_of("authsvc.config")) <= {
+        "app.py",
+        "wsgi.py",
+        "parts.py",
+        "cli",
+        "config",
+        "serving",
+        "doctor",
+    }
 
 
 # Few need them, and they would cost every worker's start half as much again (docs/decisions.md).

@@ -34,6 +34,8 @@ ENVIRONMENT = {
 OPEN = {
     "GET /healthz",
     "GET /readyz",
+    # the doctor, by its proof
+    "GET /.well-known/authsvc-arrival",
     # what other services verify tokens with
     "GET /.well-known/jwks.json",
     "GET /.well-known/openid-configuration",

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from marshmallow import Schema, fields, validate
 
 from authsvc import metrics
+from authsvc.services.operator import arrivals
 from authsvc.values.operator import DatabaseWord
 from authsvc.web import bodies
-from authsvc.web.access import services
+from authsvc.web.access import client_address, services
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.routing import Operation, add
 from authsvc.web.who import PUBLIC, Service
@@ -35,6 +36,17 @@ class Readiness(Schema):
     )
 
 
+class Arrival(Schema):
+    """How the doctor's request arrived."""
+
+    address = fields.String(
+        required=True, allow_none=True, metadata={"description": "The client's address, if it is known"}
+    )
+    forwarded = fields.List(
+        fields.String(), required=True, metadata={"description": "The entries of X-Forwarded-For, as they came"}
+    )
+
+
 def _healthz() -> Mapping[str, Any]:
     """Answer 200 while the process works. Does no I/O."""
     return {"status": "ok"}
@@ -54,6 +66,14 @@ def _metrics(service: str) -> Response:
     return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
 
 
+def _arrival() -> Mapping[str, Any]:
+    """Tell the doctor of this installation how its request arrived; anybody else gets 404."""
+    services().arrivals.check(request.headers.get(arrivals.HEADER, ""))
+    entries = request.headers.get("X-Forwarded-For", "").split(",")[:_MOST_ENTRIES]
+    return {"address": client_address(), "forwarded": [entry.strip() for entry in entries if entry.strip()]}
+
+
+_MOST_ENTRIES = 20
 _TEXT = {"type": "string", "description": "Prometheus' text format"}
 _HEALTH = Operation(NATIVE, PUBLIC, "Check whether the process answers", Health(), tag="ops", limited="health")
 _READINESS = Operation(
@@ -64,6 +84,9 @@ _READINESS = Operation(
     tag="ops",
     also=(503,),
     limited="health",
+)
+_ARRIVAL = Operation(
+    NATIVE, PUBLIC, "How a request of the doctor arrived, with its proof", Arrival(), tag="ops", limited="health"
 )
 _METRICS = Operation(
     NATIVE,
@@ -76,3 +99,4 @@ _METRICS = Operation(
 add(ops, "GET", "/healthz", _HEALTH, _healthz)
 add(ops, "GET", "/readyz", _READINESS, _readyz)
 add(ops, "GET", "/metrics", _METRICS, _metrics)
+add(ops, "GET", arrivals.PATH, _ARRIVAL, _arrival)
