@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,17 +21,12 @@ from authsvc.web.bodies import MAX_BODY_BYTES
 from tests.harness import pictures, signedin
 from tests.harness.certificates import Authority
 from tests.harness.databases import REQUIRED
-from tests.harness.nginx import DEPLOY, Nginx, skip_without_nginx
+from tests.harness.nginx import DEPLOY, Nginx, in_front_of, skip_without_nginx
 from tests.harness.places import ROOT
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 UNIT = DEPLOY / "authsvc.service"
-
-
-def in_front_of(port: int, folder: Path, changes: Mapping[str, str] | None = None) -> Nginx:
-    named = {"127.0.0.1:8000": f"127.0.0.1:{port}", "server_name login.example.com": "server_name 127.0.0.1"}
-    return Nginx(folder, "nginx.conf", {**named, **(changes or {})})
 
 
 def access_log(nginx: Nginx) -> str:
@@ -42,7 +37,7 @@ def access_log(nginx: Nginx) -> str:
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory, sqlite_service: Service) -> Iterator[Nginx]:
     skip_without_nginx()
-    server = in_front_of(sqlite_service.port, tmp_path_factory.mktemp("nginx"))
+    server = in_front_of(tmp_path_factory.mktemp("nginx"), sqlite_service.port)
     process = server.start()
     yield server
     process.stop()
@@ -139,7 +134,7 @@ def test_one_client_is_held_to_its_share_and_others_are_not(
     skip_without_nginx()
     small = {"rate=200r/s": "rate=1r/m", "burst=400": "burst=4", "authsvc_at_once 200": "authsvc_at_once 2"}
     addresses = {"server_tokens off;": "server_tokens off; set_real_ip_from 127.0.0.1; real_ip_header X-Test;"}
-    nginx = in_front_of(sqlite_service.port, tmp_path, {**small, **addresses})
+    nginx = in_front_of(tmp_path, sqlite_service.port, changes={**small, **addresses})
     process = nginx.start()
 
     def ask(address: str) -> requests.Response:
@@ -181,7 +176,7 @@ def test_half_a_request_does_not_reach_the_service(sqlite_service: Service, ngin
 
 
 def test_a_service_that_is_away_is_said_in_json_with_the_time_to_come_back(tmp_path: Path, nginx: Nginx) -> None:
-    gone = in_front_of(1, tmp_path)
+    gone = in_front_of(tmp_path, 1)
     process = gone.start()
     try:
         answer = requests.post(f"{gone.url}/user/wxlogin?code=c0de", json={"platCode": "c"}, timeout=10)
@@ -215,7 +210,7 @@ def test_the_unit_exposes_little(figures: Callable[[str], None]) -> None:
     exposure = re.search(r"Overall exposure level for authsvc.service: ([0-9.]+)", done.stdout)
     assert exposure, done.stderr
     figures(f"systemd-analyze security: {exposure[1]} of 10")
-    assert float(exposure[1]) < 2.5
+    assert float(exposure[1]) < 1.3
 
 
 def test_the_service_runs_as_the_unit_confines_it(

@@ -19,6 +19,18 @@ DEPLOY = ROOT / "deploy"
 PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
+def in_front_of(folder: Path, *ports: int, changes: Mapping[str, str] | None = None) -> "Nginx":
+    """deploy/nginx.conf in front of authsvc on these ports of this machine, without TLS."""
+    line = re.search(r"server 127\.0\.0\.1:8000(.*;)", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+    assert line, "nginx.conf has no upstream"
+    servers = " ".join(f"server 127.0.0.1:{port}{line[1]}" for port in ports)
+    return Nginx(
+        folder,
+        "nginx.conf",
+        {line[0]: servers, "server_name login.example.com": "server_name 127.0.0.1", **(changes or {})},
+    )
+
+
 class Nginx:
     """nginx on a port of its own. Needs a name of deploy/, and what is to be put in place of which text there.
 
@@ -47,7 +59,9 @@ class Nginx:
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
         # As root its workers would be nobody, who may not write here; others are told that the line means nothing.
-        main = f"user root; pid {folder}/pid; daemon off; worker_processes 1; error_log stderr crit; events {{}} "
+        main = f"user root; pid {folder}/pid; daemon off; worker_processes 1; error_log stderr crit; "
+        # As deploy/README.md sets it; Debian's 768 are few for crowds of slow clients.
+        main += "worker_rlimit_nofile 16384; events { worker_connections 8192; }"
         (folder / "main.conf").write_text(f"{main} http {{ {temporary} include {folder}/authsvc.conf; }}\n")
         self._command = [str(PROGRAM), "-e", "stderr", "-p", str(folder), "-c", str(folder / "main.conf")]
 

@@ -1,7 +1,8 @@
 """Runs a program as systemd would by a unit's sandbox, as far as a test can: ``sandbox.py UNIT WRITABLE COMMAND…``.
 
 Taken from the unit: capabilities, no new privileges, writable and executable memory, system calls, address families,
-namespaces, open files, core dumps, a read-only system, the view of /proc. Needs root, libseccomp and systemd-analyze.
+namespaces, open files, core dumps, a read-only system, the view of /proc and of users. Needs root, libseccomp and
+systemd-analyze.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ from pathlib import Path
 _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE, _PR_CAPBSET_DROP, _REFUSE_EXEC_GAIN = 38, 65, 24, 1
 _ALLOW, _KILL_NOT_BUT_EPERM = 0x7FFF0000, 0x00050000 | errno.EPERM
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
-_CLONE_NEWNS = 0x00020000
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _NOT_EQUAL = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -94,9 +95,16 @@ def _hide_the_system(writable: str) -> None:
     mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     for folder in (writable, "/tmp", "/dev"):
         mount(folder, folder, None, _MS_BIND | _MS_REC)
-    mount("/", "/", None, _MS_BIND)
     mount("none", "/", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
     mount("proc", "/proc", "proc", 0, "hidepid=invisible,subset=pid")
+
+
+def _hide_other_users() -> None:
+    """Of all users only this one is left."""
+    _check(_libc.unshare(_CLONE_NEWUSER), "unshare")
+    Path("/proc/self/setgroups").write_text("deny")
+    for name in ("uid_map", "gid_map"):
+        Path("/proc/self", name).write_text("0 0 1")
 
 
 def main() -> None:
@@ -107,6 +115,8 @@ def main() -> None:
     files = min(int(said["LimitNOFILE"][0]), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     assert said["ProtectSystem"] == ["strict"] and said["ProcSubset"] == ["pid"] and said["PrivateTmp"] == ["yes"]
     _hide_the_system(writable)
+    assert said["PrivateUsers"] == ["yes"]
+    _hide_other_users()
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (int(said["LimitCORE"][0]),) * 2)
     assert said["CapabilityBoundingSet"] == [""]
