@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from authsvc import logs
+from authsvc import logs, metrics
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
 from authsvc.db import engine, sqlitefile
@@ -34,6 +34,7 @@ from authsvc.web.routes.revocations import revocations
 from authsvc.web.routes.scan import scan_sign_ins
 from authsvc.web.routes.signin import signin
 from authsvc.web.routes.wellknown import wellknown
+from authsvc.wechat.client import ENDPOINTS
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app = Flask("authsvc", instance_path=str(settings.instance_path), static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
+    metrics.begin(_worker(settings))
     database = _database(settings)
     app.extensions["authsvc-database"] = database
     if click.get_current_context(silent=True) is not None:  # built for a command, not for a worker
@@ -83,6 +85,15 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
         app.register_blueprint(blueprint)
     routing.refuse_undeclared(app)
     return app
+
+
+def _worker(settings: Settings) -> metrics.Worker:
+    return metrics.Worker(
+        database="sqlite" if settings.database_url.startswith("sqlite") else "mysql",
+        connections=settings.database_pool_size,
+        calls=settings.wx_max_in_flight,
+        endpoints=(*ENDPOINTS, f"/cgi-bin/{settings.wx_token_api}"),
+    )
 
 
 def _database(settings: Settings) -> Database:

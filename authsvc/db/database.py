@@ -140,7 +140,8 @@ class Database:
         """Run work once. Raises _Failed; after that, connections with the same problem are not reused."""
         made, is_done = None, False
         try:
-            with self._connections.asking(), engine.begin() as connection:
+            in_progress = metrics.database_transactions.track_inprogress()
+            with in_progress, self._connections.asking(), engine.begin() as connection:
                 made = made_at(connection)
                 result = work(connection)
                 is_done = True

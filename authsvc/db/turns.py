@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from authsvc import metrics
 from authsvc.errors import ServiceBusy
 
 logger = logging.getLogger(__name__)
@@ -50,12 +51,14 @@ class Turns:
 
         Waiting for other processes takes at most half of the time that is left, and never raises.
         """
-        give_up = time.monotonic() + seconds
+        began = time.monotonic()
+        give_up = began + seconds
         self._stand_in_line(seconds)
         try:
             if self._queue and not self._queue.is_ours:
                 self._queue.wait((give_up - time.monotonic()) / 2)
                 self._ends_at = time.monotonic() + _TURN_SECONDS
+            metrics.sqlite_turn_seconds.observe(time.monotonic() - began)
             yield
         finally:
             end = self._pass_on()
@@ -71,7 +74,8 @@ class Turns:
             self._waiting.append(gate)
         is_next = False
         try:
-            is_next = gate.wait(seconds)
+            with metrics.sqlite_waiting.track_inprogress():
+                is_next = gate.wait(seconds)
         finally:
             if not is_next and not self._step_out(gate):
                 self._pass_on()  # the gate was opened while we gave up
@@ -180,8 +184,11 @@ class _Queue:
 
 
 def _comes_true(condition: Callable[[], bool], give_up: float) -> bool:
-    while not condition():
-        if time.monotonic() >= give_up:
-            return False
-        time.sleep(_LOOK_SECONDS)
-    return True
+    if condition():
+        return True
+    with metrics.sqlite_waiting.track_inprogress():
+        while time.monotonic() < give_up:
+            time.sleep(_LOOK_SECONDS)
+            if condition():
+                return True
+    return False

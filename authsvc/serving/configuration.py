@@ -167,6 +167,12 @@ def post_worker_init(worker: object) -> None:
     gc.enable()
 
 
+def child_exit(server: object, worker: object) -> None:
+    """Forget what an ended worker was doing; what it has counted stays. Nothing here may import ``metrics``."""
+    for left in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob(f"gauge_live*_{getattr(worker, 'pid')}.db"):  # noqa: B009
+        left.unlink(missing_ok=True)
+
+
 def on_exit(server: object) -> None:
     """Remove the metrics."""
     shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)

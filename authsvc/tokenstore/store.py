@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from authsvc import errors as e
+from authsvc import metrics
 from authsvc.clock import SystemClock
 from authsvc.tokenstore.shelf import FAILURE_SECONDS, Failure, FailureKind, Record, Shelf, ShelfUnavailable
 from authsvc.values.wechat import FetchedToken, MiniProgram, TokenApi, TokenStatus
@@ -179,6 +180,9 @@ class AccessTokenStore:
             replaced_at=record.replaced_at,
         )
         self._held[app.appid] = held
+        wall = self._clock.now()
+        metrics.access_token_fetched.labels(app.appid).set(wall - record.age)
+        metrics.access_token_expiry.labels(app.appid).set(wall + record.remaining)
         return held
 
     def _publish(self, app: MiniProgram, held: _Held) -> None:

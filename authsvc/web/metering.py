@@ -25,7 +25,7 @@ def _finish(response: Response) -> Response:
     request.environ[context.ROUTE] = route
     if operation is not None:
         request.environ[context.CONTRACT] = operation.contract.name
-    metrics.requests.labels(route, f"{response.status_code // 100}xx").inc()
+    metrics.requests_of(route, f"{response.status_code // 100}xx").inc()
     kind = "other" if operation is None else operation.tag
-    metrics.request_seconds.labels(kind).observe(time.perf_counter() - g.began)
+    metrics.request_seconds_of(kind).observe(time.perf_counter() - g.began)
     return response

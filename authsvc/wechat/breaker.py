@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from authsvc import metrics
 from authsvc.errors import WeChatBadAnswer, WeChatNoAnswer, WeChatOverloaded, WeChatUnreachable
 
 _FAILURES_TO_OPEN = 8
@@ -29,9 +30,11 @@ class Bulkhead:
             if self._free == 0:
                 raise WeChatOverloaded("too many calls to WeChat in flight")
             self._free -= 1
+        metrics.wechat_in_flight.inc()
         try:
             yield
         finally:
+            metrics.wechat_in_flight.dec()
             with self._lock:
                 self._free += 1
 
@@ -77,8 +80,10 @@ class Breaker:
             self._failures += 1
             if self._failures == _FAILURES_TO_OPEN:
                 self._next_probe = time.monotonic() + _OPEN_SECONDS
+                metrics.wechat_breakers_open.set(1)
 
     def _succeeded(self) -> None:
         if self._failures:
             with self._lock:
                 self._failures = 0
+                metrics.wechat_breakers_open.set(0)

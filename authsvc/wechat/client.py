@@ -20,6 +20,11 @@ from authsvc.wechat.errcodes import CODE_ENDPOINT, PHONE_ENDPOINT
 from authsvc.wechat.transport import Query, Transport
 from authsvc.wechat.wxbizdatacrypt import decode
 
+_LOGIN_ENDPOINT = "/sns/jscode2session"
+_CHECK_ENDPOINT = "/wxa/checksession"
+_RESET_ENDPOINT = "/wxa/resetusersessionkey"
+# Every path that is called, except for that of the access_token, which is a setting.
+ENDPOINTS = (_LOGIN_ENDPOINT, _CHECK_ENDPOINT, _RESET_ENDPOINT, PHONE_ENDPOINT, CODE_ENDPOINT)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 # The forms of codes as observed. WeChat does not document them, so they are used only after WeChat refused a code.
 _LOGIN_CODE = re.compile(r"[0-9A-Za-z]{32}\Z")
@@ -47,14 +52,14 @@ class WeChatClient:
         """
         query = Query(appid=app.appid, secret=app.secret, js_code=code, grant_type="authorization_code")
         try:
-            answer = self._transport.get("/sns/jscode2session", query)
+            answer = self._transport.get(_LOGIN_ENDPOINT, query)
         except LoginCodeInvalid as error:
             if _PHONE_CODE.match(code):
                 raise LoginCodeIsPhoneCode(str(error), error.errcode, error.errmsg) from None
             if code == _MOCK_CODE:
                 raise LoginCodeIsMock(str(error), error.errcode, error.errmsg) from None
             raise
-        return _wechat_session("/sns/jscode2session", answer)
+        return _wechat_session(_LOGIN_ENDPOINT, answer)
 
     def fetch_access_token(self, app: MiniProgram) -> FetchedToken:
         """Get an access_token for ``app`` from the endpoint that the settings chose.
@@ -114,7 +119,7 @@ class WeChatClient:
         Raises AccessTokenRejected or another WeChatError.
         """
         try:
-            self._transport.get("/wxa/checksession", _signed(access_token, openid, session_key), repeatable=True)
+            self._transport.get(_CHECK_ENDPOINT, _signed(access_token, openid, session_key), repeatable=True)
         except SessionKeyStale:
             return False
         return True
@@ -126,8 +131,8 @@ class WeChatClient:
         Raises SessionKeyStale if it was no longer the current one, AccessTokenRejected, or another WeChatError; after
         WeChatNoAnswer the old key may be invalid, and only a new login helps.
         """
-        path = "/wxa/resetusersessionkey"
-        return _wechat_session(path, self._transport.get(path, _signed(access_token, openid, session_key)))
+        answer = self._transport.get(_RESET_ENDPOINT, _signed(access_token, openid, session_key))
+        return _wechat_session(_RESET_ENDPOINT, answer)
 
 
 def session_signature(session_key: str) -> str:

@@ -113,7 +113,7 @@ class Transport:
         return f"{self._prefix}{path}?{urlencode(query)}" if query else f"{self._prefix}{path}"
 
     def _call(self, request: _Request, read: Callable[[str, bytes], T]) -> T:
-        outcome = "ok"
+        outcome, began = "ok", time.perf_counter()
         try:
             with self._bulkhead.place(), deadline(CALL_SECONDS):
                 return self._answer(request, read)
@@ -121,7 +121,8 @@ class Transport:
             outcome = error.error
             raise
         finally:
-            metrics.wechat_calls.labels(request.path, outcome).inc()
+            metrics.wechat_calls_of(request.path, outcome).inc()
+            metrics.wechat_seconds_of(request.path).observe(time.perf_counter() - began)
 
     def _answer(self, request: _Request, read: Callable[[str, bytes], T]) -> T:
         """Send, and send once more if that is safe and there is time."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import httptools
 
+from authsvc import metrics
+
 _READ_BYTES = 64 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
 
@@ -53,10 +55,10 @@ class Wire:
             answer = _Answer(most_bytes)
             answer.read(sock)
         except BaseException:
-            connection.close()
+            _drop(connection)
             raise
         if answer.is_last:
-            connection.close()
+            _drop(connection)
         else:
             self._idle.append(connection)
         return answer.status, b"".join(answer.parts)
@@ -65,7 +67,9 @@ class Wire:
         try:
             return self._idle.pop()
         except IndexError:  # asked before, another thread might take the last one in between
-            return self._pool._new_conn()
+            made = self._pool._new_conn()
+            metrics.wechat_connections.inc()
+            return made
 
     def _request(self, method: str, target: str, body: bytes | None) -> bytes:
         head = f"{method} {target} HTTP/1.1\r\n{self._head}"
@@ -77,7 +81,12 @@ class Wire:
 
 def _close(connections: list[Any]) -> None:
     for connection in connections:
-        connection.close()
+        _drop(connection)
+
+
+def _drop(connection: Any) -> None:
+    metrics.wechat_connections.dec()
+    connection.close()
 
 
 class _Answer:
