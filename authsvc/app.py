@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     app.config["MAX_CONTENT_LENGTH"] = bodies.READ_BYTES
 
     metrics.begin(_worker(settings))
+    app.extensions["authsvc-keep-watching"] = metrics.keep_watching
     database = _database(settings)
     app.extensions["authsvc-database"] = database
     if click.get_current_context(silent=True) is not None:  # built for a command, not for a worker

@@ -4,12 +4,15 @@ No label contains user data, and labels have few values, so the number of series
 gunicorn the workers write to files below ``PROMETHEUS_MULTIPROC_DIR`` (``serving/``), and any of them returns the sum
 of all. A gauge says how its workers' values become one: the sum over the workers that live, or the newest value.
 
-Looking up the series of some labels takes longer than counting, so ``…_of`` remember what they have found.
+A login pays little: ``…_of`` remember the series of labels, because looking one up takes longer than counting, and
+gauges that change all the time are looked at once a second instead of being written at every change.
 """
 
 import os
 import platform
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import get_args
@@ -111,9 +114,9 @@ phone_calls = Counter(
     ("outcome",),
     registry=_registry,
 )
-database_transactions = Gauge(
-    "authsvc_database_transactions",
-    "Transactions that run at this moment, or wait for a connection.",
+database_connections_in_use = Gauge(
+    "authsvc_database_connections_in_use",
+    "Connections to the database that are in use at this moment.",
     registry=_registry,
     multiprocess_mode="livesum",
 )
@@ -154,6 +157,9 @@ request_seconds_of = cache(request_seconds.labels)
 wechat_calls_of = cache(wechat_calls.labels)
 wechat_seconds_of = cache(wechat_seconds.labels)
 
+_LOOK_SECONDS = 1.0
+_watched: dict[Gauge, Callable[[], float]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -185,8 +191,30 @@ def _create(counter: Counter, series: Iterable[tuple[str, ...]]) -> None:
         counter.labels(*labels)
 
 
+def watch(gauge: Gauge, value: Callable[[], float]) -> None:
+    """Let ``gauge`` have what ``value`` returns; a process has one source for each."""
+    _watched[gauge] = value
+
+
+def keep_watching() -> None:
+    """Look at the watched values once a second from now on, in a worker."""
+    threading.Thread(target=_look_forever, name="metrics", daemon=True).start()
+
+
+def _look_forever() -> None:
+    while True:
+        _look()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _look() -> None:
+    for gauge, value in _watched.items():
+        gauge.set(value())
+
+
 def exposition() -> bytes:
-    """Return the metrics of all workers, in Prometheus' text format."""
+    """Return the metrics of all workers, in Prometheus' text format; the others' watched values are a second old."""
+    _look()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(_registry)
     everybody = CollectorRegistry()

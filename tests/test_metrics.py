@@ -1,14 +1,24 @@
 """/metrics: who may read it, that it adds up over workers, and that it holds nothing of anybody."""
 
+import ast
+import platform
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import pytest
+import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from authsvc import __version__
+from authsvc.values.operator import DatabaseWord
+from authsvc.wechat.client import ENDPOINTS
 from tests.harness.leaks import Canaries
+from tests.harness.places import ROOT
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
+from tests.harness.waiting import wait_until
 
 USERS = 40
 
@@ -43,7 +53,7 @@ def test_metrics_are_for_those_who_may_read_them(counted: Service, canaries: Can
 
 
 def test_every_worker_counts_and_the_number_of_series_does_not_follow_the_users(
-    counted: Service, simulator: Simulator, canaries: Canaries
+    counted: Service, simulator: Simulator, canaries: Canaries, figures: Callable[[str], None]
 ) -> None:
     reader = credential(counted, canaries, "grafana", "metrics")
     before = samples(counted, reader)
@@ -72,6 +82,7 @@ def test_every_worker_counts_and_the_number_of_series_does_not_follow_the_users(
     assert grown("authsvc_phone_calls_total", "answered") == USERS
     assert grown("authsvc_request_seconds_count", "auth") == USERS
     assert len(after) < 500
+    figures(f"/metrics: {len(after)} series after {USERS} people")
     text = " ".join(label for key in after for label in key)
     assert not re.search(r"counted-\d|nowhere|138222", text)
 
@@ -87,3 +98,76 @@ def test_refusals_and_budgets_are_counted_by_name(counted: Service, simulator: S
     found = samples(counted, reader)
     assert found["authsvc_wechat_calls_total", "/sns/jscode2session", "wx_code_used"] == 1
     assert found["authsvc_phone_calls_total", "wx_phone_code_invalid"] == 1
+
+
+def test_the_documents_list_is_that_of_the_code(counted: Service, canaries: Canaries) -> None:
+    """Every series, with its labels; and what is kept from the first moment on is there."""
+    made = {}
+    for node in ast.walk(ast.parse((ROOT / "authsvc" / "metrics.py").read_text(encoding="utf-8"))):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("Counter", "Gauge", "Histogram")
+        ):
+            name = ast.literal_eval(node.args[0]) + ("_total" if node.func.id == "Counter" else "")
+            made[name] = set(ast.literal_eval(node.args[2])) if len(node.args) > 2 else set()
+    rows = re.findall(r"^\| (`authsvc_.*?) \| (.*?) \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    described = {
+        name: set(re.findall(r"`(\w+)`(?:: |,|;|$)", labels))
+        for names, labels in rows
+        for name in names.replace("`", "").split(", ")
+    }
+    assert {name: labels <= described.get(name, set()) for name, labels in made.items()} == dict.fromkeys(made, True)
+    assert set(described) == set(made)
+    families = {
+        key[0].removesuffix("_count") for key in samples(counted, credential(counted, canaries, "list", "metrics"))
+    }
+    assert families >= set(made) - {name for name in made if name.startswith("authsvc_access_token")}
+
+
+def test_what_raises_an_alarm_is_counted_from_zero(start_briefly: Callable[..., Service], canaries: Canaries) -> None:
+    service = start_briefly("zeros", workers=1)
+    found = samples(service, credential(service, canaries, "zeros", "metrics"))
+    zeros = {key for key, value in found.items() if value == 0}
+    assert {("authsvc_database_faults_total", word) for word in get_args(DatabaseWord)} <= zeros
+    for endpoint in (*ENDPOINTS, "/cgi-bin/stable_token"):
+        for outcome in ("ok", "wx_misconfigured", "wx_quota_exhausted", "wechat_unavailable", "wechat_no_answer"):
+            assert ("authsvc_wechat_calls_total", endpoint, outcome) in zeros
+    assert ("authsvc_phone_calls_total", "phone_calls_stopped") in zeros
+    assert found["authsvc_build_info", "sqlite", platform.python_version(), __version__] == 1
+
+
+def test_a_breaker_that_opens_shows_until_wechat_answers_again(
+    start_briefly: Callable[..., Service], simulator: Simulator, canaries: Canaries
+) -> None:
+    service = start_briefly("breaker", workers=1)
+    reader = credential(service, canaries, "breaker", "metrics")
+    simulator.fault({"kind": "http_status", "status": 502}, times=None)
+    for _ in range(8):
+        service.login(simulator.code("breaker"))
+    assert samples(service, reader)["authsvc_wechat_breakers_open",] == 1
+    assert service.login(simulator.code("breaker")).json()["error"] == "wechat_overloaded"
+    simulator.clear()
+    wait_until(lambda: service.login(simulator.code("breaker")).status_code == 200)
+    assert samples(service, reader)["authsvc_wechat_breakers_open",] == 0
+
+
+def test_what_hangs_at_wechat_is_in_flight(
+    start_briefly: Callable[..., Service], simulator: Simulator, canaries: Canaries
+) -> None:
+    service = start_briefly("in-flight", workers=2)
+    reader = credential(service, canaries, "in-flight", "metrics")
+    codes = [simulator.code(f"in-flight-{number}") for number in range(12)]
+    simulator.slow_down(4)
+    try:
+        with ThreadPoolExecutor(12) as phones:
+            answers = [
+                phones.submit(requests.post, f"{service.url}/api/v1/auth/login", json={"code": code}, timeout=10)
+                for code in codes
+            ]
+            wait_until(lambda: samples(service, reader)["authsvc_wechat_in_flight",] == 12, 3.5)
+            for answer in answers:
+                service.keep(answer.result().headers, answer.result().content)
+    finally:
+        simulator.slow_down(0)
+    wait_until(lambda: samples(service, reader)["authsvc_wechat_in_flight",] == 0, 3)

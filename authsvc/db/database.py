@@ -77,6 +77,8 @@ class Database:
         self._connections = Connections(engine, engine_room.ANSWER_SECONDS)
         self._fitness = Fitness(self._look)
         engine_room.listen(engine)
+        if isinstance(engine.pool, QueuePool):
+            metrics.watch(metrics.database_connections_in_use, engine.pool.checkedout)
 
     def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work(connection, …)`` in one writing transaction and commit it.
@@ -140,8 +142,7 @@ class Database:
         """Run work once. Raises _Failed; after that, connections with the same problem are not reused."""
         made, is_done = None, False
         try:
-            in_progress = metrics.database_transactions.track_inprogress()
-            with in_progress, self._connections.asking(), engine.begin() as connection:
+            with self._connections.asking(), engine.begin() as connection:
                 made = made_at(connection)
                 result = work(connection)
                 is_done = True

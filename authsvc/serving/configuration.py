@@ -160,8 +160,9 @@ def post_fork(server: object, worker: object) -> None:
     gc.disable()
 
 
-def post_worker_init(worker: object) -> None:
+def post_worker_init(worker: Any) -> None:
     """Exempt what is loaded now from garbage collection, and collect in larger portions from here on."""
+    worker.wsgi.extensions["authsvc-keep-watching"]()
     gc.freeze()
     gc.set_threshold(*_COLLECT)
     gc.enable()

@@ -22,6 +22,7 @@ class Bulkhead:
     def __init__(self, limit: int) -> None:
         self._lock = threading.Lock()
         self._free = limit
+        metrics.watch(metrics.wechat_in_flight, lambda: limit - self._free)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -30,11 +31,9 @@ class Bulkhead:
             if self._free == 0:
                 raise WeChatOverloaded("too many calls to WeChat in flight")
             self._free -= 1
-        metrics.wechat_in_flight.inc()
         try:
             yield
         finally:
-            metrics.wechat_in_flight.dec()
             with self._lock:
                 self._free += 1
 

@@ -58,12 +58,13 @@ def test_with_redis_it_loads_what_that_takes(tmp_path: Path) -> None:
 
 def test_nothing_is_collected_during_the_start_and_what_it_made_is_left_alone() -> None:
     script = f"""
-import gc, runpy
+import gc, runpy, types
+worker = types.SimpleNamespace(wsgi=types.SimpleNamespace(extensions={{"authsvc-keep-watching": print}}))
 hooks = runpy.run_path({str(ROOT / "gunicorn.conf.py")!r})
 hooks["post_fork"](None, None)
 while_starting = gc.isenabled()
 made = [[] for _ in range(1000)]
-hooks["post_worker_init"](None)
+hooks["post_worker_init"](worker)
 print(while_starting, gc.isenabled(), gc.get_freeze_count() > 1000, len(gc.get_objects()) < 100)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
