@@ -1,5 +1,6 @@
 """Between us and WeChat: a proxy, and a certificate authority of one's own; and what if one of them is not well."""
 
+import json
 import re
 import socket
 import time
@@ -116,7 +117,8 @@ def test_what_keeps_a_call_from_leaving_leaves_the_code_good_and_is_named_in_the
     assert answer.headers["Retry-After"] == "2"
     said = way.service.log.read_text()[seen:]
     (line,) = [line for line in said.splitlines() if '"ERROR"' in line]
-    assert reason in line and code not in said and HOST not in line and APPID not in line
+    message = json.loads(line)["message"]
+    assert reason in message and code not in said and HOST not in line and APPID not in message
     assert simulator.journal() == []
     # The same code, once the way is free; both places are free again, too.
     way.proxy.instead = None
