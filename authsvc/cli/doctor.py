@@ -1,6 +1,9 @@
 """``authsvc doctor``: examines the whole deployment, and says what to do about each fault."""
 
 import json
+import shutil
+import sys
+import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import get_args
@@ -16,6 +19,7 @@ from authsvc.doctor.rounds import CHECKS, GROUPS, examine
 _COLORS: dict[Status, str] = {"ok": "green", "warning": "yellow", "wrong": "red", "skipped": "bright_black"}
 _STATUS = max(map(len, get_args(Status)))
 _SUBJECT = max(len(check.name.partition(".")[2]) for check in CHECKS)
+_LEAST_WIDTH = 40
 _INDENT = 2 + _STATUS + 2 + _SUBJECT + 2
 
 
@@ -86,13 +90,27 @@ class _Printer:
 
     def _say_todo(self, following: str) -> None:
         if self.todo and self.todo != following:
-            click.echo(f"{'':<{_INDENT}}→ {self.todo}")
+            first, *rest = _wrapped(f"→ {self.todo}")
+            click.echo(f"{'':<{_INDENT}}{first}")
+            for line in rest:
+                click.echo(f"{'':<{_INDENT}}  {line}")
         self.todo = ""
 
     @staticmethod
     def _say(status: Status, subject: str, says: str) -> None:
-        shown = click.style(f"{status:<{_STATUS}}", fg=_COLORS[status], bold=status == "wrong")
-        click.echo(f"  {shown}  {subject:<{_SUBJECT}}  {says}")
+        shown = click.style(f"{status:<{_STATUS}}", fg=_COLORS[status], bold=status == "wrong" or None)
+        first, *rest = _wrapped(says)
+        click.echo(f"  {shown}  {subject:<{_SUBJECT}}  {first}")
+        for line in rest:
+            click.echo(f"{'':<{_INDENT}}{line}")
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return the lines of a text beside the first columns of a terminal; one line if nobody sees it there."""
+    if not sys.stdout.isatty():
+        return [text]
+    width = max(shutil.get_terminal_size().columns - _INDENT - 2, _LEAST_WIDTH)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _summary(findings: list[Finding]) -> str:

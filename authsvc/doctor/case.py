@@ -13,6 +13,7 @@ from authsvc.db.database import Database
 from authsvc.db.engine import ANSWER_SECONDS, create
 from authsvc.db.examination import DatabaseFacts
 from authsvc.doctor.fetching import Fetched
+from authsvc.errors import WeChatError
 from authsvc.signing.keyring import KeySource, key_source
 from authsvc.signing.keyset import KeySet
 from authsvc.wechat.client import WeChatClient
@@ -31,8 +32,9 @@ class Case:
     source: Source
     problems: list[str]
     settings_or_none: Settings | None
-    # By AppID; the access_token of an app whose secret works.
+    # By AppID: the access_token of an app whose secret works, or why there is none.
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    refusals: dict[str, WeChatError] = field(default_factory=dict)
     wechat_answer: Fetched | None = None
     public_answer: Fetched | None = None
     facts: DatabaseFacts | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as TimeoutOfPool
 from urllib3.util import Retry, Timeout
 
 from authsvc import strictjson
@@ -77,8 +78,8 @@ def fetch(
             response.close()
     except NotConnected as failure:
         raise Unfetched(f"the proxy: {failure}" if failure.at_proxy else str(failure)) from None
-    except TimeoutError:
-        raise Unfetched(f"no answer within {SECONDS:.0f} seconds") from None
+    except (TimeoutError, TimeoutOfPool):
+        raise Unfetched("no answer in time") from None
     except (HTTPError, OSError, ValueError) as error:
         raise Unfetched(f"the answer broke off ({type(error).__name__})") from None
     finally:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as TimeoutOfRedis
 
 from authsvc import redispool
 from authsvc.connections import deadline
@@ -58,5 +59,7 @@ def _failed(error: Exception) -> Line:
             )
         case OutOfMemoryError():
             return wrong(f"{says}: its memory is full", "raise maxmemory")
+        case TimeoutError() | TimeoutOfRedis():
+            return wrong(f"{says}: it does not answer in time", "look for a command that blocks it, or restart it")
         case _:  # their texts contain host names
-            return wrong(f"{says}: {type(error).__name__}", "look into the log of Redis")
+            return wrong(f"{says}: {type(error).__name__}", "check that REDIS_URL names a Redis, and look into its log")

@@ -23,7 +23,6 @@ GROUPS = {
     "clock": "Clock",
     "public": "Public address",
 }
-_PERMITTED = ("wechat.secret",)
 CHECKS = (
     Check(
         "settings.valid",
@@ -166,28 +165,28 @@ CHECKS = (
         "The mini program may ask for phone numbers. Free: the code that is sent does not exist.",
         "The account needs to be a verified company's. Without it, leave the phone button out.",
         wechat.phone,
-        _PERMITTED,
+        ("wechat.reachable",),
     ),
     Check(
         "wechat.codes",
         "The mini program may draw mini-program codes. One code is drawn and thrown away; there is no limit in total.",
         "See the notices at mp.weixin.qq.com.",
         wechat.codes,
-        _PERMITTED,
+        ("wechat.reachable",),
     ),
     Check(
         "wechat.pages",
         "The pages of `QRCODE_PAGE` and `SCAN_SIGN_IN_PAGE` are in the published mini program.",
         "Publish the page, or correct the setting. Before the first release, this cannot be ok.",
         wechat.pages,
-        ("wechat.codes",),
+        ("wechat.reachable",),
     ),
     Check(
         "wechat.risk",
         "Tells whether the risk rank is granted. authsvc does not need it, so nothing is wrong without it.",
         "If another service of yours needs it, apply for it in WeChat's security centre (安全中心).",
         wechat.risk,
-        _PERMITTED,
+        ("wechat.reachable",),
     ),
     Check(
         "clock.agrees",
@@ -260,6 +259,8 @@ def _lines(check: Check, case: Case, bad: dict[str, str], ends_at: float) -> Ite
         return
     try:
         yield from check.run(case)
+    except PermissionError as error:
+        yield wrong(f"this user may not look at {error.filename}", "run this as the user of the service")
     except Exception as error:  # its text may contain anything
         yield wrong(f"the check itself failed ({type(error).__name__})", "report this as a bug of authsvc")
 

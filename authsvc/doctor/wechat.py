@@ -69,6 +69,7 @@ def secrets(case: Case) -> Iterator[Line]:
         try:
             case.tokens[app.appid] = case.wechat.fetch_access_token(app).token
         except WeChatError as error:
+            case.refusals[app.appid] = error
             yield _refused(app, error)
         else:
             yield ok(f"{app.appid}: WeChat accepts the AppSecret")
@@ -87,23 +88,17 @@ def _refused(app: MiniProgram, error: WeChatError) -> Line:
 def allow_list(case: Case) -> Iterator[Line]:
     """Yield for each mini program whether this machine's address may fetch access_tokens."""
     for app in case.settings.apps:
-        if app.appid in case.tokens:
+        error = case.refusals.get(app.appid)
+        if error is None:
             yield ok(f"{app.appid}: this machine's address may fetch access_tokens")
-            continue
-        try:
-            case.wechat.fetch_access_token(app)
-        except WeChatError as error:
-            yield _address(app, error)
-
-
-def _address(app: MiniProgram, error: WeChatError) -> Line:
-    if error.errcode != 40164:
-        return skipped(f"{app.appid}: not known without an access_token")
-    seen = address_seen(error) or "the address in the log"
-    return wrong(
-        f"{app.appid}: WeChat saw the call come from {seen}, which is not in the IP allow-list (40164)",
-        f"add {seen} to the IP allow-list {_CONSOLE}, for every address that this machine's traffic may leave by",
-    )
+        elif error.errcode != 40164:
+            yield _without_token(app)
+        else:
+            seen = address_seen(error) or "an address that it does not name"
+            yield wrong(
+                f"{app.appid}: WeChat saw the call come from {seen}, which is not in the IP allow-list (40164)",
+                f"add {seen} to the IP allow-list {_CONSOLE}, and any other address that its traffic leaves by",
+            )
 
 
 def phone(case: Case) -> Iterator[Line]:
@@ -184,6 +179,8 @@ def _page(case: Case, app: MiniProgram, token: str, setting: str, page: str) -> 
         todo = f"publish it, or set {setting} to a published page, without a leading slash"
         return wrong(says, todo) if setting == "SCAN_SIGN_IN_PAGE" else warning(f"{says}; its codes open nothing", todo)
     except WeChatError as error:
+        if error.errcode == _NO_PERMISSION:
+            return skipped(f"{app.appid}: needs the permission for mini-program codes")
         return warning(f"{app.appid}: the page {page} ({setting}) was not tested: {error}", "run this again later")
     return ok(f"{app.appid}: the page {page} ({setting}) is published")
 

@@ -315,11 +315,15 @@ def test_redis_away_full_and_read_only(diagnose: Diagnose, tmp_path: Path) -> No
         server.client.config_set("maxmemory", "1")
         full = diagnose(REDIS_URL=server.url).worst("redis.usable")
         server.client.config_set("maxmemory", "0")
+        server.freeze()
+        frozen = diagnose(REDIS_URL=server.url).worst("redis.usable")
+        server.thaw()
         server.client.replicaof("127.0.0.1", free_port())
         replica = diagnose(REDIS_URL=server.url).worst("redis.usable")
     finally:
         server.stop()
     away = diagnose(REDIS_URL=server.url).worst("redis.usable")
+    assert frozen[0] == "wrong" and frozen[1].endswith(": it does not answer in time")
     assert [line[0] for line in (full, replica, away)] == ["wrong"] * 3
     assert (full[2], replica[2], away[2]) == (
         "raise maxmemory",
@@ -341,6 +345,28 @@ def test_a_wrong_secret_and_a_wrong_appid(diagnose: Diagnose, wechat: Simulator)
     }
     appid = diagnose(WX_APPID=ANOTHER_APPID).worst("wechat.secret")
     assert "errcode 40013 (invalid appid)" in appid[1]
+
+
+def test_one_of_two_mini_programs_with_a_wrong_secret(
+    diagnose: Diagnose, wechat: Simulator, deployment: Service, tmp_path: Path
+) -> None:
+    apps = [(deployment.appid, deployment.environment["WX_SECRET"]), (ANOTHER_APPID, NOT_THE_SECRET)]
+    file = tmp_path / "apps.toml"
+    file.write_text("".join(f'[[app]]\nappid = "{appid}"\nsecret = "{secret}"\n' for appid, secret in apps))
+    found = diagnose(WX_APPID=None, WX_SECRET=None, WX_APPS_FILE=str(file))
+    for check in ("secret", "allow_list", "phone", "codes", "pages", "risk"):
+        lines = found.lines[f"wechat.{check}"]
+        assert {status for status, says, _ in lines if says.startswith(deployment.appid)} == {"ok"}
+        expected = "wrong" if check == "secret" else "skipped"
+        assert {status for status, says, _ in lines if says.startswith(ANOTHER_APPID)} == {expected}
+
+
+def test_wechat_that_never_answers_is_not_waited_for(
+    diagnose: Diagnose, wechat: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "SECONDS", 0.3)
+    wechat.fault({"kind": "hang"}, path="/cgi-bin/token")
+    assert diagnose().worst("wechat.reachable")[1].endswith(" cannot be reached: no answer in time")
 
 
 def test_an_address_that_is_not_in_the_allow_list(diagnose: Diagnose, wechat: Simulator) -> None:
