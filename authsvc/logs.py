@@ -44,13 +44,18 @@ _NAMES = (
     "secret|appsecret|access_token|refresh_token|session_key|js_code|code|platCode|phoneCode|encryptedData|iv|"
     "rawData|signature|password|phoneNumber|purePhoneNumber|openid|openId|unionid|unionId|idempotency_key"
 )
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"\b({_NAMES})=[^&\s\"'<>]+"), rf"\1={MASK}"),
-    (re.compile(rf"""(["'](?:{_NAMES})\\*["']\s*:\s*\\*["'])(?:[^"'\\]|\\++[^"'\\])+"""), rf"\1{MASK}"),
-    (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(rf"\b(basic)\s+(?:[A-Za-z0-9+/]{{16,}}=*|[A-Za-z0-9+/]+(?={_CUT}))", re.IGNORECASE), rf"\1 {MASK}"),
+# Most texts contain none of this: an expression is only tried on a text with its ``needle``, in lower case.
+_PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("=", re.compile(rf"\b({_NAMES})=[^&\s\"'<>]+"), rf"\1={MASK}"),
+    (":", re.compile(rf"""(["'](?:{_NAMES})\\*["']\s*:\s*\\*["'])(?:[^"'\\]|\\++[^"'\\])+"""), rf"\1{MASK}"),
+    ("bearer", re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (
+        "basic",
+        re.compile(rf"\b(basic)\s+(?:[A-Za-z0-9+/]{{16,}}=*|[A-Za-z0-9+/]+(?={_CUT}))", re.IGNORECASE),
+        rf"\1 {MASK}",
+    ),
     # A JWT, or its beginning.
-    (re.compile(r"\beyJ[\w-]+(?:\.[\w-]+)*=*"), MASK),
+    ("eyj", re.compile(r"\beyJ[\w-]+(?:\.[\w-]+)*=*"), MASK),
 )
 # Control characters for terminals and log collectors: a path with %0A must not become a separate line.
 _CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
@@ -81,8 +86,10 @@ class Scrubber:
         """Return ``text`` with every secret replaced by ``***``."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        for pattern, replacement in _PATTERNS:
-            text = pattern.sub(replacement, text)
+        lowered = text.lower()
+        for needle, pattern, replacement in _PATTERNS:
+            if needle in lowered:
+                text = pattern.sub(replacement, text)
         return text
 
 

@@ -10,12 +10,20 @@ from urllib.parse import quote
 
 import pytest
 
+from authsvc import context
 from authsvc.logs import MASK, Scrubber, _RowFilter, _ScrubbingJsonFormatter, _ScrubbingTextFormatter
 from tests.harness.places import ROOT
 
 SECRET = "5e884898da28047151d0e56f8dc62927"
 ODD = 'p@ss/w"rd\\with\nnewline+and=more'
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLXRoaXM"
+
+
+@pytest.fixture(autouse=True)
+def between_requests() -> None:
+    """Whatever a test before this one has asked the service in this process."""
+    context.clear()
+
 
 # text: what must be gone from it. Nothing here is a configured value: only its place gives it away.
 SECRET_BY_ITS_PLACE: dict[str, str] = {

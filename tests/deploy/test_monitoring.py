@@ -141,10 +141,16 @@ def test_a_rule_waits_has_a_severity_and_leads_to_what_to_do(prometheus: Prometh
 
 
 def test_after_a_worker_is_killed_the_gauges_are_those_of_the_living(watched: Service, prometheus: Prometheus) -> None:
-    killed = watched.workers()[0]
+    folder = watched.folder / "instance" / "metrics" / str(watched.process.pid)
+
+    def counting() -> set[int]:
+        return {int(file.stem.rsplit("_", 1)[1]) for file in folder.glob("gauge_livesum_*.db")}
+
+    before = counting()
+    assert before == set(watched.workers())
+    killed = min(before)
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: killed not in watched.workers() and len(watched.workers()) == 2)
-    wait_until(lambda: prometheus.value("authsvc_workers") == 2, 20)
+    wait_until(lambda: killed not in counting() and len(counting()) == 2, 30)
     prometheus.wait_for_scrapes(2)
     assert prometheus.value("authsvc_workers") == 2
     assert prometheus.value('sum(authsvc_requests_total{route="POST /api/v1/auth/login",status="2xx"})') == 20
