@@ -65,8 +65,7 @@ def writable(case: Case) -> Iterator[Line]:
     if word is None:
         yield ok("every table can be written to (rolled back)")
         return
-    says, _, todo = faults.advice(word).rpartition("; ")
-    yield wrong(f"it cannot be written to ({word}): {says or todo}", todo)
+    yield wrong(f"it cannot be written to ({word})", faults.advice(word))
 
 
 def collation(case: Case) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from authsvc.config import WECHAT_API
 from authsvc.doctor.case import Case
@@ -22,9 +23,15 @@ def valid(case: Case) -> Iterator[Line]:
 
 
 def _remedy(problem: str) -> str:
-    if "not set" in problem and "SECRET_KEYS" in problem:
+    env_file = Path(".env").absolute()
+    if "SECRET_KEYS is not set" in problem:
         return f"run: {COMMAND} init"
-    return "correct it in .env or in the environment; .env.example has the meaning and the default"
+    if " is not set" in problem and not env_file.exists():
+        return (
+            f"run: {COMMAND} init, which creates {env_file}; or change to the folder that has the .env of the service"
+        )
+    place = f"in {env_file} or in the environment" if env_file.exists() else "in the environment"
+    return f"correct it {place}; .env.example has the meaning and the default"
 
 
 def unknown(case: Case) -> Iterator[Line]:

@@ -97,7 +97,7 @@ def allow_list(case: Case) -> Iterator[Line]:
             seen = address_seen(error) or "an address that it does not name"
             yield wrong(
                 f"{app.appid}: WeChat saw the call come from {seen}, which is not in the IP allow-list (40164)",
-                f"add {seen} to the IP allow-list {_CONSOLE}, and any other address that its traffic leaves by",
+                f"add {seen} to the IP allow-list {_CONSOLE}, and all others if this machine's way out changes",
             )
 
 
