@@ -12,7 +12,7 @@ import pytest
 
 from authsvc.db.examination import DatabaseFacts
 from authsvc.doctor import database as database_checks
-from authsvc.doctor import fetching
+from authsvc.doctor import fetching, proxies, publicaddress
 from authsvc.doctor.case import Case
 from authsvc.signing.keyfile import KEY_FILE, change_key_file, create_key_file, new_key
 from tests.doctor.conftest import Diagnose
@@ -498,6 +498,47 @@ def test_proxies_that_are_believed_too_little_or_too_much(
     assert chosen[0] == "wrong" and "clients can choose their address" in chosen[1]
     assert chosen[2] == "set TRUSTED_PROXIES=0 and restart"
     assert stranger[0] == "skipped" and "another SECRET_KEYS" in stranger[1]
+
+
+@pytest.mark.parametrize(
+    "trusted, entries, seen, status, says",
+    [
+        # Two proxies that append, such as a load balancer and nginx.
+        (
+            "2",
+            ["198.51.100.77", "8.8.8.8", "10.0.0.9"],
+            "8.8.8.8",
+            "ok",
+            "TRUSTED_PROXIES=2 is right: the service sees 8",
+        ),
+        ("1", ["198.51.100.77", "8.8.8.8", "10.0.0.9"], "10.0.0.9", "warning", "clients share the address of a proxy"),
+        ("3", ["198.51.100.77", "8.8.8.8", "10.0.0.9"], "198.51.100.77", "wrong", "clients can choose their address"),
+        ("2", ["8.8.8.8"], None, "wrong", "no client's address is known"),
+        # One on this machine that passes the header on and adds nothing.
+        ("0", ["198.51.100.77"], None, "warning", "a proxy on this machine passes requests on"),
+    ],
+)
+def test_what_other_proxies_do(
+    diagnose: Diagnose,
+    monkeypatch: pytest.MonkeyPatch,
+    trusted: str,
+    entries: list[str],
+    seen: str | None,
+    status: str,
+    says: str,
+) -> None:
+    """There is no second proxy here, so the service's answer is made up."""
+    arrived = json.dumps({"address": seen, "forwarded": entries}).encode()
+    discovery = json.dumps({"issuer": "https://login.example.com"}).encode()
+
+    def answer(_: str, path: str, **options: object) -> fetching.Fetched:
+        return fetching.Fetched(200, {}, arrived if path.endswith("arrival") else discovery, 0.0, 0.0)
+
+    monkeypatch.setattr(proxies, "fetch", answer)
+    monkeypatch.setattr(publicaddress, "fetch", answer)
+    found = diagnose(PUBLIC_BASE_URL="https://login.example.com", TRUSTED_PROXIES=trusted)
+    assert found.status("public.client_address") == status
+    assert says in found.worst("public.client_address")[1]
 
 
 def test_the_answer_about_an_arrival_is_for_the_doctor_alone(deployment: Service) -> None:
