@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from authsvc import logs, metrics
+from authsvc import context, logs, metrics
 from authsvc.clock import SystemClock
 from authsvc.config import Settings
 from authsvc.db import engine, sqlitefile
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     """
     settings = settings or Settings.from_env()
     clock = clock or SystemClock()
-    logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    logs.configure(_log_level(settings), settings.log_format, settings.secrets)
     for name, alias in settings.aliases_used:
         logger.info("setting %s was read from %s", name, alias)
     app = Flask("authsvc", instance_path=str(settings.instance_path), static_folder=None)
@@ -97,13 +97,18 @@ def _worker(settings: Settings) -> metrics.Worker:
     )
 
 
+def _log_level(settings: Settings) -> str:
+    """Return the level of the log: what a command does, its output says."""
+    return "WARNING" if context.is_command.get() and settings.log_level == "INFO" else settings.log_level
+
+
 def _database(settings: Settings) -> Database:
     url = settings.database_url
     sqlitefile.prepare(url)
-    if settings.workers > 1:
+    if settings.workers > 1 and not context.is_command.get():
         engine.warn_of_old_sqlite(url)
     database = Database(engine.create(url, settings.database_pool_size), MIGRATIONS)
-    database.refuse_unfit()
+    database.refuse_unfit(quietly=context.is_command.get())
     return database
 
 

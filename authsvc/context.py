@@ -1,4 +1,4 @@
-"""Data of the current request that log lines and audit events need outside of the web room."""
+"""Data of the current request, or command, that is needed outside of its room."""
 
 from contextvars import ContextVar
 
@@ -8,6 +8,8 @@ ROUTE, CONTRACT = "authsvc.route", "authsvc.contract"
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 # The AppID, as soon as the request's mini program is known.
 appid: ContextVar[str] = ContextVar("appid", default="")
+# Set while a command of ours runs: what concerns the operator is its output, and does not belong in its log too.
+is_command: ContextVar[bool] = ContextVar("is_command", default=False)
 
 
 def clear() -> None:

@@ -681,6 +681,10 @@ class ServiceBusy(AuthSvcError):
     alarm = True
 
 
+class DatabaseBusy(ServiceBusy):
+    """The database refuses work that it will do later. The text says what the operator can look at."""
+
+
 class PicturesUnavailable(ServiceBusy):
     """The folder or bucket of pictures cannot be read or written: unreachable, full, or no permission."""
 

@@ -1,13 +1,16 @@
 """The application for gunicorn and for commands. Needs its settings as soon as it is imported."""
 
 import sys
+from typing import Any
 
 import click
 from flask.cli import NoAppException
 
+from authsvc import context
 from authsvc.app import create_app
 from authsvc.config import BadSettings
 from authsvc.db.sqlitefile import UnfitDatabase
+from authsvc.errors import DatabaseUnusable, ServiceBusy
 from authsvc.signing.keyset import BadKeys
 from authsvc.web.routing import UndeclaredRoute
 
@@ -20,7 +23,14 @@ class NoApp(NoAppException):
 
     exit_code = 1
 
+    def show(self, file: Any = None) -> None:
+        """Print the text alone: the command was used rightly."""
+        click.ClickException.show(self, file)
 
+
+_IS_CHECK = "--check-config" in sys.argv
+# What there is to say, it says itself.
+context.is_command.set(_IS_CHECK)
 try:
     app = create_app()
 except (BadSettings, BadKeys, UnfitDatabase, UndeclaredRoute) as problems:
@@ -29,3 +39,18 @@ except (BadSettings, BadKeys, UnfitDatabase, UndeclaredRoute) as problems:
         raise NoApp(said) from None
     sys.stderr.write(f"{said}\n")
     sys.exit(_NEVER)
+
+
+def _check() -> None:
+    """Look at the database as well, for ``gunicorn --check-config``: a service starts without it, and is not ready."""
+    try:
+        app.extensions["authsvc-database"].prove()
+    except (UnfitDatabase, DatabaseUnusable) as problem:
+        sys.stderr.write(f"authsvc starts, but is of no use:\n{problem}\n")
+        sys.exit(_NEVER)
+    except ServiceBusy as problem:
+        sys.stderr.write(f"authsvc starts, but is of no use until this has passed:\n{problem}\n")
+
+
+if _IS_CHECK:
+    _check()

@@ -10,6 +10,8 @@ from authsvc.cli.house import services
 from authsvc.cli.moments import Since, utc
 from authsvc.cli.terminal import shown
 
+_LINE = "{:<20}  {:<17}  {:<12}  {:<12}  {}"
+
 
 @click.command()
 @click.option("--user", "user_id", type=int, help="About the user with this id, erased or not.")
@@ -23,10 +25,13 @@ from authsvc.cli.terminal import shown
 @with_appcontext
 def audit(user_id: int | None, openid: str | None, event: str | None, since: int, limit: int, as_json: bool) -> None:
     """Print audit events, oldest first: time, event, user, keyed hash, and details."""
-    for entry in services().users.events(user_id=user_id, openid=openid, event=event, since=since, limit=limit):
+    found = services().users.events(user_id=user_id, openid=openid, event=event, since=since, limit=limit)
+    if not as_json:
+        click.echo(_LINE.format("time", "event", "user", "hash", "details"))
+    for entry in found:
         if as_json:
             click.echo(json.dumps(asdict(entry)))
             continue
         about = "-" if entry.user_id is None else f"user {entry.user_id}"
-        line = f"{utc(entry.at)}  {entry.event:<17}  {about:<12}  {entry.subject[:12]:<12}  {shown(entry.detail)}"
+        line = _LINE.format(utc(entry.at), entry.event, about, entry.subject[:12], shown(entry.detail))
         click.echo(line.rstrip())

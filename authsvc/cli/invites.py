@@ -1,12 +1,15 @@
 """``flask authsvc invites …``: batches of invite codes for campaigns."""
 
+import json
+from dataclasses import asdict
 from itertools import islice
 from typing import IO
 
 import click
 from flask.cli import with_appcontext
 
-from authsvc.cli import invitecsv, moments
+from authsvc.cli import confirmation, invitecsv, moments
+from authsvc.cli.confirmation import confirm
 from authsvc.cli.house import services
 from authsvc.cli.progress import progress
 from authsvc.cli.refusals import Group, resumable
@@ -62,13 +65,18 @@ def seed(
 @invites.command(name="list")
 @_batch
 @click.option("--owner", metavar="USER_ID", type=int, help="Those of one user.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many lines.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many codes.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
 @with_appcontext
-def list_(batch: str | None, owner: int | None, limit: int) -> None:
+def list_(batch: str | None, owner: int | None, limit: int, as_json: bool) -> None:
     """List codes in the order of their creation."""
     campaigns = services().campaigns
-    total = campaigns.count(batch=batch, owner_id=owner)
     found = campaigns.codes(batch=batch, owner_id=owner)
+    if as_json:
+        for invite in islice(found, limit):
+            click.echo(json.dumps({**asdict(invite), "state": campaigns.fault(invite) or "open"}))
+        return
+    total = campaigns.count(batch=batch, owner_id=owner)
     click.echo(_LIST.format("code", "batch", "owner", "uses", "expires", "state"))
     for invite in islice(found, limit):
         click.echo(_line(invite, campaigns.fault(invite) or "open"))
@@ -97,10 +105,12 @@ def assign(user_id: int, codes: tuple[str, ...], batch: str | None, count: int) 
 @invites.command()
 @_codes
 @_batch
+@confirmation.yes
 @with_appcontext
-def disable(codes: tuple[str, ...], batch: str | None) -> None:
+def disable(codes: tuple[str, ...], batch: str | None, yes: bool) -> None:
     """Disable codes permanently: the named codes, or a whole batch. People who came with them stay."""
     _need_one(codes, batch)
+    confirm(f"Disable {f'the batch {batch}' if batch else f'{len(codes)} codes'}? This cannot be undone.", yes)
     changed = services().campaigns.disable(codes) if batch is None else services().campaigns.disable_batch(batch)
     click.echo(f"disabled: {changed}")
 
@@ -144,10 +154,14 @@ def import_(file: IO[str]) -> None:
 
 
 @invites.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 @with_appcontext
-def stats() -> None:
+def stats(as_json: bool) -> None:
     """Count codes and uses by batch."""
     found = services().campaigns.stats()
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in found]))
+        return
     click.echo(_STATS.format("batch", "codes", "owned", "used up", "expired", "disabled", "uses"))
     for row in found:
         numbers = (row.codes, row.owned, row.used_up, row.expired, row.disabled, row.uses)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import click
 from flask.cli import with_appcontext
 
+from authsvc.cli import confirmation
+from authsvc.cli.confirmation import confirm
 from authsvc.cli.house import services
 from authsvc.cli.moments import utc
 from authsvc.cli.refusals import Group, Later
@@ -46,7 +48,7 @@ def new(at_once: bool) -> None:
     """Create a key and publish it. It signs nothing until it is activated."""
     kid = services().signing_keys.add(at_once=at_once)
     ready_at = next(step.ready_at for step in services().signing_keys.list_all() if step.key.kid == kid)
-    click.echo(f"published  {kid}\nnext: flask authsvc keys activate, from {utc(ready_at)} on")
+    click.echo(f"published  {kid}\nnext: authsvc keys activate, from {utc(ready_at)} on")
 
 
 @keys.command(context_settings=_NAMES_A_KEY)
@@ -62,9 +64,11 @@ def activate(kid: str | None, at_once: bool) -> None:
 @keys.command(context_settings=_NAMES_A_KEY)
 @_kid
 @_now
+@confirmation.yes
 @with_appcontext
-def retire(kid: str | None, at_once: bool) -> None:
+def retire(kid: str | None, at_once: bool, yes: bool) -> None:
     """Remove a key permanently. KID may be its beginning; default: the only former key."""
+    confirm(f"Remove {f'the key {kid}' if kid else 'the former key'}? This cannot be undone.", yes)
     with _in_time():
         click.echo(f"retired  {services().signing_keys.retire(kid, at_once=at_once)}")
 

@@ -1,12 +1,16 @@
-"""``authsvc db …``: the tables of the database, as the migrations make them."""
+"""``authsvc db …``: the tables of the database, as the migrations make them.
+
+``flask db …`` has the same commands, and those of Flask-Migrate for people who write migrations.
+"""
 
 import json
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from flask_migrate.cli import db as flask_migrate
 
-from authsvc.cli.refusals import Group
+from authsvc.cli.refusals import Group, resumable
 from authsvc.db import revisions
 from authsvc.db.database import Database
 
@@ -17,17 +21,21 @@ def db() -> None:
 
 
 @db.command()
-@click.option("--sql", "as_sql", is_flag=True, help="Print the statements of all migrations, and run none.")
+@click.argument("revision", default="head", metavar="[REVISION]")
+@click.option("--sql", "as_sql", is_flag=True, help="Print the statements, and run none.")
 @with_appcontext
-def upgrade(as_sql: bool) -> None:
-    """Bring the tables up to date. You can run it at any time, repeatedly, and again after an interruption."""
+def upgrade(revision: str, as_sql: bool) -> None:
+    """Bring the tables up to date, or to a revision.
+
+    You can run it at any time, repeatedly, and again after an interruption.
+    """
     if as_sql:
-        revisions.print_statements()
+        revisions.print_statements(revision)
         return
-    before = _database().revision()
-    revisions.upgrade()
-    after = _database().revision()
-    click.echo(f"up to date  {after}" if before == after else f"upgraded  {before or 'empty'} to {after}")
+    _database().refuse_newer(_database().revision())
+    with resumable():
+        revisions.upgrade(revision, lambda number, subject: click.echo(f"{number}  {subject}"))
+    click.echo(f"up to date  {_database().revision()}")
 
 
 @db.command()
@@ -40,7 +48,7 @@ def current(as_json: bool) -> None:
         click.echo(json.dumps({"revision": found, "newest": newest, "migrated": found == newest}))
         return
     click.echo(f"revision  {found or 'none'}\nnewest    {newest}")
-    if found != newest:
+    if found is None or found < newest:
         click.echo("next: authsvc db upgrade")
 
 
@@ -55,3 +63,7 @@ def check() -> None:
 def _database() -> Database:
     found: Database = current_app.extensions["authsvc-database"]
     return found
+
+
+# What Flask-Migrate has beside these, for ``flask db``: migrate, downgrade, stamp and so on.
+flask_db = Group("db", help=db.help, commands={**flask_migrate.commands, **db.commands})

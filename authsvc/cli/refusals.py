@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from authsvc import errors
-from authsvc.errors import AuthSvcError, DatabaseUnusable
+from authsvc import context, errors
+from authsvc.errors import AuthSvcError, DatabaseBusy, DatabaseUnusable
 from authsvc.values.operator import Incomplete, Refused
 
 DONE = 0
@@ -59,6 +59,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. A bug in the code still results in a traceback."""
+        before = context.is_command.set(True)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -73,6 +74,8 @@ class Group(click.Group):
             if told is None:
                 raise
             raise told from None
+        finally:
+            context.is_command.reset(before)
 
 
 @contextmanager
@@ -91,8 +94,8 @@ def _told(error: Exception) -> click.ClickException | None:
             return Partly(str(error))
         case Refused():
             return refusal(str(error), error.will_pass)
-        case DatabaseUnusable():
-            return refusal(f"the database cannot be used ({error})")
+        case DatabaseUnusable() | DatabaseBusy():
+            return refusal(str(error), errors.will_pass(error))
         case AuthSvcError():
             return refusal(f"{error.en} ({error.error}: {error})", errors.will_pass(error))
         case UnicodeEncodeError():

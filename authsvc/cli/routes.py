@@ -8,10 +8,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from authsvc.cli.tables import table
 from authsvc.web.routing import Operation, declared
 
 _COLUMNS = ("method", "path", "who may", "step-up", "limit", "contract", "summary")
-_GAP = "  "
 
 
 @click.command()
@@ -24,9 +24,8 @@ def routes(as_json: bool) -> None:
         names = [re.sub(r"\W", "_", column) for column in _COLUMNS]
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
         return
-    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    for row in (_COLUMNS, *rows):
-        click.echo(_GAP.join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in table(_COLUMNS, rows):
+        click.echo(line)
 
 
 def _rows() -> Iterator[tuple[str, ...]]:

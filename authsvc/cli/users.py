@@ -8,11 +8,14 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from authsvc.cli import confirmation
+from authsvc.cli.confirmation import confirm
 from authsvc.cli.house import services
 from authsvc.cli.moments import utc
 from authsvc.cli.refusals import Group, Partly
 from authsvc.cli.terminal import lacks_characters, shown
 from authsvc.errors import ServiceBusy
+from authsvc.services.people.exports import Export
 from authsvc.values.operator import UserSummary
 
 _CONFLICTS_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
@@ -27,7 +30,6 @@ def users() -> None:
 _user = click.argument("user_id", type=int)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 _full = click.option("--full", is_flag=True, help="Print phone numbers and openids in full.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @users.command()
@@ -60,8 +62,7 @@ def find(
 
 def _print_found(found: Sequence[UserSummary], *, full: bool, as_json: bool) -> None:
     if as_json:
-        hidden = [{name: _shown(getattr(user, name), full) for name in ("phone", "claimed_phone")} for user in found]
-        click.echo(json.dumps([asdict(user) | phones for user, phones in zip(found, hidden, strict=True)]))
+        click.echo(json.dumps([_summary(user, full) for user in found]))
         return
     click.echo(_FOUND_HEAD)
     for user in found:
@@ -73,12 +74,16 @@ def _print_found(found: Sequence[UserSummary], *, full: bool, as_json: bool) -> 
 @users.command()
 @_user
 @_full
+@_json
 @with_appcontext
-def show(user_id: int, full: bool) -> None:
+def show(user_id: int, full: bool, as_json: bool) -> None:
     """Show one user: status, phone, identities, and how much else is stored."""
     user = services().users.get(user_id)
     live = len(services().users.sessions(user_id))
     stored, events = services().exports.glance(user_id)
+    if as_json:
+        click.echo(json.dumps(_as_json(user, stored, full) | {"live_sessions": live, "audit_events": events}))
+        return
     for name, value in (
         ("user", user.id),
         ("status", user.status),
@@ -99,9 +104,28 @@ def show(user_id: int, full: bool) -> None:
             click.echo(f"{name:<14} {value}")
 
 
+def _as_json(user: UserSummary, stored: Export, full: bool) -> dict[str, Any]:
+    identities = [
+        {"id": row["id"], "appid": row["appid"], "openid": _openid(row, full), "created_at": row["created_at"]}
+        for row in stored.rows("identities")
+    ]
+    return _summary(user, full) | {
+        "identities": identities,
+        "merged_users": [row["id"] for row in stored.rows("users") if row["id"] != user.id],
+        "consents": [{name: row[name] for name in ("version", "given_at")} for row in stored.rows("consents")],
+    }
+
+
+def _summary(user: UserSummary, full: bool) -> dict[str, Any]:
+    return asdict(user) | {name: _shown(getattr(user, name), full) for name in ("phone", "claimed_phone")}
+
+
+def _openid(row: dict[str, Any], full: bool) -> str:
+    return str(row["openid"]) if full else f"{row['openid'][:2]}…{row['openid'][-4:]}"
+
+
 def _identity(row: dict[str, Any], full: bool) -> str:
-    openid = row["openid"] if full else f"{row['openid'][:2]}…{row['openid'][-4:]}"
-    return f"{row['id']}  {row['appid']}  {openid}  {utc(row['created_at'])}"
+    return f"{row['id']}  {row['appid']}  {_openid(row, full)}  {utc(row['created_at'])}"
 
 
 @users.command()
@@ -166,25 +190,25 @@ def logout(user_id: int) -> None:
 @users.command()
 @_user
 @click.option("--into", "winner_id", type=int, required=True, help="The user that stays.")
-@_yes
+@confirmation.yes
 @with_appcontext
 def merge(user_id: int, winner_id: int, yes: bool) -> None:
     """Merge a user into another. This cannot be undone.
 
     Identities are moved, and the phone number if the other user has none; the merged user is closed and signed out.
     """
-    _confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
+    confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
     services().users.merge(user_id, winner_id)
     click.echo(f"merged  {user_id} into {winner_id}")
 
 
 @users.command()
 @_user
-@_yes
+@confirmation.yes
 @with_appcontext
 def erase(user_id: int, yes: bool) -> None:
     """Erase a user immediately, with users merged into it, without a cooling-off period. This cannot be undone."""
-    _confirm(f"Erase user {user_id} and everything stored about them? This cannot be undone.", yes)
+    confirm(f"Erase user {user_id} and everything stored about them? This cannot be undone.", yes)
     user = services().users.get(user_id)
     if user.merged_into_id is not None:
         raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}; erase that one")
@@ -221,11 +245,6 @@ def conflicts(as_json: bool) -> None:
     click.echo(_CONFLICTS_HEAD if found else "no conflicts")
     for conflict in found:
         click.echo(f"{conflict.user_id:>12}  {conflict.other_user_id:>12}  {conflict.appid}")
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if not yes:
-        click.confirm(question, abort=True)
 
 
 def _shown(phone: str | None, full: bool) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 from authsvc.clock import DAY
 from authsvc.config import addresses, apps, pictures, places, rates
 from authsvc.config.addresses import WECHAT_API
-from authsvc.config.source import BadSettings, Source, choice, variables
+from authsvc.config.source import ENV_FILE, BadSettings, Source, choice, variables
 from authsvc.values.invites import InviteCodeSource, InvitePolicy, Registration
 from authsvc.values.limits import Asker, LimitedKind, PhoneBudgets, Rate
 from authsvc.values.people import PhonePolicy
@@ -93,7 +93,8 @@ class Settings:
         source = Source(variables() if environ is None else environ)
         settings = cls.read(source)
         if settings is None:
-            raise BadSettings("\n".join(source.problems))
+            advice = [_advice(source.problems)] if environ is None else []
+            raise BadSettings("\n".join((*source.problems, *advice)))
         return settings
 
     @classmethod
@@ -112,6 +113,16 @@ class Settings:
         bucket_key = [self.bucket.secret_access_key] if self.bucket and self.bucket.secret_access_key else []
         pushed = [text for app in self.apps if app.push for text in app.push.texts]
         return (*(app.secret for app in self.apps), *pushed, *keys, *private_key, *bucket_key, *passwords)
+
+
+def _advice(problems: list[str]) -> str:
+    """Return what to do about settings of the environment and ``.env``."""
+    env_file = ENV_FILE.absolute()
+    if env_file.exists():
+        return f"next: correct {env_file}, or the environment"
+    if any(" is not set" in problem for problem in problems):
+        return f"next: run authsvc init, which creates {env_file}, or change to the folder that has a .env"
+    return "next: correct the environment"
 
 
 def _read(source: Source) -> Settings | None:
@@ -216,7 +227,7 @@ def _secret_keys(source: Source) -> tuple[bytes, ...]:
     """Return comma-separated base64url keys of 32 bytes; the first one encrypts, all of them decrypt."""
     value = source.text("SECRET_KEYS")
     if value is None:
-        source.complain("SECRET_KEYS is not set (run: flask authsvc init)")
+        source.complain("SECRET_KEYS is not set (run: authsvc init)")
         return ()
     keys = []
     for text in value.split(","):

@@ -25,7 +25,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "WECHAT_MINI_SECRET",
     ),
 }
-_ENV_FILE = Path(".env")
+# In the working directory.
+ENV_FILE = Path(".env")
 # Settings whose values are paths.
 _PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
 _LINES = {"JWT_PRIVATE_KEY"}
@@ -45,18 +46,20 @@ def variables() -> dict[str, str]:
 
     Raises BadSettings for a ``.env`` that cannot be read, or that has a line without NAME=value.
     """
-    return {name: texts.trimmed(value) for name, value in {**_stored(), **os.environ}.items()}
+    return {name: texts.trimmed(value) for name, value in {**stored(), **os.environ}.items()}
 
 
-def _stored() -> dict[str, str]:
+def stored(path: Path = ENV_FILE) -> dict[str, str]:
+    """Return the variables of a ``.env``, none if it is missing. Raises BadSettings for one that cannot be read."""
     try:
-        text = _ENV_FILE.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
-        raise BadSettings(".env is not a readable text file (UTF-8)") from None
+    except (OSError, ValueError) as error:
+        fault = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadSettings(f"{path} is not a readable text file ({fault})") from None
     if wrong := [str(line.original.line) for line in parse_stream(io.StringIO(text)) if line.error]:
-        raise BadSettings(f".env cannot be read as NAME=value in line {', '.join(wrong)}")
+        raise BadSettings(f"{path} cannot be read as NAME=value in line {', '.join(wrong)}")
     return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
@@ -124,12 +127,16 @@ class Source:
         try:
             text = texts.read(Path(path))
         except texts.Unreadable:
-            self.complain(f"{place} does not name a readable text file")
+            self._cannot_read(place, "does not name a readable text file")
             return None
         if text == "":
-            self.complain(f"{place} names an empty file")
+            self._cannot_read(place, "names an empty file")
             return None
         return text
+
+    def _cannot_read(self, place: str, fault: str) -> None:
+        self.complain(f"{place} {fault}")
+        self._unreadable.add(place.removesuffix("_FILE"))
 
     def check(self, name: str, value: str, *, lines: bool = False, is_path: bool = False) -> None:
         """Note a problem for characters that no value may contain."""

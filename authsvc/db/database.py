@@ -24,7 +24,7 @@ from authsvc.db.fitness import Condition, Fitness, Look
 from authsvc.db.sqlitefile import UnfitDatabase, has_room, turns_of
 from authsvc.db.tables import EXACT_COLUMNS, VERSION_TABLE
 from authsvc.db.turns import Turns
-from authsvc.errors import AuthSvcError, DatabaseUnusable, ServiceBusy
+from authsvc.errors import AuthSvcError, DatabaseBusy, DatabaseUnusable, ServiceBusy
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Failed(Exception):
 
     def told(self) -> AuthSvcError:
         """Return the error that callers of the database room know."""
-        kind = DatabaseUnusable if self.fault.is_lasting else ServiceBusy
+        kind = DatabaseUnusable if self.fault.is_lasting else DatabaseBusy
         return kind(self.fault.explain(str(self)))
 
 
@@ -209,14 +209,25 @@ class Database:
             return None
         return ", ".join(sorted(found)) or None
 
+    def refuse_newer(self, revision: str | None) -> None:
+        """Raise UnfitDatabase for a migration that this version does not know."""
+        if revision is not None and revision > self.newest:
+            raise UnfitDatabase(
+                f"the database of DATABASE_URL is at migration {revision}, and this version of authsvc knows only "
+                f"{self.newest}; install the newer version again"
+            )
+
     def prove(self) -> None:
         """Check that the newest migration has run, and every table, column and privilege; raises as ``run`` does.
 
         Raises UnfitDatabase if another migration is the newest one that has run.
         """
-        if (found := self.revision()) != self.newest:
-            ran = f"migration {found}" if found else "no migration"
-            raise UnfitDatabase(f"the database of DATABASE_URL has {ran}, not {self.newest}; run: authsvc db upgrade")
+        self.refuse_newer(found := self.revision())
+        if found != self.newest:
+            ran = f"is at migration {found}" if found else "has no tables of authsvc"
+            raise UnfitDatabase(
+                f"the database of DATABASE_URL {ran}, and this is version {self.newest}; run: authsvc db upgrade"
+            )
         with self._told():
             self._write_a_row(Look(every_table=True))
 
@@ -259,10 +270,11 @@ class Database:
             return False
         return True
 
-    def refuse_unfit(self) -> None:
+    def refuse_unfit(self, *, quietly: bool = False) -> None:
         """Raise UnfitDatabase if an id column ignores case, or if the driver cannot log in with the user's plugin.
 
-        An unreachable database is not an error here: readiness and requests report that.
+        An unreachable database is not an error here: readiness and requests report that. It is logged, unless
+        ``quietly``.
         """
         try:
             with self._engine.begin() as connection:
@@ -273,7 +285,7 @@ class Database:
                 raise
             if faults.number_of(error) == faults.NO_PLUGIN:
                 raise UnfitDatabase(faults.NO_PLUGIN_ADVICE) from error
-            level = logging.ERROR if fault.is_lasting else logging.WARNING
+            level = logging.DEBUG if quietly else logging.ERROR if fault.is_lasting else logging.WARNING
             logger.log(level, "database not checked at start: %s", fault.explain(faults.summary(error)))
             return
         except RuntimeError as error:  # PyMySQL lacks a package for an authentication plugin

@@ -47,8 +47,8 @@ _ADVICE: dict[DatabaseWord, str] = {
     "no_rights": f"the user of DATABASE_URL lacks a privilege ({_GRANTS}), or the database file cannot be opened",
     "login_refused": "the server of DATABASE_URL refuses the user; check its password and whether it is locked",
     "no_database": "the server of DATABASE_URL has no such database; create it (CREATE DATABASE … CHARACTER SET"
-    " utf8mb4), then run: flask db upgrade",
-    "schema": "the database of DATABASE_URL lacks a table or a column; run: flask db upgrade",
+    " utf8mb4), then run: authsvc db upgrade",
+    "schema": "the database of DATABASE_URL lacks a table or a column; run: authsvc db upgrade",
     "full": "the disk of the database of DATABASE_URL is full; free some space",
     "disk": "the database of DATABASE_URL reports damage or disk errors; check its log",
     "server_mode": "a setting of the server of DATABASE_URL forbids a statement; see docs/database.md",
@@ -66,8 +66,8 @@ class Fault:
     is_lasting: bool = False
 
     def explain(self, summary: str) -> str:
-        """Return what happened, with the driver's ``summary``, and what the operator should do."""
-        return f"{self.word}, {summary}: {_ADVICE[self.word]}"
+        """Return what happened and what the operator should do, with the driver's ``summary``."""
+        return f"{_ADVICE[self.word]} ({self.word}, {summary})"
 
     def without_reconnecting(self) -> "Fault":
         """Return the same fault for the case that a new connection does not help."""

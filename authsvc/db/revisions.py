@@ -1,6 +1,6 @@
 """Runs the migrations. Needs the context of an app that was built for a command."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,21 +22,26 @@ class NotMigrated(Refused, CommandError):
         self.will_pass = will_pass
 
 
-def upgrade() -> None:
-    """Run the migrations that have not run. Raises NotMigrated."""
+def upgrade(to: str, ran: Callable[[str, str], None]) -> None:
+    """Run the migrations that have not run, up to a revision or ``head``; tell ``ran`` each one's number and subject.
+
+    Raises NotMigrated.
+    """
     with _told():
-        command.upgrade(_config(), "head")
+        command.upgrade(_config(ran), to)
 
 
-def print_statements() -> None:
-    """Print the statements of all migrations, and run none."""
+def print_statements(to: str) -> None:
+    """Print the statements of all migrations up to a revision or ``head``, and run none. Raises NotMigrated."""
     with _told():
-        command.upgrade(_config(), "head", sql=True)
+        command.upgrade(_config(), to, sql=True)
 
 
-def _config() -> Config:
+def _config(ran: Callable[[str, str], None] | None = None) -> Config:
     config = Config(MIGRATIONS / "alembic.ini")
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    # What env.py tells of each migration.
+    config.attributes["ran"] = ran
     return config
 
 

@@ -73,7 +73,7 @@ class KeySet:
                 Key(entry["state"], entry.get("since", 0), ECKey.import_key(entry["jwk"])) for entry in stored["keys"]
             ]
         except FileNotFoundError:
-            raise BadKeys(f"{path} is missing (run: flask authsvc init)") from None
+            raise BadKeys(f"{path} is missing (run: authsvc init)") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, JoseError):
             raise BadKeys(f"{path} is not a readable key file") from None
         if mode & 0o077:

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from authsvc.cli import authsvc
+from authsvc.cli.migrations import flask_db
 from authsvc.cli.refusals import Group
 from authsvc.signing.keyfile import KEY_FILE, change_key_file, create_key_file, new_key
 from authsvc.signing.keyset import KeySet
@@ -24,7 +25,8 @@ MORE = {
     "users merge": ("--yes", "--into", "2"),
     "users erase": ("--yes",),
     "invites assign": ("A",),
-    "invites disable": ("A",),
+    "invites disable": ("--yes", "A"),
+    "services remove": ("--yes",),
 }
 # What asks no database.
 APART = ("init", "errors", "keys list", "keys export", "routes", "token show", "token refresh")
@@ -75,7 +77,7 @@ def ends(sqlite_service: Service, tmp_path: Path) -> Ends:
 
     def run(url: str) -> dict[str, tuple[int, str, str]]:
         waiting = KeySet.load(instance / KEY_FILE).keys[1].kid
-        more = {**MORE, "keys retire": (waiting,), "init": ("--instance", str(instance))}
+        more = {**MORE, "keys retire": ("--yes", waiting), "init": ("--instance", str(instance))}
         wanted = [
             ["authsvc", *name.split(), *required(command, tmp_path), *more.get(name, ())]
             for name, command in COMMANDS.items()
@@ -117,7 +119,7 @@ def unusable(folder: Path, _: Service) -> Iterator[str]:
     [
         (away, 75, "the server of DATABASE_URL cannot be reached"),
         (locked, 75, "the database of DATABASE_URL is locked or overloaded"),
-        (unusable, 1, "run: flask db upgrade"),
+        (unusable, 1, "run: authsvc db upgrade"),
     ],
 )
 def test_every_command_ends_in_the_same_way_while_the_database_does_not_work(
@@ -147,5 +149,6 @@ def test_no_command_is_anywhere_else() -> None:
 
     assert [type(group) for group in groups(authsvc)] == [Group] * 9
     ours = [entry for entry in entry_points(group="flask.commands") if entry.value.startswith("authsvc")]
-    assert [entry.load() for entry in ours] == [authsvc]
+    assert [entry.load() for entry in ours] == [authsvc, flask_db]
+    assert set(authsvc.commands["db"].commands) < set(flask_db.commands)  # and what Flask-Migrate has
     assert len(COMMANDS) > 30

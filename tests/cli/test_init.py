@@ -1,4 +1,4 @@
-"""``flask authsvc init``: keys and a first .env for their owner alone, and a second run that changes nothing."""
+"""``authsvc init``: keys and a first .env for their owner alone, and a second run that changes nothing."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from dotenv import dotenv_values
 
 from authsvc.cli import authsvc
+from authsvc.cli.terminal import called
 from authsvc.config import BadSettings, Settings
 from authsvc.signing.keyset import KeySet
 
@@ -42,7 +43,9 @@ def test_it_makes_keys_and_an_env_file_that_nobody_else_can_read(run_init, tmp_p
     assert done.output.splitlines() == [
         "created  instance/keys/signing.json",
         "created  .env",
-        "next: fill in WX_APPID and WX_SECRET in .env, then run: flask db upgrade",
+        "next: fill in WX_APPID and WX_SECRET in .env, then run:",
+        f"  {called()} db upgrade",
+        f"  {called()} run",
     ]
     modes = {
         name: mode_of(tmp_path / name) for name in ("instance", "instance/keys", "instance/keys/signing.json", ".env")
@@ -91,3 +94,20 @@ def test_no_secret_is_printed(run_init, tmp_path: Path) -> None:
     private = re.search(r'"d": "([^"]+)"', (tmp_path / "instance" / "keys" / "signing.json").read_text())
     assert secret and private
     assert secret not in done.output and private[1] not in done.output
+
+
+def test_a_folder_that_is_not_the_usual_one_is_written_down(run_init, tmp_path: Path) -> None:
+    """What is printed next must find it."""
+    run_init(tmp_path, "--instance", "elsewhere")
+    assert dotenv_values(tmp_path / ".env")["INSTANCE_PATH"] == "elsewhere"
+    (tmp_path / "elsewhere" / "keys" / "signing.json").unlink()
+    again = run_init(tmp_path)
+    assert again.output.splitlines() == ["created  elsewhere/keys/signing.json", "kept  .env"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"no setting\n"])
+def test_an_env_file_that_cannot_be_read_is_left_alone(run_init, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    done = run_init(tmp_path)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1) and done.output.startswith("Error: .env ")
+    assert [path.name for path in tmp_path.iterdir()] == [".env"] and (tmp_path / ".env").read_bytes() == content

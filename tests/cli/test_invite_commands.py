@@ -68,8 +68,8 @@ def test_codes_are_handed_over_and_taken_out_of_use(shell: Shell) -> None:
     third = shell.lines("list", "--batch", "spring")[3].split()[0]
     assert shell.lines("assign", user, third) == [f"assigned to user {user}: 1"]
     assert len(shell.lines("list", "--owner", user)) == 4
-    assert shell.lines("disable", third) == ["disabled: 1"]
-    assert shell.lines("disable", "--batch", "spring") == ["disabled: 4"]
+    assert shell.lines("disable", third, "--yes") == ["disabled: 1"]
+    assert shell.lines("disable", "--batch", "spring", "--yes") == ["disabled: 4"]
     assert {line.split()[-1] for line in shell.lines("list")[1:]} == {"disabled"}
 
 
@@ -77,7 +77,7 @@ def test_what_one_service_exports_another_imports_once(shells: list[Shell], tmp_
     here, there = shells
     file = tmp_path / "codes.csv"
     here.lines("seed", "--batch", "spring", "--count", 1200, "--prefix", "X-", "--uses", 3, "--expires", "2099-12-31")
-    here.lines("disable", "--batch", "spring")
+    here.lines("disable", "--batch", "spring", "--yes")
     here.lines("seed", "--batch", "plain", "--count", 3)
     assert here.lines("export", "--out", file) == []
     head, first, *_ = file.read_text().splitlines()

@@ -1,7 +1,9 @@
 """The program ``authsvc``: the same commands without Flask's, in a folder that has neither checkout nor settings."""
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,13 @@ from pathlib import Path
 import pytest
 
 import authsvc
+from authsvc.cli import authsvc as program
+from tests.cli.test_exit_codes import commands
 from tests.harness.databases import MYSQL_URL, skip_without_mysql
 from tests.harness.processes import free_port
 from tests.harness.service import Service
+
+COMMANDS = dict(commands(program))
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
@@ -56,9 +62,16 @@ def test_the_tables_are_made_and_looked_at_with_nothing_of_flask(settings: dict[
     assert run(tmp_path, "db", "check", **given) == (
         1,
         "",
-        "Error: the database of DATABASE_URL has no migration, not 0014; run: authsvc db upgrade\n",
+        "Error: the database of DATABASE_URL has no tables of authsvc, and this is version 0014;"
+        " run: authsvc db upgrade\n",
     )
-    assert run(tmp_path, "db", "upgrade", **given) == (0, "upgraded  empty to 0014\n", "")
+    code, said, errors = run(tmp_path, "db", "upgrade", **given)
+    assert (code, [line.split()[0] for line in said.splitlines()[:14]], errors) == (
+        0,
+        [f"{n:04}" for n in range(1, 15)],
+        "",
+    )
+    assert said.splitlines()[14:] == ["up to date  0014"]
     assert run(tmp_path, "db", "upgrade", **given) == (0, "up to date  0014\n", "")
     assert run(tmp_path, "db", "check", **given) == (0, "up to date  0014\n", "")
     code, said, _ = run(tmp_path, "db", "current", "--json", **given)
@@ -83,3 +96,101 @@ def test_run_is_gunicorn_with_the_configuration_of_the_package(settings: dict[st
     code, said, errors = run(tmp_path, "run", "--check-config", **{**settings, "PORT": "http"})
     assert (code, said, errors) == (1, "", "authsvc does not start:\nPORT must be a whole number from 1 to 65535\n")
     assert "preload_app" in run(tmp_path, "run", "--print-config", **settings)[1]
+
+
+def on_a_terminal(folder: Path, answer: str, *arguments: str, **settings: str) -> tuple[int, str]:
+    """Run a command before which somebody sits; return exit code and what they saw."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "r+b", buffering=0) as person:
+        command = [sys.executable, "-m", "authsvc", *arguments]
+        process = subprocess.Popen(command, env=settings, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        person.write(answer.encode())
+        seen = b""
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while part := person.read(1000):
+                seen += part
+        return process.wait(30), seen.decode()
+
+
+def test_what_is_for_good_asks_a_person_and_refuses_without_one(settings: dict[str, str], tmp_path: Path) -> None:
+    given = {**settings, "DATABASE_URL": f"sqlite:///{tmp_path / 'asks.db'}"}
+    run(tmp_path, "db", "upgrade", **given)
+    run(tmp_path, "services", "add", "billing", **given)
+    said = "Error: Remove the credential billing: this cannot be undone, and nobody is there to ask; add --yes\n"
+    assert run(tmp_path, "services", "remove", "billing", **given) == (1, "", said)
+    code, seen = on_a_terminal(tmp_path, "n\n", "services", "remove", "billing", **given)
+    assert code == 1 and "this cannot be undone. [y/N]" in seen and "Aborted!" in seen
+    assert run(tmp_path, "services", "list", **given)[1].split()[:4] == ["name", "scopes", "created", "billing"]
+    assert on_a_terminal(tmp_path, "y\n", "services", "remove", "billing", **given)[0] == 0
+    assert run(tmp_path, "services", "list", "--json", **given)[1] == "[]\n"
+
+
+# Every command that lists or shows, with arguments with which it succeeds on an empty database.
+LISTING = {
+    "audit": (),
+    "errors": (),
+    "routes": (),
+    "db current": (),
+    "invites list": (),
+    "invites stats": (),
+    "keys list": (),
+    "services list": (),
+    "token show": (),
+    "users conflicts": (),
+}
+ON_SOMEBODY = (
+    "users find",
+    "users sessions",
+    "users show",
+    "session-keys check",
+    "session-keys reset",
+    "token refresh",
+)
+
+
+@pytest.fixture(scope="module")
+def empty(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A database without rows."""
+    folder = tmp_path_factory.mktemp("empty")
+    given = {**settings, "DATABASE_URL": f"sqlite:///{folder / 'empty.db'}"}
+    run(folder, "db", "upgrade", **given)
+    return given
+
+
+def test_everything_that_lists_or_shows_can_print_json(empty: dict[str, str], tmp_path: Path) -> None:
+    have = {name for name, command in COMMANDS.items() if "--json" in [o for p in command.params for o in p.opts]}
+    assert have == {*LISTING, *ON_SOMEBODY}
+    lists = {name for name in COMMANDS if name.split()[-1] in ("list", "show", "find", "stats", "current", "sessions")}
+    assert lists <= have
+    for name, arguments in LISTING.items():
+        code, said, errors = run(tmp_path, *name.split(), *arguments, "--json", **empty)
+        assert (code, errors) == (0, ""), name
+        # Long lists are an object per line.
+        assert (
+            all(map(json.loads, said.splitlines()))
+            if name in ("audit", "invites list")
+            else json.loads(said) is not None
+        )
+
+
+def test_every_table_has_a_head_even_if_it_is_empty(empty: dict[str, str], tmp_path: Path) -> None:
+    heads = {
+        "audit": "time event user hash details",
+        "invites list": "code batch owner uses expires state",
+        "invites stats": "batch codes owned used up expired disabled uses",
+        "services list": "name scopes created",
+        "users conflicts": "no conflicts",
+    }
+    for name, head in heads.items():
+        assert run(tmp_path, *name.split(), **empty)[1].split() == head.split(), name
+
+
+def test_check_config_looks_at_the_database_too(settings: dict[str, str], tmp_path: Path) -> None:
+    check = ("run", "--check-config")
+    empty = f"sqlite:///{tmp_path / 'empty.db'}"
+    code, _, errors = run(tmp_path, *check, **settings, DATABASE_URL=empty)
+    assert code == 4 and errors.splitlines()[1].endswith("run: authsvc db upgrade") and errors.count("\n") == 2
+    away = f"mysql://root@127.0.0.1:{free_port()}/authsvc"
+    code, _, errors = run(tmp_path, *check, **settings, DATABASE_URL=away)
+    assert code == 0 and "the server of DATABASE_URL cannot be reached" in errors and errors.count("\n") == 2

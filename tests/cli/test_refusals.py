@@ -56,7 +56,8 @@ def ended(raised: BaseException, kind: type[click.Group] = Group, *, goes_on: bo
         (e.PicturesBusy("64 wait"), 75, "64 wait)"),
         (e.WeChatUnreachable("refused"), 75, "refused)"),
         # What waiting does not cure.
-        (e.DatabaseUnusable("full"), 1, "Error: the database cannot be used (full)"),
+        (e.DatabaseUnusable("the disk is full"), 1, "Error: the disk is full\n"),
+        (e.DatabaseBusy("it is locked"), 75, "Error: it is locked\n"),
         (e.PicturesFull("all taken"), 1, "all taken)"),
         (e.WeChatMisconfigured("40125"), 1, "40125)"),
         (e.UnknownApp("wx1"), 1, "wx1)"),

@@ -115,7 +115,7 @@ def test_a_full_sqlite_file_is_ours_and_readiness_says_so(sqlite: Database) -> N
         for number in range(10_000):
             connection.exec_driver_sql(f"INSERT INTO decrypt_failures VALUES ('{number:060}', 1, 1)")
 
-    with pytest.raises(DatabaseUnusable, match=r"^full, "):
+    with pytest.raises(DatabaseUnusable, match=r"\(full, "):
         sqlite.run(fill)
     assert sqlite.condition().word == "full"
     undo()
@@ -138,7 +138,7 @@ def test_a_harmed_sqlite_file_is_ours(sqlite: Database, tmp_path: Path, harm: Ca
     sqlite.empty_log()
     sqlite._engine.dispose()
     harm(tmp_path / "authsvc.db")
-    with pytest.raises(DatabaseUnusable, match=f"^{word}, "):
+    with pytest.raises(DatabaseUnusable, match=rf"\({word}, "):
         sqlite.run(insert)
     assert sqlite.condition().word == word
 
@@ -158,7 +158,7 @@ def test_a_sqlite_file_that_was_put_in_the_place_of_another_is_used_at_once(sqli
 
 def test_a_read_only_sqlite_file_is_ours(sqlite: Database) -> None:
     undo = on_each_connection(sqlite, "PRAGMA query_only = ON")
-    with pytest.raises(DatabaseUnusable, match=r"^read_only, "):
+    with pytest.raises(DatabaseUnusable, match=r"\(read_only, "):
         sqlite.run(insert)
     assert sqlite.condition().word == "read_only"
     undo()

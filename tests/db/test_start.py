@@ -74,7 +74,7 @@ def test_commands_say_in_a_sentence_why_the_database_is_of_no_use(
     nobody = told(relative, f"mysql://root@127.0.0.1:{free_port()}/authsvc", *command)
     assert "the server of DATABASE_URL cannot be reached" in nobody
     empty = told(relative, f"sqlite:///{tmp_path / 'empty.db'}", *command)
-    assert "lacks a table or a column; run: flask db upgrade" in empty
+    assert "lacks a table or a column; run: authsvc db upgrade" in empty
     assert "Traceback" not in nobody + empty
 
 

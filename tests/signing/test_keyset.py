@@ -114,7 +114,7 @@ def test_a_file_of_its_owner_alone_is_read(tmp_path: Path, mode: int) -> None:
 
 
 def test_a_missing_file_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(BadKeys, match="flask authsvc init"):
+    with pytest.raises(BadKeys, match="run: authsvc init"):
         KeySet.load(tmp_path / "signing.json")
 
 

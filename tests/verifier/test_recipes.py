@@ -162,7 +162,7 @@ def test_the_verifiers_recipe_knows_the_user_and_refuses_forgeries_and_who_logge
     given += [part for name, status in wanted.items() for part in (brief, status, str(moments[name]))]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "AUTHSVC_CREDENTIAL": credential.strip()}
     found = verdicts([sys.executable, "recipe.py"], *given, cwd=tmp_path, env=env)
-    service.flask("authsvc", "services", "remove", "recipe")
+    service.flask("authsvc", "services", "remove", "recipe", "--yes")
     assert found[:5] == [[200, user], *[[401, None]] * 4]
     assert found[5:] == [[200, user]] * 2 + [[401, None]] * 2
 

@@ -67,14 +67,14 @@ def test_the_life_of_a_credential(alone: Service, wechat: Simulator, canaries: C
     assert {ask(alone, text) for text in wrong} == {(401, "unauthenticated")}
 
     printed = alone.flask("authsvc", "services", "list")
-    assert printed.startswith("billing  access_token  20") and billing.split(".")[1] not in printed
+    assert printed.splitlines()[1].startswith("billing  access_token  20") and billing.split(".")[1] not in printed
     assert alone.rows("SELECT COUNT(*) FROM service_credentials") == [(1,)]
     assert billing.split(".")[1] not in str(alone.rows("SELECT * FROM service_credentials"))
-    assert "taken" in alone.flask("authsvc", "services", "add", "billing", fails=True)
+    assert "there is already a credential billing" in alone.flask("authsvc", "services", "add", "billing", fails=True)
     assert "a-z" in alone.flask("authsvc", "services", "add", "Bad.Name", fails=True)
 
-    assert alone.flask("authsvc", "services", "remove", "billing") == "removed  billing\n"
-    assert "no such" in alone.flask("authsvc", "services", "remove", "billing", fails=True)
+    assert alone.flask("authsvc", "services", "remove", "--yes", "billing") == "removed  billing\n"
+    assert "there is no credential" in alone.flask("authsvc", "services", "remove", "--yes", "billing", fails=True)
     assert ask(alone, billing) == (404, "not_found")
 
 

@@ -73,7 +73,10 @@ class ServiceCredentials:
 
         def work(connection: Connection) -> None:
             if not service_credentials.insert(connection, made):
-                raise BadCredential("the name is taken")
+                raise BadCredential(
+                    f"there is already a credential {name}: choose another name, or run first: "
+                    f"authsvc services remove {name}"
+                )
             self._audit.record(connection, "credential_add", None, now, f"{name}: {' '.join(made.scopes)}")
 
         self._database.run(work)

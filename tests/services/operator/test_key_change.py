@@ -198,7 +198,7 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
     assert f"Error: {second}: some verifiers may not have seen it yet; wait until 20" in run("activate", code=75)
     clock.later += MAX_AGE + LOOK_SECONDS
     assert run("activate") == f"signing  {second}\n"
-    assert "tokens signed with it may still be in use; wait until 20" in run("retire", first[:20], code=75)
+    assert "tokens signed with it may still be in use; wait until 20" in run("retire", "--yes", first[:20], code=75)
     time.sleep(LOOK_SECONDS + 0.2)
     fresh = person.refreshed()
     assert signing_kid(fresh.access) == second
@@ -209,15 +209,15 @@ def test_the_command_line_takes_each_step_in_its_time_and_says_what_it_did(
     assert lines[second].split()[0] == "signing" and len(lines[second].split()) == 2
     (listed,) = [entry for entry in json.loads(run("list", "--json")) if entry["kid"] == first]
     clock.later = listed["ready_at"] - time.time() + 1
-    assert run("retire", first[:20]) == f"retired  {first}\n"
+    assert run("retire", "--yes", first[:20]) == f"retired  {first}\n"
     time.sleep(LOOK_SECONDS + 0.2)
     assert {kid for _ in range(8) for kid in published(service)} == set(lines) - {first, "key"}
     assert person.call("GET", "/api/v1/me").status_code == 401
     assert fresh.call("GET", "/api/v1/me").status_code == 200
 
     assert "there is no published key" in run("activate", code=1)
-    assert "is the signing key; activate another key first" in run("retire", second, "--now", code=1)
-    assert "there is no key -A…" in run("retire", "-A", code=1), "every 64th key begins so"
+    assert "is the signing key; activate another key first" in run("retire", "--yes", second, "--now", code=1)
+    assert "there is no key -A…" in run("retire", "--yes", "-A", code=1), "every 64th key begins so"
     only = run("export", second, "--pem")
     assert jwt.decode(fresh.access, only, ["ES256"], audience=APPID)["sid"] == person.sid
     assert json.loads(run("export")) == service.call("GET", JWKS).json()
