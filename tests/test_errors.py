@@ -18,7 +18,7 @@ DOCUMENT = ROOT / "docs" / "errors.md"
 # They exist to share what lies below them and are never raised.
 ABSTRACT = {e.AuthSvcError, e.WeChatError}
 # Nobody outside may tell a session that has ended from a token that was forged.
-SHARING_A_NAME = {e.SessionEnded, e.AccessTokenRejected, e.AccessTokenUnavailable, e.LookUpsStopped}
+SHARING_A_NAME = {e.DatabaseBusy, e.SessionEnded, e.AccessTokenRejected, e.AccessTokenUnavailable, e.LookUpsStopped}
 
 
 def descendants(base: type[e.AuthSvcError]) -> Iterator[type[e.AuthSvcError]]:

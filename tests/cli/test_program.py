@@ -140,6 +140,7 @@ LISTING = {
     "users conflicts": (),
 }
 ON_SOMEBODY = (
+    "doctor",
     "users find",
     "users sessions",
     "users show",

@@ -78,8 +78,9 @@ def test_every_problem_is_a_sentence_that_names_its_setting_and_nothing_else(
         wrong["INSTANCE_PATH"] = str(instance)
     for code, said in all_ways({**environment, **wrong}, tmp_path, within):
         assert code != 0
-        named = [line.split()[0].rstrip(":") for line in said.split("authsvc does not start:\n")[1].splitlines()]
-        assert sorted(named) == sorted(wrong), said
+        *lines, advice = said.split("authsvc does not start:\n")[1].splitlines()
+        assert sorted(line.split()[0].rstrip(":") for line in lines) == sorted(wrong), said
+        assert advice == "next: correct the environment"
         assert "Traceback" not in said and "hunter2" not in said
 
 
@@ -106,7 +107,7 @@ def test_an_env_file_that_is_no_text_is_a_sentence(environment: dict[str, str], 
     (tmp_path / ".env").write_bytes("WX_APPID=wx1".encode("utf-16"))
     for command in (GUNICORN, CHECK):
         code, said = run(command, environment, tmp_path)
-        assert (code, said) == (1, "authsvc does not start:\n.env is not a readable text file (UTF-8)\n")
+        assert (code, said) == (1, "authsvc does not start:\n.env is not a readable text file (not UTF-8)\n")
 
 
 def test_a_redis_that_cannot_be_used_is_an_error_in_the_log_and_keeps_nothing_from_starting(
