@@ -15,6 +15,7 @@ import logging
 import logging.config
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ from urllib.parse import quote
 from pythonjsonlogger.json import JsonFormatter
 
 from authsvc import context
+
+logger = logging.getLogger(__name__)
 
 MASK = "***"
 
@@ -225,6 +228,15 @@ def configure(level: str, style: str, secrets: tuple[str, ...] = ()) -> None:
     formatter = f"{__name__}.{'_ScrubbingTextFormatter' if is_text else '_ScrubbingJsonFormatter'}"
     logging.config.dictConfig(_dict_config(level, formatter, Scrubber(secrets)))
     logging.captureWarnings(True)
+    threading.excepthook = _report_thread
+
+
+def _report_thread(died: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread; Python would print it past the handler, with whatever is in its text."""
+    if died.exc_type is SystemExit or died.exc_value is None:
+        return
+    told = (died.exc_type, died.exc_value, died.exc_traceback)
+    logger.error("a thread has ended: %s", died.exc_type.__name__, exc_info=told)
 
 
 def _dict_config(level: str, formatter: str, scrubber: Scrubber) -> dict[str, Any]:

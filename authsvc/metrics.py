@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import get_args
+from typing import Literal, get_args
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -34,6 +34,8 @@ _TURN_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _WECHAT_ALARMS = ("wx_misconfigured", "wx_quota_exhausted", "wechat_unavailable", "wechat_no_answer")
 _PHONE_ALARMS = ("answered", "phone_budget_exhausted", "phone_calls_stopped")
 
+Part = Literal["rate_limits", "access_tokens"]
+
 _registry = CollectorRegistry()
 
 build_info = Gauge(
@@ -44,6 +46,13 @@ build_info = Gauge(
     multiprocess_mode="livemax",
 )
 workers = Gauge("authsvc_workers", "Workers that serve requests.", registry=_registry, multiprocess_mode="livesum")
+degraded_workers = Gauge(
+    "authsvc_degraded_workers",
+    "Workers whose store fails, by part: rate_limits (each machine counts alone), access_tokens (only in memory).",
+    ("part",),
+    registry=_registry,
+    multiprocess_mode="livesum",
+)
 requests = Counter(
     "authsvc_requests",
     "Requests by route (method and pattern, never the path) and class of status.",
@@ -175,6 +184,8 @@ def begin(worker: Worker) -> None:
     """Announce a worker, and create the series whose first increase must not be missed."""
     build_info.labels(__version__, platform.python_version(), worker.database).set(1)
     workers.set(1)
+    for part in get_args(Part):
+        note_store(part, fails=False)
     database_connections_limit.set(worker.connections)
     wechat_in_flight_limit.set(worker.calls)
     for endpoint in worker.endpoints:
@@ -184,6 +195,11 @@ def begin(worker: Worker) -> None:
     _create(phone_calls, ((outcome,) for outcome in _PHONE_ALARMS))
     _create(pictures, ((kind, outcome) for kind in ("avatar", "code") for outcome in ("drawn", "pictures_busy")))
     _create(pushes, [("other",)])
+
+
+def note_store(part: Part, *, fails: bool) -> None:
+    """Note whether the store of a part of this worker fails."""
+    degraded_workers.labels(part).set(int(fails))
 
 
 def _create(counter: Counter, series: Iterable[tuple[str, ...]]) -> None:

@@ -191,6 +191,10 @@ CALLS = {
     ),
     "in the stack": 'log.info("here", stack_info=True)  # " + secret',
     "by warnings": "import warnings; logging.captureWarnings(True); warnings.warn(secret)",
+    "in what ended a thread": (
+        'import threading\ndef work(): raise ValueError("for url /x?secret=" + secret)\n'
+        "thread = threading.Thread(target=work); thread.start(); thread.join()"
+    ),
     "with too few arguments": 'log.info("called with %s and %s", secret)',
     "with too many arguments": 'log.info("called", secret)',
     "with an argument that has no text": 'log.info("called with %s", Awkward())',

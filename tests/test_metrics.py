@@ -5,6 +5,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +22,7 @@ from authsvc.wechat.client import ENDPOINTS
 from tests.harness.inprocess import whole
 from tests.harness.leaks import Canaries
 from tests.harness.places import ROOT
+from tests.harness.redisserver import RedisServer
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
@@ -202,3 +204,30 @@ def test_a_login_pays_for_few_writes(
             assert client.post("/api/v1/auth/login", json={"code": code}).status_code == 200
     figures(f"a login writes {len(writes)} values for /metrics")
     assert 6 <= len(writes) <= 10
+
+
+def test_without_redis_the_workers_say_what_goes_on_without_it(
+    start_briefly: Callable[..., Service], simulator: Simulator, canaries: Canaries, run_folder: Path
+) -> None:
+    folder = run_folder / "metrics-redis"
+    folder.mkdir()
+    redis_server = RedisServer(folder)
+    settings = {"REDIS_URL": redis_server.url, "RATE_LIMIT_LOGIN": "app 50000/minute"}
+    service = start_briefly("without-redis", workers=1, settings=settings)
+    reader, numbers = credential(service, canaries, "without-redis", "metrics"), count()
+
+    def degraded() -> dict[str, float]:
+        user = f"no-redis-{next(numbers)}"  # each may have a few numbers a day
+        body = {"code": simulator.code(user), "phoneCode": simulator.phone_code(user)}
+        assert service.call("POST", "/api/v1/auth/login", json=body).status_code == 200
+        found = samples(service, reader)
+        return {part: found["authsvc_degraded_workers", part] for part in ("rate_limits", "access_tokens")}
+
+    try:
+        assert degraded() == {"rate_limits": 0, "access_tokens": 0}
+        redis_server.stop()
+        wait_until(lambda: degraded() == {"rate_limits": 1, "access_tokens": 1})
+        redis_server.start()
+        wait_until(lambda: degraded() == {"rate_limits": 0, "access_tokens": 0}, 20)
+    finally:
+        redis_server.stop()

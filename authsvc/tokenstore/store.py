@@ -366,11 +366,13 @@ class AccessTokenStore:
     def _note_trouble(self, doing: str, error: ShelfUnavailable) -> None:
         if doing not in self._troubles:
             self._troubles.add(doing)
+            metrics.note_store("access_tokens", fails=True)
             logger.error("access_tokens are only in memory: %s the %s store fails: %s", doing, self._shelf.name, error)
 
     def _note_well(self, doing: str) -> None:
         if doing in self._troubles:
             self._troubles.discard(doing)
+            metrics.note_store("access_tokens", fails=bool(self._troubles))
             logger.info("%s the %s store of access_tokens works again", doing, self._shelf.name)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from flask import current_app
 
+from authsvc import metrics
 from authsvc.errors import AccountDisabled, NoSuchRoute, NotPermitted, TooManyRequests, Unauthenticated
 from authsvc.values.limits import Asker, LimitedKind, Rate
 from authsvc.web.access import client_network
@@ -114,10 +115,16 @@ class RateLimits:
     def _wait(self, kind: LimitedKind, rate: Rate, scope: str, key: str) -> float:
         if self._shared is not None and kind not in _COUNTED_HERE and time.monotonic() >= self._shared_away_until:
             try:
-                return self._shared(rate, scope, key)
+                seconds = self._shared(rate, scope, key)
             except CounterAway as reason:
                 self._shared_away_until = time.monotonic() + _AWAY_SECONDS
                 logger.warning("rate limits: Redis fails (%s); each machine counts alone", reason)
+                metrics.note_store("rate_limits", fails=True)
+            else:
+                if self._shared_away_until:
+                    self._shared_away_until = 0.0
+                    metrics.note_store("rate_limits", fails=False)
+                return seconds
         table = self._open_table()
         share = rate.requests if table.is_shared else math.ceil(rate.requests / self._workers)
         return table.hit(f"{scope} {rate.requests}/{rate.seconds} {key}", share, rate.seconds)
