@@ -26,6 +26,8 @@ from authsvc.values.wechat import MiniProgram, TokenApi
 _SECRET_KEY_BYTES = 32
 _INVITE_PREFIX = re.compile(r"[A-Za-z0-9_-]*\Z")
 _INVITE_CHARS = 20
+# AppIDs that only the simulator knows; no customer can have one.
+_PRACTICE_PREFIX = "wx51a051a0"
 
 
 __all__ = ["WECHAT_API", "BadSettings", "Settings"]
@@ -170,11 +172,21 @@ def _read(source: Source) -> Settings | None:
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "auto", ("auto", "json", "text")),
     }
+    if base_url is not None and not addresses.is_for_tests(base_url):
+        _refuse_practice(source, mini_programs, values["wx_api_base"])
     source.complain_of_misspellings()
     if source.problems or base_url is None:
         return None
     aliases = tuple(source.aliases_used.items())
     return Settings(apps=mini_programs, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+
+
+def _refuse_practice(source: Source, mini_programs: tuple[MiniProgram, ...], api_base: str) -> None:
+    """Note a problem for what would let anybody sign in as anybody, under an address that is open to the public."""
+    if any(app.appid.startswith(_PRACTICE_PREFIX) for app in mini_programs):
+        source.complain("WX_APPID is one of the simulator, but PUBLIC_BASE_URL is public: set the AppID of WeChat")
+    if addresses.is_on_this_machine(api_base):
+        source.complain("WX_API_BASE is on this machine, but PUBLIC_BASE_URL is public: remove WX_API_BASE")
 
 
 def _session_caps(source: Source) -> SessionCaps:

@@ -14,6 +14,7 @@ WECHAT_API = "https://api.weixin.qq.com"
 # Without the default port of the scheme.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?\Z")
+_RESERVED = {"test", "localhost", "invalid", "example"}
 _WHITE = re.compile(r"[\s\\]")
 _SWITCH = ("0", "1")
 # Parsed as SQLAlchemy does, so that both see the same host: a password may contain /, # or ?.
@@ -267,6 +268,18 @@ def _is_near(host: str | None) -> bool:
     """True for this machine and for private addresses, such as a laptop that a phone on the same network uses."""
     address = _numeric(host or "")
     return is_this_machine(host) or (address is not None and address.is_private)
+
+
+def is_for_tests(url: str) -> bool:
+    """True for an address that no phone outside can reach: http, or a name reserved for tests (RFC 6761)."""
+    parts = _split(url)
+    host = (parts.hostname or "").rstrip(".")
+    return parts.scheme != "https" or _is_near(host) or host.rpartition(".")[2] in _RESERVED
+
+
+def is_on_this_machine(url: str) -> bool:
+    """True if an address leads to this machine."""
+    return is_this_machine(_split(url).hostname)
 
 
 def _is_port(text: str | None) -> bool:

@@ -74,6 +74,10 @@ class Source:
         self._unreadable: set[str] = set()
         self._known: set[str] = set()
 
+    def names(self) -> set[str]:
+        """Return the names of the settings that have a value, of those that were asked for."""
+        return set(self._values_given) & self._known
+
     def complain_of_misspellings(self) -> None:
         """Note a problem for each name that is no setting but nearly one that was asked for and is not set.
 

@@ -16,7 +16,7 @@ from authsvc.config import BadSettings, Settings
 from authsvc.config.source import variables
 from authsvc.db import sqlitefile
 from authsvc.db.sqlitefile import UnfitDatabase
-from authsvc.serving import wire
+from authsvc.serving import beginning, wire
 from authsvc.serving.accesslog import AccessLog
 from authsvc.signing.keyring import key_source
 from authsvc.signing.keyset import BadKeys
@@ -74,6 +74,7 @@ _MOST_REST = 4 * 1024 * 1024
 
 def on_starting(server: object) -> None:
     """Refuse to start with bad settings, keys or folders, with one clear message instead of a traceback per worker."""
+    given = beginning.names_given()
     try:
         settings = Settings.from_env()
         key_source(settings.instance_path, settings.jwt_private_key, settings.jwt_private_key_file).load()
@@ -89,6 +90,7 @@ def on_starting(server: object) -> None:
         sys.exit(f"authsvc does not start:\nINSTANCE_PATH: metrics cannot be created in it: {error.strerror}")
     if "WX_MAX_IN_FLIGHT" not in _env:
         os.environ["WX_MAX_IN_FLIGHT"] = str(_calls_to_wechat(getattr(server, "cfg")))  # noqa: B009
+    beginning.tell(settings, getattr(server, "cfg"), given)  # noqa: B009
 
 
 def _refuse_a_taken_address(cfg: Any) -> None:
@@ -163,6 +165,8 @@ def post_fork(server: object, worker: object) -> None:
 def post_worker_init(worker: Any) -> None:
     """Exempt what is loaded now from garbage collection, and collect in larger portions from here on."""
     worker.wsgi.extensions["authsvc-keep-watching"]()
+    if worker.age == 1:  # the first one of this master speaks for all
+        beginning.tell_of_database(worker.wsgi.extensions["authsvc-database"])
     gc.freeze()
     gc.set_threshold(*_COLLECT)
     gc.enable()

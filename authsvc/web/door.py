@@ -39,9 +39,21 @@ class _Door:
         if self._trusted_proxies:
             environ["REMOTE_ADDR"] = self._forwarded(environ.get("HTTP_X_FORWARDED_FOR", ""))
         else:
+            if not self._has_warned:
+                self._warn_of_a_proxy(environ)
             environ.pop("HTTP_X_REQUEST_ID", None)  # set by the client: ids in our logs are only ours or our proxy's
             environ["REMOTE_ADDR"] = networks.address(environ.get("REMOTE_ADDR")) or UNKNOWN
         return self._app(environ, start_response)
+
+    def _warn_of_a_proxy(self, environ: dict[str, Any]) -> None:
+        """Warn once of a proxy on this machine that nobody has told us of: all clients have its address."""
+        peer = networks.address(environ.get("REMOTE_ADDR"))
+        if peer and networks.is_neighbour(peer) and ("HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ):
+            self._has_warned = True
+            logger.warning(
+                "a proxy on this machine passes requests on, but TRUSTED_PROXIES is 0: no client's address is known,"
+                " and no limit per address applies; set TRUSTED_PROXIES=1 if the proxy is yours"
+            )
 
     def _forwarded(self, header: str) -> str:
         """Return the client's address from a header; with fewer entries than proxies, none of them is the client's."""

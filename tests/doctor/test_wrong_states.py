@@ -536,7 +536,7 @@ def test_what_other_proxies_do(
 
     monkeypatch.setattr(proxies, "fetch", answer)
     monkeypatch.setattr(publicaddress, "fetch", answer)
-    found = diagnose(PUBLIC_BASE_URL="https://login.example.com", TRUSTED_PROXIES=trusted)
+    found = diagnose(PUBLIC_BASE_URL="https://login.example.test", TRUSTED_PROXIES=trusted)
     assert found.status("public.client_address") == status
     assert says in found.worst("public.client_address")[1]
 

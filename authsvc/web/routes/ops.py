@@ -6,7 +6,7 @@ from typing import Any, get_args
 from flask import Blueprint, Response, request
 from marshmallow import Schema, fields, validate
 
-from authsvc import metrics
+from authsvc import __version__, metrics
 from authsvc.services.operator import arrivals
 from authsvc.values.operator import DatabaseWord
 from authsvc.web import bodies
@@ -22,6 +22,7 @@ class Health(Schema):
     """The answer while the process works."""
 
     status = fields.String(required=True, metadata={"enum": ["ok"]})
+    version = fields.String(required=True, metadata={"description": "The version of authsvc"})
 
 
 class Readiness(Schema):
@@ -49,7 +50,7 @@ class Arrival(Schema):
 
 def _healthz() -> Mapping[str, Any]:
     """Answer 200 while the process works. Does no I/O."""
-    return {"status": "ok"}
+    return {"status": "ok", "version": __version__}
 
 
 def _readyz() -> Mapping[str, Any] | Response:
