@@ -728,3 +728,11 @@ class DatabaseUnusable(InternalError):
 def will_pass(error: AuthSvcError) -> bool:
     """Tell whether the same request will succeed later without anybody having to act."""
     return error.action == "retry" and not isinstance(error, PicturesFull)
+
+
+def error_names() -> list[str]:
+    """Return the stable name of every error, in alphabetical order."""
+    kinds = [AuthSvcError]
+    for kind in kinds:  # which grows meanwhile
+        kinds.extend(kind.__subclasses__())
+    return sorted({kind.error for kind in kinds if hasattr(kind, "error")})

@@ -15,7 +15,9 @@ from authsvc.values.wechat import APPID
 
 
 class _SessionId(BaseConverter):
-    regex = SESSION_ID
+    """A session's id, which is longer than any other word in its place (``/sessions/refresh``)."""
+
+    regex = SESSION_ID.replace("{1,", "{16,")
 
 
 class _RowId(BaseConverter):

@@ -34,6 +34,10 @@ class Operation:
     otherwise from the JSON body. ``retryable`` routes accept an Idempotency-Key. ``also`` lists further statuses with
     the same answer. ``limited`` names the rate limits (``web/ratelimits.py``), which every route has. ``step_up``
     routes need a fresh code of ``wx.login`` in addition to the token: always, or depending on the view's arguments.
+
+    Only for the documentation: ``refuses`` lists statuses that the declaration does not imply, ``body`` describes what
+    the view reads by itself, by media type, ``reads`` names what it reads from the query, and a route that
+    ``may_be_off`` is then a 404.
     """
 
     contract: Contract
@@ -50,6 +54,10 @@ class Operation:
     media: str = "application/json"
     limited: LimitedKind = "request"
     step_up: StepUp = False
+    refuses: tuple[int, ...] = ()
+    body: Mapping[str, Any] | None = None
+    reads: tuple[str, ...] = ()
+    may_be_off: bool = False
 
     def __post_init__(self) -> None:
         if self.step_up and self.who != PERSON:

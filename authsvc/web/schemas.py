@@ -6,7 +6,8 @@ A validation message is a key of ``REASONS``; the renderer translates it into th
 import base64
 import binascii
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import unquote_plus
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
@@ -56,6 +57,8 @@ IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 SCAN_ID = re.compile(r"[0-9a-f]{64}\Z")
 SCAN_TICKET = re.compile(r"[A-Za-z0-9_-]{22}\Z")
 _BLOCK = 16
+_ONE_BLOCK = "^[A-Za-z0-9+/]{22}==$"
+_BLOCKS = "^(?:[A-Za-z0-9+/]{64})*(?:[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{64})$"
 
 
 class Body(Schema):
@@ -71,9 +74,16 @@ class Text(fields.String):
     """Text of at most ``most`` characters, matching a pattern if there is one, without NUL and lone surrogates."""
 
     def __init__(
-        self, most: int, pattern: re.Pattern[str] | None = None, *, description: str = "", **options: Any
+        self,
+        most: int,
+        pattern: re.Pattern[str] | None = None,
+        *,
+        description: str = "",
+        documented: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        metadata = {"maxLength": most, "description": description}
+        """``documented`` goes into the OpenAPI document alone."""
+        metadata = {"maxLength": most, "description": description, **(documented or {})}
         if pattern is not None:
             metadata["pattern"] = f"^{pattern.pattern.removesuffix(chr(92) + 'Z')}$"
         super().__init__(error_messages=_MESSAGES, metadata=metadata, **options)
@@ -96,7 +106,9 @@ class Base64(Text):
     """
 
     def __init__(self, *, exactly: int | None = None, most_bytes: int = 8192, **options: Any) -> None:
-        super().__init__((exactly or most_bytes) * 4 // 3 + 4, **options)
+        # Not given to Text: blanks are read too, which is not worth documenting.
+        documented = {"pattern": _ONE_BLOCK if exactly else _BLOCKS}
+        super().__init__((exactly or most_bytes) * 4 // 3 + 4, documented=documented, **options)
         self._exactly = exactly
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
@@ -216,6 +228,13 @@ class InviteField(fields.String):
 class EncryptedFields(Body):
     """The phone's encrypted and signed data: each pair may be missing, but only as a whole."""
 
+    constraints: ClassVar[dict[str, Any]] = {
+        "dependentRequired": {
+            one: [other]
+            for pair in (("encryptedData", "iv"), ("rawData", "signature"))
+            for one, other in (pair, pair[::-1])
+        }
+    }
     encryptedData = Base64(description="base64, from wx.getUserInfo or the phone button")
     iv = Base64(exactly=_BLOCK, description="base64 of 16 bytes")
     rawData = RawData(4096, description="JSON text, byte for byte as the mini program received it")
@@ -239,9 +258,12 @@ class CodeField(Text):
 class PhoneLoginFields(Body):
     """One-tap phone login: the phone button's encrypted data, or its code."""
 
+    constraints: ClassVar[dict[str, Any]] = {
+        "anyOf": [{"required": ["phoneCode"]}, {"required": ["encryptedData", "iv"]}]
+    }
     code = CodeField(required=True)
-    encryptedData = Base64()
-    iv = Base64(exactly=_BLOCK)
+    encryptedData = Base64(description="base64, from the phone button")
+    iv = Base64(exactly=_BLOCK, description="base64 of 16 bytes")
     phoneCode = CodeField(description="e.detail.code of the phone button; preferred")
     invite_code = InviteField()
 

@@ -1,7 +1,7 @@
 """Front ends that sign in, and register new people with a ticket: ``{"detail": …}`` on failure."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
@@ -91,7 +91,9 @@ class WxPhone(Schema):
 
 
 class DetailError(Schema):
-    """A failure: ``detail``, or reasons per field, or ``non_field_errors``."""
+    """A failure: ``detail``, or reasons per field, also unknown ones, or ``non_field_errors``."""
+
+    constraints: ClassVar[dict[str, Any]] = {"additionalProperties": {"type": "array", "items": {"type": "string"}}}
 
     detail = fields.String()
     non_field_errors = fields.List(fields.String())

@@ -1,9 +1,10 @@
 """authsvc's own API: ``{"code": 0, "msg": "ok", "data": …, "request_id": …}`` under ``/api/v1``."""
 
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, fields
 
+from authsvc.errors import Action, error_names
 from authsvc.values.people import User
 from authsvc.values.sessions import LoginResult
 from authsvc.web.access import request_id
@@ -57,10 +58,8 @@ class NativeError(Schema):
     code = fields.Integer(required=True)
     msg = fields.String(required=True)
     data = fields.Raw(required=True, allow_none=True)
-    error = fields.String(required=True)
-    action = fields.String(
-        required=True, metadata={"enum": ["relogin", "retry", "tap_again", "fix_request", "contact"]}
-    )
+    error = fields.String(required=True, metadata={"enum": error_names()})
+    action = fields.String(required=True, metadata={"enum": list(get_args(Action))})
     fields_ = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

@@ -18,7 +18,9 @@ _NAMES = {
 class OAuthError(Schema):
     """An error in the form of RFC 6749."""
 
-    error = fields.String(required=True)
+    error = fields.String(
+        required=True, metadata={"enum": sorted({*_NAMES.values(), "invalid_request", "server_error"})}
+    )
     error_description = fields.String(required=True, metadata={"description": "English: the RFC allows ASCII only"})
 
 

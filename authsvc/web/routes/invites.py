@@ -61,7 +61,7 @@ class ArrivalsQuery(Body):
 class CheckQuery(Body):
     """The code to check."""
 
-    invite_code = Text(64, required=True)
+    invite_code = Text(64, required=True, description="the code to look up")
 
 
 def _own(caller: Caller) -> Mapping[str, Any]:

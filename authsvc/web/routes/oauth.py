@@ -1,7 +1,7 @@
 """Introspection (RFC 7662) and revocation (RFC 7009) of tokens, for other services with a credential."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Blueprint
 from marshmallow import Schema, fields
@@ -17,8 +17,9 @@ oauth = Blueprint("oauth", __name__)
 
 
 class TokenForm(Schema):
-    """A token of any kind. The hint has no effect: every kind is tried."""
+    """A token of any kind. The hint has no effect: every kind is tried. Other members are ignored (RFC 6749 §3.2)."""
 
+    constraints: ClassVar[dict[str, Any]] = {"additionalProperties": True}
     token = fields.String(required=True, metadata={"description": "access token or refresh token"})
     token_type_hint = fields.String()
 

@@ -99,6 +99,17 @@ _ACTIVITY = Body.from_dict(
 _ACTIVITY_ANSWER = enveloped("NativeActivityAnswer", fields.Nested(_ACTIVITY(), required=True))
 _ROWS = fields.List(fields.Dict(keys=fields.String()))
 _EXPORT_ANSWER = enveloped("NativeExportAnswer", fields.Dict(keys=fields.String(), values=_ROWS, required=True))
+_UPLOAD = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "file": {"type": "string", "contentMediaType": "image/jpeg", "description": "JPEG, PNG, GIF or WebP"}
+            },
+            "required": ["file"],
+        }
+    }
+}
 _JPEG = {"type": "string", "contentMediaType": "image/jpeg"}
 _CLOSED_ANSWER = enveloped("NativeClosingAnswer", _CLOSED)
 
@@ -183,7 +194,16 @@ def _add(method: str, rule: str, view: View, summary: str, answer: Any, **option
 
 _add("GET", "/api/v1/me", _see, "The caller's profile", _USER_ANSWER)
 _add("PUT", "/api/v1/me", _change, "Change the caller's profile", _USER_ANSWER, fields=ProfileChange())
-_add("POST", "/api/v1/me/avatar", _upload, "Upload a picture (multipart, part `file`)", _USER_ANSWER, limited="avatar")
+_add(
+    "POST",
+    "/api/v1/me/avatar",
+    _upload,
+    "Upload a picture (multipart, part `file`)",
+    _USER_ANSWER,
+    limited="avatar",
+    body=_UPLOAD,
+    refuses=(400, 409, 413, 415),
+)
 _add("GET", "/api/v1/me/identities", _links, "The caller's mini-program identities", _LINKS_ANSWER)
 _add(
     "POST",

@@ -118,6 +118,7 @@ add(
         "Remove the caller's phone number",
         enveloped("NativeUnbindAnswer", fields.Nested(NativeUser(), required=True)),
         tag="phone",
+        refuses=(404,),
         limited="phone",
         step_up=True,
     ),

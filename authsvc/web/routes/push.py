@@ -1,5 +1,7 @@
 """WeChat's message push: the address for WeChat's console, with or without the mini program's AppID."""
 
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from authsvc.values.wechat import PushQuery
@@ -28,13 +30,31 @@ def _query() -> PushQuery:
     return PushQuery(**{name: request.args.get(name, "") for name in names})
 
 
-def _add(method: str, view: View, summary: str) -> None:
-    answer = {"type": "string"}
+def _add(method: str, view: View, summary: str, **options: Any) -> None:
     # WeChat signs the request's content, so the use case checks the signature.
-    operation = Operation(NATIVE, PUBLIC, summary, answer, tag="wechat", media="text/plain", limited="push")
+    operation = Operation(
+        NATIVE,
+        PUBLIC,
+        summary,
+        {"type": "string"},
+        tag="wechat",
+        media="text/plain",
+        limited="push",
+        may_be_off=True,
+        **options,
+    )
     add(pushes, method, "/wechat/push", operation, view)
     add(pushes, method, "/wechat/push/<appid:appid>", operation, view)
 
 
-_add("GET", _try_out, "WeChat's test of the push address")
-_add("POST", _receive, "An event pushed by WeChat")
+_NAMES = ("signature", "timestamp", "nonce")
+_EVENT = {media: {"schema": {"type": "string"}} for media in ("text/xml", "application/json")}
+_add("GET", _try_out, "WeChat's test of the push address", reads=(*_NAMES, "echostr"), refuses=(400, 403))
+_add(
+    "POST",
+    _receive,
+    "An event pushed by WeChat",
+    reads=(*_NAMES, "msg_signature"),
+    body=_EVENT,
+    refuses=(400, 403, 413, 503),
+)

@@ -168,7 +168,7 @@ def _decide(outcome: Outcome) -> View:
 
 
 def _add(rule: str, view: View, who: Who, summary: str, answer: Any, asked: Body, **options: Any) -> None:
-    operation = Operation(NATIVE, who, summary, answer, fields=asked, tag="scan to sign in", **options)
+    operation = Operation(NATIVE, who, summary, answer, fields=asked, tag="scan to sign in", may_be_off=True, **options)
     add(scan_sign_ins, "POST", rule, operation, view)
 
 

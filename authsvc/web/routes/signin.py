@@ -87,7 +87,15 @@ def _part(name: str) -> Response:
 def _add(rule: str, view: View, summary: str, media: str, asked: Body | None = None) -> None:
     answer = {"type": "string"}
     operation = Operation(
-        NATIVE, PUBLIC, summary, answer, fields=asked, tag="scan to sign in", media=media, limited="read"
+        NATIVE,
+        PUBLIC,
+        summary,
+        answer,
+        fields=asked,
+        tag="scan to sign in",
+        media=media,
+        limited="read",
+        may_be_off=True,
     )
     add(signin, "GET", rule, operation, view)
 
