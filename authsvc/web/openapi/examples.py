@@ -61,11 +61,14 @@ _VALUES: dict[str, Any] = {
     "exp": _THEN + 900,
     "expires_at": _THEN + 900,
     "expires_in": 900,
+    "forwarded": ["203.0.113.7"],
     "gender": 0,
     "given_at": _THEN,
     "iat": _THEN,
+    "id_token_signing_alg_values_supported": ["ES256"],
     "id": "17",
     "introspection_endpoint": "https://login.example.com/oauth/introspect",
+    "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
     "issuer": "https://login.example.com",
     "invite_code": "K7XQ2MNP",
     "invited_at": _THEN,
@@ -85,6 +88,7 @@ _VALUES: dict[str, Any] = {
     "nickname": "小明",
     "number": 1,
     "openId": _OPENID,
+    "openapi": "3.1.0",
     "openid": _OPENID,
     "origin": "https://www.example.com",
     "page": "pages/index/index",
@@ -95,10 +99,13 @@ _VALUES: dict[str, Any] = {
     "poll_after": 2,
     "province": "",
     "qr_code_url": f"https://login.example.com/qrcodes/{_NAME}",
+    "grant_types_supported": [],
+    "response_types_supported": [],
     "rawData": '{"nickName":"小明"}',
     "refresh_token": f"6928d1a0u3nXc0Jq2kS4wYb7Tz9LmQ.0.{'R' * 43}",
     "request_id": "5f0c2d9a7b3e4f1c8a6d0e9b2c4f7a10",
     "revocation_endpoint": "https://login.example.com/oauth/revoke",
+    "revocation_endpoint_auth_methods_supported": ["client_secret_basic"],
     "scene": "i=K7XQ2MNP",
     "scope": "local",
     "session_id": "6928d1a0u3nXc0Jq2kS4wYb7Tz9LmQ",
@@ -107,6 +114,7 @@ _VALUES: dict[str, Any] = {
     "signature": "75e81ceda165f4ffa64f4068af58c64b8f54b88c",
     "since": _THEN,
     "sub": "17",
+    "subject_types_supported": ["public"],
     "success": True,
     "ticket": "Zk3l9mQpT0yXc1Vb2Nn4wg",
     "timestamp": "2026-11-28T00:00:00Z",
@@ -193,6 +201,8 @@ def _kind(schema: Schema) -> str | None:
 
 
 def _kinds(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return ("array",)
     if isinstance(value, bool):
         return ("boolean",)
     return ("integer", "number") if isinstance(value, int) else ("string",)
