@@ -29,6 +29,37 @@ from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pyte
 APPID = "wx4f4bc4dec97d474b"
 FIGURES = pytest.StashKey[list[str]]()
 
+# What starts programs or needs a database server.
+_SERVERS = {
+    *("start_service", "start_race", "race_on", "racing_service", "each_service", "start_apart"),
+    *("shared_simulator", "own_simulator", "sqlite_service", "mysql_service", "crowd", "_mysql"),
+}
+# Tests that start programs without these fixtures, or take their time.
+_NOT_FAST = {
+    *("deploy", "doctor", "miniprogram", "tokenstore", "wxsim", "imaging", "verifier"),
+    *("test_turns.py", "test_personal_data.py", "test_outbound_deadlines.py", "test_processes.py", "test_program.py"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only what needs no servers: under a minute")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        left_out = [item for item in items if not _is_fast(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _is_fast(item)]
+
+
+def _is_fast(item: Any) -> bool:
+    places = set(Path(item.path).relative_to(Path(__file__).parent).parts)
+    chosen = getattr(item, "callspec", None)
+    needs_mysql = chosen is not None and "mysql" in map(str, chosen.params.values())
+    needs_server = needs_mysql or bool(_SERVERS & set(item.fixturenames))
+    return not needs_server and not places & _NOT_FAST and item.get_closest_marker("alone") is None
+
 
 @pytest.fixture(autouse=True)
 def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -35,7 +35,9 @@ def demo(once: bool, port: int | None, simulator_port: int | None, folder: Path)
     Needs no settings, AppID or network, and touches nothing outside its folder.
     """
     if find_spec("segno") is None:
-        raise refusal("the demo needs the simulator's packages; install authsvc with [sim], as docs/simulator.md says")
+        raise refusal(
+            "the demo needs the simulator's packages; run: pip install segno, or in a checkout: scripts/setup sim"
+        )
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace", line_buffering=True)
     raise SystemExit(roundtrip.run(folder, port=port, simulator_port=simulator_port, once=once))

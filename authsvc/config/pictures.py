@@ -74,7 +74,7 @@ def bucket(source: Source) -> BucketPlace | None:
     if match is None:
         source.complain("PICTURE_STORE must be s3://bucket or s3://bucket/prefix")
     if importlib.util.find_spec("boto3") is None:
-        source.complain("PICTURE_STORE needs boto3 (pip install 'authsvc[s3]')")
+        source.complain("PICTURE_STORE needs boto3 (scripts/setup s3, or pip install boto3)")
     if (place.access_key_id is None) != (place.secret_access_key is None):
         source.complain("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together")
     return place

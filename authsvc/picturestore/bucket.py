@@ -1,6 +1,6 @@
 """Pictures in an S3-compatible bucket: Amazon's, Tencent's COS, Alibaba's OSS, MinIO.
 
-An object is stored whole or not at all. Needs boto3 (``pip install authsvc[s3]``).
+An object is stored whole or not at all. Needs boto3 (``scripts/setup s3``).
 """
 
 import importlib

@@ -59,6 +59,7 @@ def test_a_code_of_the_pool_is_claimed_unless_it_is_used_disabled_or_expired(hou
 
 
 def test_an_empty_pool_is_said_and_a_code_is_made(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
     assert len(house.invites(POOL).own_code(house.user().id).code) == 12
     assert "no invite code without an owner is left" in caplog.text
 
