@@ -147,8 +147,8 @@ def add_examples(document: dict[str, Any]) -> None:
 
 def _add_to_answers(answers: Schema, schemas: Schema) -> None:
     for answer in answers.values():
-        for content in answer.get("content", {}).values():
-            if "$ref" in content["schema"] and "example" not in content:
+        for media, content in answer.get("content", {}).items():
+            if "json" in media and "example" not in content:
                 content["example"] = example(content["schema"], schemas)
 
 
