@@ -29,8 +29,8 @@ class NoApp(NoAppException):
 
 
 _IS_CHECK = "--check-config" in sys.argv
-# What there is to say, it says itself.
-context.is_command.set(_IS_CHECK)
+if _IS_CHECK:
+    context.is_command.set(True)  # what there is to say, it says itself
 try:
     app = create_app()
 except (BadSettings, BadKeys, UnfitDatabase, UndeclaredRoute) as problems:

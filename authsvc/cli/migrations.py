@@ -66,4 +66,10 @@ def _database() -> Database:
 
 
 # What Flask-Migrate has beside these, for ``flask db``: migrate, downgrade, stamp and so on.
-flask_db = Group("db", help=db.help, commands={**flask_migrate.commands, **db.commands})
+flask_db = Group(
+    "db",
+    params=flask_migrate.params,
+    callback=flask_migrate.callback,
+    help=db.help,
+    commands={**flask_migrate.commands, **db.commands},
+)

@@ -22,7 +22,7 @@ class Health(Schema):
     """The answer while the process works."""
 
     status = fields.String(required=True, metadata={"enum": ["ok"]})
-    version = fields.String(required=True, metadata={"description": "The version of authsvc"})
+    version = fields.String(required=True, metadata={"description": "The version of authsvc", "example": __version__})
 
 
 class Readiness(Schema):
