@@ -20,6 +20,7 @@ from authsvc.values.tokens import ALGORITHM
 from authsvc.web import access, bodies, contracts, metering, paths, ratelimits, routing
 from authsvc.web import errors as web_errors
 from authsvc.web.ratelimits import RateLimits
+from authsvc.web.routes.apipage import apipage
 from authsvc.web.routes.auth import auth
 from authsvc.web.routes.gateway import gateway
 from authsvc.web.routes.internal import internal
@@ -82,7 +83,8 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     metering.install(app)
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
-    for blueprint in (*for_people, wellknown, ops, internal, pushes, oauth, revocations, gateway):
+    for_tools = (wellknown, *((apipage,) if settings.api_page else ()))
+    for blueprint in (*for_people, *for_tools, ops, internal, pushes, oauth, revocations, gateway):
         app.register_blueprint(blueprint)
     routing.refuse_undeclared(app)
     return app

@@ -730,9 +730,12 @@ def will_pass(error: AuthSvcError) -> bool:
     return error.action == "retry" and not isinstance(error, PicturesFull)
 
 
-def error_names() -> list[str]:
-    """Return the stable name of every error, in alphabetical order."""
-    kinds = [AuthSvcError]
-    for kind in kinds:  # which grows meanwhile
-        kinds.extend(kind.__subclasses__())
-    return sorted({kind.error for kind in kinds if hasattr(kind, "error")})
+def error_kinds() -> list[type[AuthSvcError]]:
+    """Return one class for each stable name, in alphabetical order: the most general one."""
+    kinds: dict[str, type[AuthSvcError]] = {}
+    found = list(AuthSvcError.__subclasses__())
+    for kind in found:  # which grows meanwhile
+        found.extend(kind.__subclasses__())
+        if hasattr(kind, "error"):
+            kinds.setdefault(kind.error, kind)
+    return [kinds[name] for name in sorted(kinds)]

@@ -79,6 +79,7 @@ class Settings:
     picture_limits: PictureLimits = field(default_factory=PictureLimits)
     bucket: BucketPlace | None = None
     scan_sign_in_page: str | None = None
+    api_page: bool = False
     scan_sign_in_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
     log_format: str = "auto"
@@ -168,6 +169,7 @@ def _read(source: Source) -> Settings | None:
         "workers": source.number("WEB_CONCURRENCY", 1, 1, 10_000),
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "scan_sign_in_page": pictures.page(source, "SCAN_SIGN_IN_PAGE"),
+        "api_page": choice(source, "API_PAGE", "1" if (base_url or "").startswith("http:") else "0", ("0", "1")) == "1",
         "scan_sign_in_origins": addresses.origins(source, "SCAN_SIGN_IN_ORIGINS", base_url),
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "auto", ("auto", "json", "text")),

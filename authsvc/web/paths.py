@@ -40,7 +40,7 @@ class _PictureName(BaseConverter):
 class _FileName(BaseConverter):
     """The name of one of our own files."""
 
-    regex = r"[a-z]{1,32}\.(?:js|css)"
+    regex = r"[a-z-]{1,32}\.(?:js|css)"
 
 
 class _Anything(BaseConverter):

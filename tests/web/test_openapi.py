@@ -9,7 +9,7 @@ import requests
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from authsvc.errors import error_names
+from authsvc.errors import error_kinds
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 
@@ -105,7 +105,7 @@ def test_every_operation_has_a_name_a_description_and_examples_that_fit(document
 def test_errors_are_an_enumeration_of_what_the_service_can_say(document: Document) -> None:
     listed = document["components"]["schemas"]["NativeError"]["properties"]["error"]["enum"]
     assert listed == sorted(set(listed)) and {"unauthenticated", "invalid_request", "internal_error"} <= set(listed)
-    assert listed == error_names()
+    assert listed == [kind.error for kind in error_kinds()]
 
 
 def test_what_a_view_reads_by_itself_is_described(document: Document) -> None:

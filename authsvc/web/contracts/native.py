@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields
 
-from authsvc.errors import Action, error_names
+from authsvc.errors import Action, error_kinds
 from authsvc.values.people import User
 from authsvc.values.sessions import LoginResult
 from authsvc.web.access import request_id
@@ -58,7 +58,7 @@ class NativeError(Schema):
     code = fields.Integer(required=True)
     msg = fields.String(required=True)
     data = fields.Raw(required=True, allow_none=True)
-    error = fields.String(required=True, metadata={"enum": error_names()})
+    error = fields.String(required=True, metadata={"enum": [kind.error for kind in error_kinds()]})
     action = fields.String(required=True, metadata={"enum": list(get_args(Action))})
     fields_ = fields.Dict(
         keys=fields.String(),

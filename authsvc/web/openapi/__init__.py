@@ -8,6 +8,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import current_app
 
 from authsvc import __version__
+from authsvc.errors import error_kinds
 from authsvc.web import bodies
 from authsvc.web.contracts import CONTRACTS
 from authsvc.web.openapi.examples import add_examples
@@ -20,15 +21,17 @@ _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "A service's credential: name and secret"},
     "credential": {"type": "http", "scheme": "bearer", "description": "The same in one piece: name.secret"},
 }
-_INFO = {
-    "description": (
-        "A self-hosted login service for WeChat mini programs. Each operation has two tags: its subject, and its"
-        " contract, which is the shape of requests and answers. `native` is authsvc's own; the others are those of"
-        " existing front ends."
-    ),
-    "contact": {"name": "authsvc"},
-    "license": {"name": "MIT", "identifier": "MIT"},
-}
+_INTRODUCTION = """\
+A self-hosted login service for WeChat mini programs.
+
+Each operation has two tags: its subject, and its contract, which is the shape of requests and answers. `native` is
+authsvc's own; the others are those of existing front ends.
+
+## Errors
+
+| `error` | sentence | `action` |
+|---|---|---|
+"""
 _SUBJECTS = {
     "auth": "Signing in, and the sessions that follow.",
     "people": "A person's own profile, identities, consents and data.",
@@ -56,7 +59,7 @@ def document() -> bytes:
 
 def _document(routes: Iterable[tuple[str, str, Operation]], server: str) -> dict[str, Any]:
     plugin = MarshmallowPlugin()
-    spec = APISpec("authsvc", __version__, "3.1.0", plugins=[plugin], info=_INFO, servers=[{"url": server}])
+    spec = APISpec("authsvc", __version__, "3.1.0", plugins=[plugin], info=_info(), servers=[{"url": server}])
     for name, scheme in _SCHEMES.items():
         spec.components.security_scheme(name, scheme)
     tags = set()
@@ -73,6 +76,11 @@ def _document(routes: Iterable[tuple[str, str, Operation]], server: str) -> dict
     made: dict[str, Any] = spec.to_dict()
     add_examples(made)
     return made
+
+
+def _info() -> dict[str, Any]:
+    rows = (f"| `{kind.error}` | {kind.zh}<br>{kind.en} | `{kind.action}` |\n" for kind in error_kinds())
+    return {"description": _INTRODUCTION + "".join(rows), "license": {"name": "MIT", "identifier": "MIT"}}
 
 
 def _tags() -> list[dict[str, str]]:
