@@ -25,7 +25,7 @@ def reachable(case: Case) -> Iterator[Line]:
     try:
         case.facts = facts = case.database.read(examination.facts)
     except (ServiceBusy, DatabaseUnusable) as error:
-        says, _, todo = str(error).partition(": ")
+        todo, _, says = str(error).removesuffix(")").rpartition(" (")  # as Fault.explain writes it
         yield wrong(f"no answer from {_named(case)}: {says}", todo or "see docs/database.md")
         return
     except RuntimeError as error:  # PyMySQL lacks a package for an authentication plugin

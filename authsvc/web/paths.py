@@ -15,9 +15,9 @@ from authsvc.values.wechat import APPID
 
 
 class _SessionId(BaseConverter):
-    """A session's id, which is longer than any other word in its place (``/sessions/refresh``)."""
+    """A session's id, and none of the words that other routes have in its place."""
 
-    regex = SESSION_ID.replace("{1,", "{16,")
+    regex = rf"(?!(?:refresh|logout)\Z){SESSION_ID}"
 
 
 class _RowId(BaseConverter):

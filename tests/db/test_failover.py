@@ -249,7 +249,7 @@ def test_what_no_waiting_cures_is_ours_and_alarms(
     becomes_ready(served)
     lines = [json.loads(line) for line in served.log.read_text()[logged:].splitlines() if line.startswith("{")]
     alarms = [line["message"] for line in lines if line["level"] == "ERROR"]
-    assert any(message.startswith(f"refused: database_unusable ({word}, ") for message in alarms), alarms
+    assert any("refused: database_unusable" in message and f"({word}, " in message for message in alarms), alarms
 
 
 def test_modes_of_the_server_are_not_ours(simulator: Simulator, served: Service, primary: MariaDBServer) -> None:
@@ -470,7 +470,7 @@ def test_users_of_mysqls_sha2_plugins_can_be_used_without_tls(primary: MariaDBSe
         with migrated_database(f"mysql://modern:sha2-password@127.0.0.1:{front.port}/{SCHEMA}") as database:
             assert database.condition() == Condition(None, is_migrated=True)
         assert front.let_in >= 2
-        with pytest.raises(DatabaseUnusable, match=r"^login_refused, .*1045"):
+        with pytest.raises(DatabaseUnusable, match=r"\(login_refused, .*1045"):
             _wrong(f"mysql+pymysql://modern:wrong@127.0.0.1:{front.port}/{SCHEMA}")
     finally:
         front.close()

@@ -82,7 +82,11 @@ def garbage(document: dict[str, Any], url: str) -> Iterator[Request]:
         for method, operation in methods.items():
             filled = url + re.sub(r"{\w+}", secrets.token_hex(8), path)
             if "requestBody" in operation:
-                [content] = operation["requestBody"]["content"].values()
+                contents = operation["requestBody"]["content"].values()
+                content = next((found for found in contents if "$ref" in found["schema"]), None)
+                if content is None:  # a picture, or WeChat's own text
+                    yield replace(post(filled, {}), method=method.upper())
+                    continue
                 headers = {"Idempotency-Key": secrets.token_hex(16)}
                 body = {name: secrets.token_hex(16) for name in wanted(document, content["schema"])}
                 yield replace(post(filled, body, **headers), method=method.upper())

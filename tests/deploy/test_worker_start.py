@@ -59,7 +59,7 @@ def test_with_redis_it_loads_what_that_takes(tmp_path: Path) -> None:
 def test_nothing_is_collected_during_the_start_and_what_it_made_is_left_alone() -> None:
     script = f"""
 import gc, runpy, types
-worker = types.SimpleNamespace(wsgi=types.SimpleNamespace(extensions={{"authsvc-keep-watching": print}}))
+worker = types.SimpleNamespace(age=2, wsgi=types.SimpleNamespace(extensions={{"authsvc-keep-watching": print}}))
 hooks = runpy.run_path({str(ROOT / "gunicorn.conf.py")!r})
 hooks["post_fork"](None, None)
 while_starting = gc.isenabled()

@@ -56,8 +56,8 @@ def ask(service: Service, route: Route, address: str, token: str | None = None) 
 
 def wants(route: Route) -> str:
     """Who is known when they ask: nobody, a user, or a service."""
-    security = route[2].get("security")
-    if security is None:
+    security = route[2]["security"]
+    if security == [{}]:
         return "anybody"
     return "service" if any("basic" in way for way in security) else "user"
 

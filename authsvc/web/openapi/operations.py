@@ -86,10 +86,10 @@ def _security(who: Who) -> list[dict[str, list[str]]]:
     """Return the alternatives for authentication; an empty one allows callers without a credential."""
     match who:
         case Service():
-            return [{"basic": []}, {"credential": []}]
+            return [{"basic": [who.scope]}, {"credential": [who.scope]}]
         case Person():
             return [{"bearer": []}]
-    return [{}, {"bearer": []}] if who.knows_people else []
+    return [{}, {"bearer": []}] if who.knows_people else [{}]
 
 
 def _parameters(path: str, method: str, operation: Operation) -> list[Any]:
