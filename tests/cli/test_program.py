@@ -17,6 +17,8 @@ from tests.harness.databases import MYSQL_URL, skip_without_mysql
 from tests.harness.processes import free_port
 from tests.harness.service import Service
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = dict(commands(program))
 
 

@@ -32,6 +32,8 @@ from tests.harness.simulator import Simulator
 from tests.harness.sockets import Forwarder
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "/api/v1/auth/login"
 SCHEMA = "authsvc"
 OPTIONS = ("--innodb-file-per-table=0", "--plugin-load-add=auth_ed25519")

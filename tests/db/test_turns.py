@@ -28,6 +28,8 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 LONG = 60.0
 NAMES = "abcd"
 # Half of what each of four would have of so many writes, if they were dealt out evenly.

@@ -18,6 +18,8 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text(encoding="utf-8"))
 # What Grafana puts in place of its variables.
 VARIABLES = {"$job": "authsvc", "$instance": ".+", "$__rate_interval": "1m"}

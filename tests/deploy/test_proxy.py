@@ -24,6 +24,8 @@ from tests.harness.simulator import Simulator
 from tests.harness.sockets import Listener, black_hole, listening
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ESTABLISHED = "01"
 PROXIED = {"TRUSTED_PROXIES": "1"}
 

@@ -26,6 +26,8 @@ from tests.harness.redisserver import RedisServer
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 ANOTHER_APPID = "wxba5fad812f8e6fb9"
 NOT_THE_SECRET = "0123456789abcdef0123456789abcdef"
 

@@ -130,6 +130,7 @@ def compiled(tools: Path, project: Path, consumer: Path) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 def test_wechats_own_tools_take_the_demo_and_the_package(
     wechat_tools: Path, tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
@@ -152,6 +153,7 @@ def test_wechats_own_tools_take_the_demo_and_the_package(
         ("app.json", "pages/login/login", "pages/login/missing", "pages/login/missing"),
     ],
 )
+@pytest.mark.slow
 def test_wechats_own_tools_refuse_a_demo_that_is_broken(
     wechat_tools: Path, tmp_path: Path, file: str, text: str, by: str, said: str
 ) -> None:

@@ -20,6 +20,8 @@ from tests.harness.places import ROOT
 from tests.harness.redisserver import RedisServer
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 UPSTREAM_SECONDS = 0.4
 STABLE, PHONE = "/cgi-bin/stable_token", "/wxa/business/getuserphonenumber"
 

@@ -9,6 +9,8 @@ import pytest
 import authsvc_verifier
 from authsvc_verifier.flask import token_required
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _never_imported(monkeypatch: pytest.MonkeyPatch) -> None:

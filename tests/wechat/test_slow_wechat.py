@@ -9,7 +9,7 @@ from tests.harness.crowd import Answer, Crowd, Request, percentile, post
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 LOGINS = 64
 LATENCY = 2.0

@@ -3,9 +3,13 @@
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.harness.crowd import post
 from tests.harness.races import Race, drop_unique_key, violations
 from tests.harness.service import Service
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = 20
 CALLERS = 200

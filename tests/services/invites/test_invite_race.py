@@ -6,10 +6,14 @@ In every run the counter of a code equals the rows of its uses, on both database
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from tests.harness import signedin
 from tests.harness.crowd import Answer, post
 from tests.harness.races import Race, drop_unique_key, violations
 from tests.harness.service import Service
+
+pytestmark = pytest.mark.slow
 
 PEOPLE, USES, REPEATS = 200, 5, 50
 # Twenty were run when this was written.

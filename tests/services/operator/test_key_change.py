@@ -24,6 +24,8 @@ from tests.harness.simulator import Simulator
 from tests.harness.verifier import Verifier
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 JWKS = "/.well-known/jwks.json"
 MAX_AGE = 1
 ROTATIONS = 5

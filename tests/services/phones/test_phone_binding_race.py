@@ -6,11 +6,15 @@ A hundred pairs through real logins, on both databases and under both policies; 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
+
 from tests.harness import signedin
 from tests.harness.crowd import Answer, Request, post
 from tests.harness.races import Race, drop_unique_key
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
+
+pytestmark = pytest.mark.slow
 
 PAIRS = 100
 TWIN = "tests.twins.phone_look_then_bind:app"

@@ -15,6 +15,8 @@ from tests.harness.crowd import Request
 from tests.harness.races import Race
 from tests.harness.service import Service
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 100
 AFTER = 40
 ROUNDS = 2

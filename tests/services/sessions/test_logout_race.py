@@ -17,6 +17,8 @@ from tests.harness.service import Service
 from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = 100
 TWIN = "tests.twins.refresh_read_then_write:app"
 PROFILE = "/api/v1/user/profile"

@@ -9,6 +9,8 @@ from tests.harness.crowd import Answer
 from tests.harness.races import Play, Race, violations
 from tests.harness.service import Service
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 20
 CALLERS = 200
 # The leak scan need not look for all of 24,000 tokens that were made in one way.

@@ -10,11 +10,15 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
+
 from tests.harness import signedin
 from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 SEQUENCES = 100
 # Long enough for a restart on a busy machine; the thirty seconds are tested to the second in test_session_limits.py.

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.harness import signedin
 from tests.harness.crowd import post
 from tests.harness.races import Race
+
+pytestmark = pytest.mark.slow
 
 CAP = 5
 LOGINS = 24

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import jwt
+import pytest
 
 from tests.harness.crowd import post
 from tests.harness.races import Race
 from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 LOGINS = 240
 SECONDS = 2.5
