@@ -192,7 +192,6 @@ PLACES: dict[str, Place] = {
     "POST /api/v1/auth/logout": _guarded("POST", "/api/v1/auth/logout"),
     "GET /member/refreshToken": _guarded("GET", "/member/refreshToken"),
     "GET /auth/verify": _guarded("GET", "/auth/verify", 204),
-    "GET /auth/verify/": _guarded("GET", "/auth/verify/"),
     "GET /auth/verify/{original}": _guarded("GET", "/auth/verify/orders"),
     "GET /api/v1/me/invite/qrcode": _guarded("GET", "/api/v1/me/invite/qrcode"),
     "POST /api/v1/me/invite/qrcode": _guarded("POST", "/api/v1/me/invite/qrcode", json={}),

@@ -91,7 +91,7 @@ def _render_code_error(problem: Problem) -> dict[str, Any]:
 
 BEARER = Contract(
     name="bearer",
-    prefixes=("/auth/", "/mp_login", "/generate_qrcode", "/qrcodes/"),
+    prefixes=("/auth/", "/mp_login", "/generate_qrcode"),
     render_error=_render_error,
     error_answer=Detail(),
     statuses={

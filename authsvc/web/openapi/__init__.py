@@ -64,8 +64,6 @@ def _document(routes: Iterable[tuple[str, str, Operation]], server: str) -> dict
         spec.components.security_scheme(name, scheme)
     tags = set()
     for method, path, operation in routes:
-        if path.endswith("/"):  # the same as with a parameter at the end that is empty
-            continue
         described = describe(path, method, operation)
         tags |= set(described["tags"])
         spec.path(path, operations={method.lower(): described})

@@ -54,5 +54,4 @@ def _operation(summary: str, status: int, wanted: _Wanted | None = None) -> Oper
 _VERIFY = _operation("Whether the bearer of this token is signed in", 204, _Wanted())
 _VERIFY_PATH = _operation("The same with 200, for gateways that append the path of the original request", 200)
 add(gateway, _ANY, "/auth/verify", _VERIFY, _verify)
-add(gateway, _ANY, "/auth/verify/", _VERIFY_PATH, _verify_path)
 add(gateway, _ANY, "/auth/verify/<anything:original>", _VERIFY_PATH, _verify_path)

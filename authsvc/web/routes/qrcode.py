@@ -1,7 +1,6 @@
 """The qrcode blueprint: mini-program codes that carry an invite, and their pictures."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
@@ -10,7 +9,7 @@ from marshmallow import fields, validate
 from authsvc.values.pictures import COLOR, LEAST_WIDTH, MOST_WIDTH, CodePicture
 from authsvc.values.sessions import Caller
 from authsvc.web.access import services
-from authsvc.web.contracts.bearer import BEARER, BEARER_CODE
+from authsvc.web.contracts.bearer import BEARER_CODE
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
 from authsvc.web.contracts.shape import Contract, Route
 from authsvc.web.pictures import picture_response
@@ -75,10 +74,8 @@ def _picture(name: str) -> Response:
     return picture_response(name, services().code_pictures.read(name))
 
 
-# These addresses were of a front end's contract before, so errors have its shape, also where that is off.
-_PICTURES = replace(NATIVE, render_error=BEARER.render_error, error_answer=BEARER.error_answer)
 _SHOWN = Operation(
-    _PICTURES,
+    NATIVE,
     PUBLIC,
     "The picture of a mini-program code",
     _IMAGE,

@@ -355,4 +355,4 @@ def test_a_failure_has_the_shape_that_this_front_end_reads(simulator: Simulator,
     # The pictures are everybody's, whichever front ends a deployment serves.
     assert service.call("GET", f"/qrcodes/{'0' * 32}.jpg").json()["error"] == "no_such_item"
     answer = service.call("GET", "/qrcodes/none.jpg")  # no name of a picture, so no address of one
-    assert (answer.status_code, answer.json()) == (404, {"detail": "地址不存在"})
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
