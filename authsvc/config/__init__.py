@@ -142,13 +142,8 @@ def _read(source: Source) -> Settings | None:
         "jwks_max_age": source.number("JWKS_MAX_AGE", 300, 1, DAY),
         "jwt_extra_claims": _extra_claims(source),
         "access_token_lifetime": source.number("JWT_ACCESS_TOKEN_EXPIRES", 900, 60, DAY),
-        "wx_api_base": addresses.api_base(source),
-        "wx_tourist_app": apps.tourist(source, mini_programs),
-        "wx_proxy": addresses.proxy(source),
-        "wx_ca_file": places.authorities(source, "WX_CA_FILE"),
-        "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
+        **_wechat(source, mini_programs),
         "trusted_proxies": source.number("TRUSTED_PROXIES", 0, 0, 10),
-        "wx_token_api": choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
         "redis_url": addresses.redis(source),
         "phone_budgets": _phone_budgets(source),
         "contracts": _contracts(source),
@@ -181,6 +176,18 @@ def _read(source: Source) -> Settings | None:
         return None
     aliases = tuple(source.aliases_used.items())
     return Settings(apps=mini_programs, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+
+
+def _wechat(source: Source, mini_programs: tuple[MiniProgram, ...]) -> dict[str, Any]:
+    """Read how WeChat is reached."""
+    return {
+        "wx_api_base": addresses.api_base(source),
+        "wx_tourist_app": apps.tourist(source, mini_programs),
+        "wx_proxy": addresses.proxy(source),
+        "wx_ca_file": places.authorities(source, "WX_CA_FILE"),
+        "wx_max_in_flight": source.number("WX_MAX_IN_FLIGHT", 12, 1, 100_000),
+        "wx_token_api": choice(source, "WX_TOKEN_API", "stable_token", get_args(TokenApi)),
+    }
 
 
 def _refuse_practice(source: Source, mini_programs: tuple[MiniProgram, ...], api_base: str) -> None:
