@@ -78,6 +78,8 @@ def _off(settings: Settings, cfg: Any) -> Iterator[str]:
         yield "message push (WX_PUSH_TOKEN)"
     if settings.scan_sign_in_page is None:
         yield "scan sign-in (SCAN_SIGN_IN_PAGE)"
+    if not settings.api_page:
+        yield "API page (API_PAGE)"
     off = sorted(kind for kind, rates in settings.rate_limits.items() if not rates)
     if off:
         yield f"rate limits of {', '.join(off)}"
