@@ -179,8 +179,10 @@ def test_the_page_that_opened_it_gets_the_tokens_if_it_is_allowed_to(
             shows(popup, "approved", "登录成功，可以关闭此页面")
             received = shown.page.evaluate("received")
             assert [entry["tokens"]["user"]["id"] for entry in received] == [phone.user_id] * gets
-    refused = service.call("GET", "/signin", params={"origin": "https://elsewhere.test"})
-    assert (refused.status_code, refused.json()["fields"]) == (400, {"origin": "格式错误"})
+    refused = service.call("GET", "/signin", params={"origin": "https://elsewhere.test/<b>", "lang": "en"})
+    assert (refused.status_code, refused.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert "SCAN_SIGN_IN_ORIGINS" in refused.text and "https://elsewhere.test/&lt;b&gt;" in refused.text
+    assert "frame-ancestors 'none'" in refused.headers["Content-Security-Policy"] and "signin.js" not in refused.text
 
 
 def test_the_page_is_in_nobodys_frame_and_runs_nothing_but_its_own(service: Service) -> None:
@@ -205,3 +207,16 @@ const received = []
 addEventListener('message', event => received.push(event.data))
 function open_signin(service, origin) { open(`${service}/signin?origin=${encodeURIComponent(origin)}`) }
 </script>"""
+
+
+@pytest.mark.parametrize(("asked", "language"), [("en", "en"), ("zh-CN", "zh-CN"), (None, "zh-CN")])
+def test_the_address_may_say_the_language(service: Service, asked: str | None, language: str) -> None:
+    answer = service.call("GET", "/signin", params={"lang": asked} if asked else {})
+    assert f'<html lang="{language}">' in answer.text
+    assert service.call("GET", "/signin", params={"lang": "fr"}).status_code == 400
+
+
+def test_inside_wechat_on_a_phone_it_says_to_open_the_mini_program(service: Service) -> None:
+    phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.50"
+    assert "请直接打开小程序登录" in service.call("GET", "/signin", headers={"User-Agent": phone}).text
+    assert "请直接打开小程序登录" not in service.call("GET", "/signin").text

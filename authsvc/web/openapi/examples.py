@@ -77,6 +77,7 @@ _VALUES: dict[str, Any] = {
     "jwks_uri": "https://login.example.com/.well-known/jwks.json",
     "jti": "Zk3l9mQpT0yXc1Vb2Nn4wg",
     "kid": "d9LXz1Z4bJm0eV7rQfK2sT6uWnYgHcPaXoEiRkMjUvA",
+    "lang": "zh-CN",
     "language": "zh_CN",
     "last_used_at": _THEN,
     "line_color": "07c160",

@@ -45,13 +45,20 @@ def describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
         "parameters": _parameters(path, method, operation),
         "responses": {
             str(operation.status): {"description": "Done", **answer},
-            **refusals(path, method, operation),
-            **{str(status): {"description": "Not done", **answer} for status in operation.also},
+            **_with_answers(refusals(path, method, operation), operation.also, answer),
         },
         "security": _security(operation.who),
     }
     if body := _body(method, operation):
         described["requestBody"] = {"required": True, "content": body}
+    return described
+
+
+def _with_answers(described: dict[str, Any], statuses: tuple[int, ...], answer: dict[str, Any]) -> dict[str, Any]:
+    """Add to some statuses that they may also come with the answer of a success."""
+    for status in map(str, statuses):
+        refusal = described.get(status, {"description": "Not done"})
+        described[status] = {**refusal, "content": {**refusal.get("content", {}), **answer.get("content", {})}}
     return described
 
 

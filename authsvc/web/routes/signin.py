@@ -1,17 +1,21 @@
 """The page that signs its visitor in with a scan. It loads nothing from elsewhere; 404 while the feature is off."""
 
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, send_from_directory
 
-from authsvc.errors import InvalidRequest
-from authsvc.web.access import prefers_english
+from authsvc.logs import shown as shown_text
+from authsvc.web.access import prefers_english, user_agent
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.routes.scan import use_case
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import Body, Text
 from authsvc.web.who import PUBLIC
+
+logger = logging.getLogger(__name__)
 
 _WEB = Path(__file__).parents[1]
 signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder=str(_WEB / "templates"))
@@ -37,6 +41,9 @@ _SENTENCES = {
         "again": "换一个小程序码",
         "warning": "请勿扫描他人发来的登录码。",
         "script": "此页面需要启用 JavaScript。",
+        "inside": "你正在微信里打开此页面：请直接打开小程序登录；此页面供电脑上的浏览器使用。",
+        "stranger": "此登录页是从一个未获许可的网站打开的，不能在这里登录。请回到该网站，换一种登录方式。",
+        "operator": "致网站管理员：请把该网站的来源加入 authsvc 的 SCAN_SIGN_IN_ORIGINS。来源：",
     },
     "en": {
         "title": "Sign in with WeChat",
@@ -52,12 +59,19 @@ _SENTENCES = {
         "again": "New code",
         "warning": "Never scan a sign-in code that somebody sent you.",
         "script": "This page needs JavaScript.",
+        "inside": "This page is open inside WeChat. Open the mini program instead: the page is for computers.",
+        "stranger": "A site without permission opened this page, so you cannot sign in here. Sign in another way.",
+        "operator": "For the site's operator: add the site's origin to SCAN_SIGN_IN_ORIGINS of authsvc. Origin:",
     },
 }
 
 
+_LANGUAGE = re.compile(r"(?:zh-CN|en)\Z")
+
+
 class _Opener(Body):
     origin = Text(200, description="the page that opened this one and gets the tokens; one of SCAN_SIGN_IN_ORIGINS")
+    lang = Text(5, _LANGUAGE, description="zh-CN or en; default: what the browser prefers")
 
 
 @signin.before_request
@@ -66,17 +80,28 @@ def _only_while_on() -> None:
 
 
 def _page(body: dict[str, Any]) -> Response:
-    """Return the page, in Chinese unless the browser prefers English. It is never cached and cannot be framed."""
+    """Return the page, in Chinese unless the browser or ``lang`` says English. It cannot be framed.
+
+    For an origin that is not one of SCAN_SIGN_IN_ORIGINS, a page with status 400 says whose mistake that is.
+    """
     origin = body.get("origin")
-    if origin is not None and origin not in current_app.extensions["authsvc-sign-in-origins"]:
-        raise InvalidRequest("not one of SCAN_SIGN_IN_ORIGINS", fields={"origin": ["malformed"]})
-    language = "en" if prefers_english() else "zh-CN"
-    words = _SENTENCES[language]
-    response = Response(render_template("signin.html", language=language, words=words, origin=origin))
+    language = body.get("lang") or ("en" if prefers_english() else "zh-CN")
+    shown = {"language": language, "words": _SENTENCES[language], "origin": origin}
+    if origin is None or origin in current_app.extensions["authsvc-sign-in-origins"]:
+        response = Response(render_template("signin.html", inside=_is_inside_wechat(), **shown))
+    else:
+        logger.info("refused: the origin %s is not one of SCAN_SIGN_IN_ORIGINS", shown_text(origin))
+        response = Response(render_template("signin_refused.html", **shown), 400)
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Vary"] = "Accept-Language"
     return response
+
+
+def _is_inside_wechat() -> bool:
+    """Tell whether a phone's WeChat shows the page, where the mini program itself is at hand."""
+    agent = user_agent()
+    return "MicroMessenger" in agent and ("Android" in agent or "iPhone" in agent)
 
 
 def _part(name: str) -> Response:
@@ -96,6 +121,7 @@ def _add(rule: str, view: View, summary: str, media: str, asked: Body | None = N
         media=media,
         limited="read",
         may_be_off=True,
+        also=(400,) if asked else (),
     )
     add(signin, "GET", rule, operation, view)
 
