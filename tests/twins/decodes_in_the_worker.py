@@ -13,8 +13,9 @@ from authsvc.imaging.lane import Lane
 def _draw(self: Lane, content: bytes) -> tuple[str, bytes]:
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as picture:
-            picture.thumbnail((512, 512))
-            return "jpg", _saved(picture.convert("RGB"))
+            whole = picture.convert("RGB")
+            whole.thumbnail((512, 512))
+            return "jpg", _saved(whole)
     except (OSError, ValueError, SyntaxError):
         raise Undecodable("damaged picture") from None
 
