@@ -78,7 +78,11 @@ def _document(routes: Iterable[tuple[str, str, Operation]], server: str) -> dict
 
 def _info() -> dict[str, Any]:
     rows = (f"| `{kind.error}` | {kind.zh}<br>{kind.en} | `{kind.action}` |\n" for kind in error_kinds())
-    return {"description": _INTRODUCTION + "".join(rows), "license": {"name": "MIT", "identifier": "MIT"}}
+    return {
+        "description": _INTRODUCTION + "".join(rows),
+        "contact": {"name": "authsvc"},
+        "license": {"name": "MIT", "identifier": "MIT"},
+    }
 
 
 def _tags() -> list[dict[str, str]]:

@@ -93,7 +93,7 @@ def _security(who: Who) -> list[dict[str, list[str]]]:
     """Return the alternatives for authentication; an empty one allows callers without a credential."""
     match who:
         case Service():
-            return [{"basic": [who.scope]}, {"credential": [who.scope]}]
+            return [{"basic": []}, {"credential": []}]
         case Person():
             return [{"bearer": []}]
     return [{}, {"bearer": []}] if who.knows_people else [{}]

@@ -87,7 +87,13 @@ _READINESS = Operation(
     limited="health",
 )
 _ARRIVAL = Operation(
-    NATIVE, PUBLIC, "How a request of the doctor arrived, with its proof", Arrival(), tag="ops", limited="health"
+    NATIVE,
+    PUBLIC,
+    "How a request of the doctor arrived, with its proof",
+    Arrival(),
+    tag="ops",
+    limited="health",
+    refuses=(404,),
 )
 _METRICS = Operation(
     NATIVE,
