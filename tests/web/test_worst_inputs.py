@@ -18,6 +18,8 @@ from tests.harness import signedin
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 MOST_MS = 20
 BODY = 16 * 1024 - 60
 LINE = 4000
@@ -289,7 +291,6 @@ def test_what_froze_a_worker_leaves_room_for_the_others(
 
 
 @pytest.mark.alone
-@pytest.mark.slow
 def test_nothing_that_may_be_sent_keeps_the_others_waiting(
     held: Callable[[Case], float], figures: Callable[[str], None]
 ) -> None:

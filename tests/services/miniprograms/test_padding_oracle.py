@@ -13,7 +13,9 @@ from tests.harness.service import Service
 from tests.harness.signedin import native, tapped
 from tests.harness.simulator import Simulator
 
-TRIES = [500, pytest.param(10_000, marks=pytest.mark.slow)]
+pytestmark = pytest.mark.slow
+
+TRIES = [500, 10_000]
 ROUTE = "/api/v1/me/phone"
 
 
