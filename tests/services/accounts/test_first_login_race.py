@@ -17,6 +17,7 @@ CALLERS = 200
 LOGGED = {"ACCESS_LOG": "1", "DATABASE_POOL_SIZE": "8"}
 
 
+@pytest.mark.alone  # a login waits 4.5 s for the database, and then it is refused
 def test_two_hundred_first_logins_at_once_make_one_user(start_race: Callable[..., Race]) -> None:
     race = start_race("race", "wsgi:app", **LOGGED)
     race.hold(_round, ROUNDS)
