@@ -26,9 +26,9 @@ def agrees(case: Case) -> Iterator[Line]:
     if abs(apart) <= _OK_SECONDS:
         yield ok("the clock agrees with WeChat's, to a few seconds")
     elif abs(apart) <= _WRONG_SECONDS:
-        yield warning(f"{says}; other services may refuse new tokens", _TODO)
+        yield warning(f"{says}; other services may refuse new tokens", _REMEDY)
     else:
-        yield wrong(f"{says}; tokens and WeChat's signed data will be refused", _TODO)
+        yield wrong(f"{says}; tokens and WeChat's signed data will be refused", _REMEDY)
 
 
-_TODO = "let the machine set its clock: timedatectl set-ntp true, or chrony"
+_REMEDY = "let the machine set its clock: timedatectl set-ntp true, or chrony"
