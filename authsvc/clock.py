@@ -3,6 +3,8 @@
 import time
 
 HOUR, DAY = 3600, 86400  # in seconds
+# China's clocks are ahead of UTC by this, in every season.
+CHINA = 8 * HOUR
 
 
 def give_way() -> None:

@@ -31,10 +31,13 @@ from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.services.operator.arrivals import PURPOSE, Arrivals
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
+from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
+from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
 from authsvc.services.operator.users import Users
+from authsvc.services.operator.wechaterrors import WeChatErrors
 from authsvc.services.people.activity import ActivityLog
 from authsvc.services.people.avatars import Avatars
 from authsvc.services.people.closing import AccountClosing
@@ -118,6 +121,7 @@ class Parts:
             max_in_flight=settings.wx_max_in_flight,
             proxy=settings.wx_proxy,
             ca_file=settings.wx_ca_file,
+            failed=self.wechat_errors.note,
         )
         return WeChatClient(transport, settings.wx_token_api)
 
@@ -403,8 +407,20 @@ class Parts:
     # --- the operator
 
     @cached_property
+    def wechat_errors(self) -> WeChatErrors:
+        return WeChatErrors(self.database, self.clock)
+
+    @cached_property
     def users(self) -> Users:
         return Users(self.database, self.apps, self.bans, self.audit, self.clock)
+
+    @cached_property
+    def readings(self) -> Readings:
+        return Readings(self.database, self.clock)
+
+    @cached_property
+    def examination(self) -> Examination:
+        return Examination(self.clock)
 
     @cached_property
     def conflicts(self) -> Conflicts:

@@ -14,7 +14,7 @@ from authsvc import __version__
 from authsvc.cli.refusals import DONE, REFUSED
 from authsvc.doctor.case import Case
 from authsvc.doctor.findings import Finding, Status
-from authsvc.doctor.rounds import CHECKS, GROUPS, examine
+from authsvc.doctor.rounds import CHECKS, GROUPS, QUICK, examine
 
 _COLORS: dict[Status, str] = {"ok": "green", "warning": "yellow", "wrong": "red", "skipped": "bright_black"}
 _STATUS = max(map(len, get_args(Status)))
@@ -25,21 +25,23 @@ _INDENT = 2 + _STATUS + 2 + _SUBJECT + 2
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@click.option("--quick", is_flag=True, help="Leave out Redis, WeChat, the public address, and a write to every table.")
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
+def doctor(ctx: click.Context, as_json: bool, quick: bool) -> None:
     """Check settings, files, keys, database, Redis, WeChat and the public address, and say what to do.
 
     Changes nothing, and needs no working settings. Takes a minute at most. Exit code 0: all ok, or only warnings;
     1: something is wrong.
     """
+    checks = QUICK if quick else CHECKS
     case = Case.here()
     ctx.call_on_close(case.close)
     if as_json:
-        findings = examine(case)
+        findings = examine(case, checks=checks)
         click.echo(json.dumps(_view(findings), ensure_ascii=False, indent=1))
     else:
         printer = _Printer()
-        findings = examine(case, printer.show)
+        findings = examine(case, printer.show, checks=checks)
         printer.end()
         click.echo(f"\n{_summary(findings)}")
     ctx.exit(REFUSED if _worst(findings) == "wrong" else DONE)

@@ -31,6 +31,7 @@ class UserRow(Base):
         UniqueConstraint("country_code", "phone", name="uq_users_phone"),
         Index("ix_users_claimed_phone", "claimed_phone"),
         Index("ix_users_closed_at", "closed_at"),
+        Index("ix_users_created_at", "created_at"),
         Index("ix_users_invited_by_id", "invited_by_id"),
         Index("ix_users_merged_into_id", "merged_into_id"),
         _LASTING_IDS,
@@ -278,6 +279,8 @@ class InviteUseRow(Base):
     __table_args__ = (
         UniqueConstraint("user_id", name="uq_invite_uses_user_id"),
         Index("ix_invite_uses_invite_code_id", "invite_code_id"),
+        # The uses by day of a campaign are counted from this index alone.
+        Index("ix_invite_uses_used_at", "used_at", "invite_code_id"),
         TABLE,
     )
 
@@ -328,6 +331,23 @@ class PushReceiptRow(Base):
 
     receipt: Mapped[str] = mapped_column(exact(64), primary_key=True)
     received_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class WeChatErrorRow(Base):
+    """How many calls to WeChat failed in an hour (its beginning), by mini program, endpoint and kind; for two days.
+
+    ``errcode`` is 0 for calls that WeChat did not answer with one; ``appid`` is empty if it is not known.
+    """
+
+    __tablename__ = "wechat_errors"
+    __table_args__ = (TABLE,)
+
+    hour: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    appid: Mapped[str] = mapped_column(exact(32), primary_key=True)
+    endpoint: Mapped[str] = mapped_column(exact(64), primary_key=True)
+    error: Mapped[str] = mapped_column(exact(40), primary_key=True)
+    errcode: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    calls: Mapped[int] = mapped_column(Integer)
 
 
 class CodePictureRow(Base):

@@ -31,6 +31,7 @@ COLUMNS = {
     "unionids": "unionid user_id",
     "users": "id nickname avatar_url gender country_code phone claimed_phone status token_version created_at updated_at"
     " last_login_at closed_at merged_into_id invited_by_id",
+    "wechat_errors": "hour appid endpoint error errcode calls",
 }
 
 # By default MySQL ignores case, but openids, session ids and hashes are case-sensitive.
@@ -53,4 +54,5 @@ EXACT_COLUMNS = {
     "consents": ("version",),
     "ban_marks": ("mark", "ban"),
     "invite_marks": ("mark",),
+    "wechat_errors": ("appid", "endpoint", "error"),
 }

@@ -13,10 +13,13 @@ from authsvc.services.miniprograms.keychecks import WeChatSessions
 from authsvc.services.operator.arrivals import Arrivals
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
+from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
+from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
 from authsvc.services.operator.users import Users
+from authsvc.services.operator.wechaterrors import WeChatErrors
 from authsvc.services.people.activity import ActivityLog
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.consents import Consents
@@ -57,6 +60,9 @@ class Services:
     exports: Exports
     activity: ActivityLog
     users: Users
+    readings: Readings
+    examination: Examination
+    wechat_errors: WeChatErrors
     retention: Retention
     health: Health
     arrivals: Arrivals

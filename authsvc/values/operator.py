@@ -63,6 +63,37 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ByDay:
+    """Counts by day in China, oldest first: (days since 1970, count). The last day is today.
+
+    ``is_cut`` says that earlier days of the asked time are left out, because there is too much to count.
+    """
+
+    days: tuple[tuple[int, int], ...]
+    is_cut: bool = False
+
+    @property
+    def total(self) -> int:
+        """The sum of all days."""
+        return sum(count for _, count in self.days)
+
+    @property
+    def today(self) -> int:
+        """The count of today, so far."""
+        return self.days[-1][1] if self.days else 0
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorsLine:
+    """A line of the doctor: the check's name, ok | warning | wrong | skipped, what was found, and what to do."""
+
+    check: str
+    status: str
+    says: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserSummary:
     """The operator's view of a user. Times are seconds UTC; phone numbers are in E.164."""
 

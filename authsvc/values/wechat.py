@@ -128,3 +128,22 @@ class HeldKey:
     identity_id: int
     appid: str
     state: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WeChatErrorKind:
+    """A kind of failed call: mini program (empty if unknown), endpoint, error of errors.py, and errcode (0: none)."""
+
+    appid: str
+    endpoint: str
+    error: str
+    errcode: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatErrorCount:
+    """How many calls failed in one way, and the last hour in which one did (seconds UTC of its beginning)."""
+
+    kind: WeChatErrorKind
+    calls: int
+    latest: int

@@ -79,8 +79,15 @@ class Transport:
     """
 
     def __init__(
-        self, base_url: str, *, max_in_flight: int, proxy: str | None = None, ca_file: Path | None = None
+        self,
+        base_url: str,
+        *,
+        max_in_flight: int,
+        proxy: str | None = None,
+        ca_file: Path | None = None,
+        failed: Callable[[str, WeChatError], None] = lambda path, error: None,
     ) -> None:
+        """``failed`` gets the path and the error of every call that fails; it must not raise."""
         # The adapter without a Session: no cookies, no redirects, no proxies from the environment. Its pool is called
         # directly, because the work of requests around each call takes as much CPU as a token (measured).
         adapter = DeadlineAdapter(str(ca_file or DEFAULT_CA_BUNDLE_PATH), connections=max_in_flight)
@@ -89,6 +96,7 @@ class Transport:
         self._wire = None if proxy else Wire(self._pool, _HEADERS)
         self._bulkhead = Bulkhead(max_in_flight)
         self._breaker = Breaker()
+        self._failed = failed
 
     def get(self, path: str, query: Query, *, repeatable: bool = False) -> dict[str, Any]:
         """Return the JSON object in the answer to a GET; raises a WeChatError."""
@@ -119,6 +127,7 @@ class Transport:
                 return self._answer(request, read)
         except WeChatError as error:
             outcome = error.error
+            self._failed(request.path, error)
             raise
         finally:
             metrics.wechat_calls_of(request.path, outcome).inc()

@@ -58,6 +58,19 @@ _LATEST = Statement(
     "SELECT u.id, u.used_at FROM invite_uses u JOIN invite_codes c ON c.id = u.invite_code_id"
     " WHERE c.owner_id = :owner_id ORDER BY u.id DESC LIMIT :count"
 )
+_NTH_NEWEST_USE = Statement(
+    "SELECT used_at FROM invite_uses WHERE used_at >= :since ORDER BY used_at DESC LIMIT 1 OFFSET :most"
+)
+# Reads the uses of the time from their index, and the batch of each by its id.
+_USED_BY_DAY_SQL = (
+    "SELECT (u.used_at + :ahead) {div} 86400 AS day, COUNT(*) AS uses FROM invite_uses u"
+    " {join} invite_codes c ON c.id = u.invite_code_id WHERE u.used_at >= :since"
+    " AND (:batch IS NULL OR c.batch = :batch) GROUP BY day"
+)
+_USED_BY_DAY = Statement(
+    _USED_BY_DAY_SQL.format(div="/", join="CROSS JOIN"),
+    mysql=_USED_BY_DAY_SQL.format(div="DIV", join="STRAIGHT_JOIN"),
+)
 # For up to this many codes, each is read by its index from the end; for more, all their uses are sorted.
 _FEW_CODES = 20
 _NO_LONGER_OWN = Statement("UPDATE invite_codes SET is_own = NULL WHERE owner_id = :owner_id")
@@ -182,6 +195,20 @@ def forget_user(connection: Connection, user_id: int, now: int) -> None:
     _RETIRE_ALL.run(connection, user_id=user_id, now=now)
     forget_guest(connection, user_id)
     _FORGET_INVITER.run(connection, user_id=user_id)
+
+
+def nth_newest_use(connection: Connection, since: int, most: int) -> int | None:
+    """Return the time of the use before the ``most`` newest ones; None if there were fewer since that time."""
+    found: int | None = _NTH_NEWEST_USE.run(connection, since=since, most=most).scalar()
+    return found
+
+
+def used_by_day(connection: Connection, since: int, ahead: int, batch: str | None = None) -> dict[int, int]:
+    """Return how many people came on each day since that time with a code of the batch, or with any.
+
+    Days count as in ``users.created_by_day``.
+    """
+    return {int(row.day): row.uses for row in _USED_BY_DAY.run(connection, since=since, ahead=ahead, batch=batch)}
 
 
 def _one(row: Any) -> InviteCode | None:

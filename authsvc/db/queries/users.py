@@ -95,6 +95,15 @@ _BY_ANY_PHONE = Statement(
 _BY_OPENID = Statement(
     f"{_SUMMARY} WHERE id IN (SELECT user_id FROM identities WHERE openid = :openid) ORDER BY id LIMIT 100"
 )
+# The first day from which no more rows than these are read; the index over creation answers both statements.
+_NTH_NEWEST = Statement(
+    "SELECT created_at FROM users WHERE created_at >= :since ORDER BY created_at DESC LIMIT 1 OFFSET :most"
+)
+_CREATED_BY_DAY_SQL = (
+    "SELECT (created_at + :ahead) {div} 86400 AS day, COUNT(*) AS people FROM users"
+    " WHERE created_at >= :since GROUP BY day"
+)
+_CREATED_BY_DAY = Statement(_CREATED_BY_DAY_SQL.format(div="/"), mysql=_CREATED_BY_DAY_SQL.format(div="DIV"))
 _BY_NICKNAME = Statement(f"{_SUMMARY} WHERE nickname LIKE :pattern ESCAPE '!' ORDER BY id LIMIT 100")
 
 
@@ -148,6 +157,20 @@ def named(connection: Connection, prefix: str) -> list[UserSummary]:
     """Return up to 100 users whose nickname has this beginning, ignoring case. Reads every user."""
     literally = prefix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return _summaries(_BY_NICKNAME.run(connection, pattern=f"{literally}%"))
+
+
+def nth_newest(connection: Connection, since: int, most: int) -> int | None:
+    """Return when the user before the ``most`` newest ones was created; None if fewer were created since that time."""
+    found: int | None = _NTH_NEWEST.run(connection, since=since, most=most).scalar()
+    return found
+
+
+def created_by_day(connection: Connection, since: int, ahead: int) -> dict[int, int]:
+    """Return how many users were created on each day since that time (seconds UTC), by days since 1970.
+
+    ``ahead`` is how many seconds the days begin before those of UTC; days without are left out.
+    """
+    return {int(row.day): row.people for row in _CREATED_BY_DAY.run(connection, since=since, ahead=ahead)}
 
 
 def _summaries(rows: Rows) -> list[UserSummary]:

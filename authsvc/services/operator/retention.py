@@ -18,7 +18,9 @@ from authsvc.db.queries import (
     scan_sign_ins,
     sessions,
     spent_tickets,
+    wechat_errors,
 )
+from authsvc.services.operator.wechaterrors import KEPT_SECONDS
 from authsvc.services.people.pushes import RECEIPT_SECONDS
 
 _Delete = Callable[[Connection, int], int]
@@ -38,6 +40,7 @@ _KINDS: tuple[tuple[str, _Delete, int], ...] = (
     ("decrypt failures", decrypt_failures.delete_last_failed, 31 * DAY),
     ("scan sign-ins", scan_sign_ins.delete_expired, scan_sign_ins.RUN_OUT_SECONDS),
     ("failures of codes", code_pictures.delete_failures, code_pictures.FAILURE_SECONDS),
+    ("errors of WeChat", wechat_errors.delete_old, KEPT_SECONDS),
     ("receipts of pushes", push_receipts.delete_received, RECEIPT_SECONDS),
 )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from authsvc import metrics
-from authsvc.clock import DAY, SystemClock
+from authsvc.clock import CHINA, DAY, SystemClock
 from authsvc.db.database import Database
 from authsvc.db.queries import phone_calls
 from authsvc.errors import (
@@ -43,7 +43,6 @@ from authsvc.wechat.client import WeChatClient
 
 logger = logging.getLogger(__name__)
 
-_CHINA = 8 * 3600
 # A code is valid for five minutes; this is twice that, because clocks differ.
 _CODE_MEMORY_SECONDS = 600
 _SWEEP_SECONDS = 600.0
@@ -203,7 +202,7 @@ class PhoneCodes:
             logger.info("old phone codes not swept: %s", error)
 
     def _today(self) -> int:
-        return (self._clock.seconds() + _CHINA) // DAY
+        return (self._clock.seconds() + CHINA) // DAY
 
 
 def _everybody(app: MiniProgram) -> str:

@@ -98,6 +98,12 @@ class CodeBatches:
             name = self._pictures.find(app, self._qrcodes.invite(invite_code))
             yield None if name is None else (name, self._pictures.read(name))
 
+    def names(self, invite_codes: Iterable[str], appid: str | None = None) -> dict[str, str]:
+        """Return the file name of each picture that exists, by invite code. Raises UnknownApp."""
+        app = self._apps.choose(appid, None)
+        named = ((code, self._pictures.find(app, self._qrcodes.invite(code))) for code in invite_codes)
+        return {code: name for code, name in named if name is not None}
+
     def _draw(self, pace: "_Pace", app: MiniProgram, invite_code: str) -> Drawn | None:
         """Have one picture drawn unless it exists; None if nothing more is to be started."""
         code = self._qrcodes.invite(invite_code)

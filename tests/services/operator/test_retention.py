@@ -39,6 +39,13 @@ def receipt(name: str, received_at: int) -> str:
     return f"INSERT INTO push_receipts (receipt, received_at) VALUES ('{name}', {received_at})"
 
 
+def wechat_error(appid: str, hour: int) -> str:
+    return (
+        "INSERT INTO wechat_errors (hour, appid, endpoint, error, errcode, calls)"
+        f" VALUES ({hour}, '{appid}', '/sns/jscode2session', 'wechat_busy', -1, 3)"
+    )
+
+
 def ban(name: str, expires_at: int) -> str:
     return f"INSERT INTO ban_marks (mark, ban, expires_at) VALUES ('{name}', 'x', {expires_at})"
 
@@ -86,6 +93,7 @@ def test_each_kind_goes_when_its_time_is_over(
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
         *(receipt("kept", now - 600), receipt("gone", now - 601)),
+        *(wechat_error("kept", now - 2 * DAY), wechat_error("gone", now - 2 * DAY - 1)),
         *(code_failure(1, now - 60), code_failure(2, now - 61)),
         *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
@@ -103,6 +111,7 @@ def test_each_kind_goes_when_its_time_is_over(
         "scan sign-ins": 1,
         "failures of codes": 1,
         "receipts of pushes": 1,
+        "errors of WeChat": 1,
         "audit events": 1,
     }
     left = rows(
@@ -110,10 +119,11 @@ def test_each_kind_goes_when_its_time_is_over(
         "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
         " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT receipt FROM push_receipts"
+        " UNION ALL SELECT appid FROM wechat_errors"
         " UNION ALL SELECT mark FROM ban_marks UNION ALL SELECT mark FROM invite_marks"
         " UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 8, "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 9, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 

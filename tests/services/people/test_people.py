@@ -703,6 +703,7 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(
         "scan sign-ins": 0,
         "failures of codes": 0,
         "receipts of pushes": 0,
+        "errors of WeChat": 0,
         "marks of bans": 0,
         "marks of invites": 0,
         "audit events": 0,
