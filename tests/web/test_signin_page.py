@@ -1,6 +1,7 @@
 """/signin in a real browser: what it shows in every state, who gets the tokens, and that it asks nobody else."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -125,14 +126,63 @@ def test_while_wechat_draws_nothing_the_page_says_so_and_can_try_again(
     simulator.fault({"kind": "raw", "body": "<html>busy</html>"}, path=scanning.DRAWING)
     with window(browser, locale="en-GB") as shown:
         shown.page.goto(f"{service.url}/signin")
-        shows(shown, "failed", "There is no code at the moment. Please try again")
+        shows(shown, "failed", "WeChat gave no code. Please try again later")
         expect(shown.page.get_by_role("img")).to_have_count(0)
-        shown.page.get_by_role("button", name="New code").click()
+        # The visitor's next step has the focus, and the operator gets the id that finds the cause in the log.
+        expect(shown.page.get_by_role("button", name="Try again")).to_be_focused()
+        line = re.compile(r"^50\d · wx_code_picture_unavailable · [0-9a-f]{32}$")
+        expect(shown.page.locator(".report code")).to_have_text(line)
+        shown.page.keyboard.press("Enter")
         shows(shown, "pending", "Waiting for a scan")
         # Without its cookie it cannot get the session any more, and does not pretend to wait for it.
         shown.page.context.clear_cookies()
         shows(shown, "expired", "This code has expired")
         assert shown.outside(service.url) == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "sentence"),
+    [
+        (429, {"Retry-After": "7"}, "{}", "Too many requests. Please try again in 7 seconds"),
+        (404, {}, "{}", "Signing in with a scan is turned off. Sign in another way"),
+        (502, {}, "<html>a proxy</html>", "There is no code at the moment. Please try again"),
+        (None, {}, "", "The login service cannot be reached. Check the network and try again"),
+    ],
+)
+def test_a_failed_start_says_what_is_wrong(
+    browser: Browser, service: Service, status: int | None, headers: dict[str, str], body: str, sentence: str
+) -> None:
+    with window(browser, locale="en-GB", viewport=PHONE) as shown:
+        start = "**/scan-sign-ins/start"
+        if status is None:
+            shown.page.route(start, lambda route: route.abort())
+        else:
+            shown.page.route(start, lambda route: route.fulfill(status=status, headers=headers, body=body))
+        shown.page.goto(f"{service.url}/signin")
+        shows(shown, "failed", sentence)
+        expect(shown.page.get_by_role("button", name="Try again")).to_be_focused()
+        expect(shown.page.get_by_role("timer")).to_have_count(0)
+        shown.page.unroute(start)
+        shown.page.keyboard.press("Enter")
+        shows(shown, "pending", "Waiting for a scan")
+        expect(shown.page.locator(".report")).to_be_hidden()
+
+
+def test_a_countdown_runs_for_the_eyes_and_is_spoken_twice(browser: Browser, service: Service) -> None:
+    with window(browser, locale="en-GB") as shown:
+        shown.page.clock.install()
+        shown.page.goto(f"{service.url}/signin")
+        shows(shown, "pending", "Waiting for a scan")
+        timer, spoken = shown.page.get_by_role("timer"), shown.page.locator("[aria-live=polite]")
+        expect(timer).to_have_text(re.compile(r"^Expires in \d+:\d\d$"))
+        expect(spoken).to_have_text("")
+        # Polls would put the clock right again.
+        shown.page.route("**/scan-sign-ins/poll", lambda route: route.abort())
+        heard: set[str] = set()
+        while timer.is_visible() and len(heard) < 10:
+            shown.page.clock.run_for(5_000)
+            heard.add(spoken.text_content() or "")
+        assert sum(bool(sentence) for sentence in heard) == 2, heard
 
 
 def test_two_tabs_of_one_browser_do_not_take_each_others_session(
