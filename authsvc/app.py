@@ -33,6 +33,7 @@ from authsvc.web.routes.push import pushes
 from authsvc.web.routes.qrcode import qrcode
 from authsvc.web.routes.revocations import revocations
 from authsvc.web.routes.scan import scan_sign_ins
+from authsvc.web.routes.sessionkey import session_key
 from authsvc.web.routes.signin import signin
 from authsvc.web.routes.wellknown import wellknown
 from authsvc.wechat.client import ENDPOINTS
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
     for_tools = (wellknown, *((apipage,) if settings.api_page else ()))
-    for blueprint in (*for_people, *for_tools, ops, internal, pushes, oauth, revocations, gateway):
+    for blueprint in (*for_people, *for_tools, ops, internal, session_key, pushes, oauth, revocations, gateway):
         app.register_blueprint(blueprint)
     routing.refuse_undeclared(app)
     return app

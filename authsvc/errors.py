@@ -531,6 +531,18 @@ class SessionKeyStale(WeChatError):
     action: ClassVar[Action] = "relogin"
 
 
+class SessionKeyReplaced(AuthSvcError):
+    """The stored session_key of a person whom another service asks about is not WeChat's current one, or is missing.
+
+    The service passes this on to the mini program, which signs in silently and repeats its request.
+    """
+
+    error = "session_key_replaced"
+    zh = "微信登录态已更新，请重新登录后再试"
+    en = "WeChat has replaced the session_key; sign in again with wx.login, then repeat"
+    action: ClassVar[Action] = "relogin"
+
+
 class WeChatUserBlocked(WeChatError):
     """WeChat classifies the user as a risk."""
 

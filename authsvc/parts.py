@@ -59,6 +59,7 @@ from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
+from authsvc.services.siblings.userstate import UserState
 from authsvc.services.signin.attempts import LoginAttempts
 from authsvc.services.signin.login import Logins
 from authsvc.services.signin.registration import Registrations
@@ -401,6 +402,19 @@ class Parts:
             linking=self.linking,
             closing=self.closing,
             hashes=self.hashes("pushes"),
+            clock=self.clock,
+        )
+
+    # --- other services
+
+    @cached_property
+    def user_state(self) -> UserState:
+        return UserState(
+            apps=self.apps,
+            database=self.database,
+            session_keys=self.session_keys,
+            sealed_data=self.sealed_data,
+            wechat_sessions=self.wechat_sessions,
             clock=self.clock,
         )
 

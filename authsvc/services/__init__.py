@@ -36,6 +36,7 @@ from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
+from authsvc.services.siblings.userstate import UserState
 from authsvc.services.signin.login import Logins
 from authsvc.services.signin.registration import Registrations
 from authsvc.services.signin.scans import ScanSignIns
@@ -79,6 +80,7 @@ class Services:
     service_credentials: ServiceCredentials
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys
+    user_state: UserState
     revocations: RevocationFeed
     # None while it is off.
     scan_sign_ins: ScanSignIns | None

@@ -5,7 +5,9 @@ from typing import Literal
 
 from authsvc.values.people import UserStatus
 
-ServiceScope = Literal["access_token", "introspect", "metrics", "qrcode", "revoke"]
+ServiceScope = Literal[
+    "access_token", "introspect", "metrics", "qrcode", "revoke", "session_check", "session_open", "session_sign"
+]
 # Why the database cannot do its work, for readiness and the log.
 DatabaseWord = Literal[
     "busy",

@@ -49,6 +49,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.PhoneCodeInvalid: 400,
     e.PhoneBudgetExhausted: 429,
     e.SessionKeyStale: 401,
+    e.SessionKeyReplaced: 409,
     e.WeChatUserBlocked: 403,
     e.WeChatRateLimited: 429,
     e.WeChatQuotaExhausted: 503,

@@ -28,6 +28,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "base64": ("不是有效的 base64", "is not valid base64"),
     "length": ("长度错误", "has the wrong length"),
     "together": ("必须成对提供", "must come as a pair"),
+    "alone": ("只能提供其中一种", "must come without its alternative"),
     "characters": ("含有控制字符或文字方向控制符", "contains control or text-direction characters"),
     "empty": ("不能为空白", "must not be blank"),
     "placeholder": ("是微信的占位昵称", "is WeChat's placeholder"),

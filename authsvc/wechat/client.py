@@ -135,12 +135,12 @@ class WeChatClient:
         return _wechat_session(_RESET_ENDPOINT, answer)
 
 
-def session_signature(session_key: str) -> str:
-    """Return the hex HMAC-SHA256 of an empty message. The key is the base64 text itself, not the decoded bytes:
+def session_signature(session_key: str, message: bytes = b"") -> str:
+    """Return the hex HMAC-SHA256 of ``message``. The key is the base64 text itself, not the decoded bytes:
 
-    only this reproduces WeChat's published example (tutorial 用户登录态签名).
+    only this reproduces WeChat's published examples (tutorial 用户登录态签名, page 虚拟支付签名).
     """
-    return hmac.new(session_key.encode(), b"", hashlib.sha256).hexdigest()
+    return hmac.new(session_key.encode(), message, hashlib.sha256).hexdigest()
 
 
 def _code_fields(code: WxaCode) -> Query:

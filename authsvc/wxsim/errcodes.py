@@ -47,6 +47,8 @@ TEXTS = {
     87007: "session_key is not existd or expired",
     87008: "invalid sig_method",
     87009: "invalid signature",
+    268490002: "invalid request parameter",
+    268490003: "invalid signature",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from authsvc.wxsim import cgibin, sns, wxa, wxacodes
+from authsvc.wxsim import cgibin, sns, wxa, wxacodes, xpay
 from authsvc.wxsim.asked import Asked, object_of
 from authsvc.wxsim.delivery import Answer
 from authsvc.wxsim.errcodes import Tail, WeChatRefusal, gateway_tail, hinted_tail, sns_tail
@@ -49,6 +49,7 @@ ENDPOINTS = {
         Endpoint("POST", "/wxa/getwxacode", wxacodes.getwxacode, gateway_tail),
         Endpoint("POST", "/cgi-bin/wxaapp/createwxaqrcode", wxacodes.createwxaqrcode, gateway_tail),
         Endpoint("GET", "/wxa/checksession", wxa.checksession, gateway_tail),
+        Endpoint("POST", "/xpay/query_user_balance", xpay.query_user_balance, gateway_tail),
         Endpoint("GET", "/wxa/resetusersessionkey", wxa.resetusersessionkey, gateway_tail),
     )
 }

@@ -53,6 +53,7 @@ class Settings:
     ungranted: list[str] = field(default_factory=lambda: ["/wxa/getuserriskrank"])
     codes_per_minute: int | None = 5000  # calls of getwxacodeunlimit per app; None is no limit
     limited_codes: int = 100_000  # how many codes getwxacode and createwxaqrcode draw in total per app
+    payment_key: str = "12345"  # AppKey of virtual payment, which signs pay_sig
     country_code_as_number: bool = False  # phone_info.countryCode as 86 instead of "86" (an older sample)
     escape_slashes: bool = True  # "/" as "\/" in JSON, as one capture of a session_key shows
     # By path prefix, longest first. text/plain on /sns is widely reported; the rest is application/json.

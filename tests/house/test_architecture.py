@@ -158,6 +158,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "people": _STAYING,
     "signin": (*_STAYING, "phones", "people"),
     "operator": (*_STAYING, "phones", "people"),
+    "siblings": (*_STAYING, "phones", "people"),
 }
 
 

@@ -29,6 +29,8 @@ from tests.harness.scanning import ROUTE
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+SESSION_KEY = "/internal/v1/session-key"
+SESSION_KEY_SCOPES: dict[str, ServiceScope] = {"sign": "session_sign", "open": "session_open", "check": "session_check"}
 Maker = Callable[[Service, Simulator, str], str]
 Sender = Callable[[Service, str, Simulator, str], requests.Response]
 
@@ -199,6 +201,11 @@ PLACES: dict[str, Place] = {
     # For other services of the company.
     "GET /metrics": _for_services("GET", "/metrics", "metrics"),
     "POST /internal/v1/qrcodes": _for_services("POST", "/internal/v1/qrcodes", "qrcode", json={"scene": "cross"}),
+    # Past the door, an empty body.
+    **{
+        f"POST {SESSION_KEY}/{act}": replace(_for_services("POST", f"{SESSION_KEY}/{act}", scope, json={}), answer=400)
+        for act, scope in SESSION_KEY_SCOPES.items()
+    },
     "POST /oauth/introspect": _for_services("POST", "/oauth/introspect", "introspect", data={"token": "garbage"}),
     "GET /oauth/revocations": _for_services("GET", "/oauth/revocations", "introspect"),
     "POST /oauth/revoke": _for_services("POST", "/oauth/revoke", "revoke", data={"token": "garbage"}),

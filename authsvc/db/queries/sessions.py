@@ -78,6 +78,10 @@ _FIND_LIVE = Statement(
     " LEFT JOIN identities i ON i.id = s.identity_id"
     f" WHERE s.id = :id AND {_LIVE}"
 )
+_LAST_IDENTITY = Statement(
+    "SELECT identity_id FROM sessions WHERE user_id = :user_id AND appid = :appid AND identity_id IS NOT NULL"
+    " ORDER BY created_at DESC, number DESC LIMIT 1"
+)
 _LIVE_OF_USER = Statement(
     f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
     f" WHERE s.user_id = :user_id AND (:appid IS NULL OR s.appid = :appid) AND {_LIVE}"
@@ -197,6 +201,12 @@ def end_oldest(
     """End all live sessions of a user in this app except the ``keep`` most recently used ones."""
     values = {"user_id": user_id, "token_version": token_version, "appid": appid}
     _END_OLDEST.run(connection, **values, keep=keep, reason=reason, now=now)
+
+
+def last_identity(connection: Connection, user_id: int, appid: str) -> int | None:
+    """Return the id of the identity that the user last signed in with in this app, if a session tells."""
+    found: int | None = _LAST_IDENTITY.run(connection, user_id=user_id, appid=appid).scalar()
+    return found
 
 
 def find_live(connection: Connection, session_id: str, now: int) -> LiveSession | None:

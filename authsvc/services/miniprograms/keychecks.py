@@ -30,7 +30,7 @@ class WeChatSessions:
 
     def check(self, user_id: int) -> list[HeldKey]:
         """Tell for each identity whether its session_key is WeChat's current one. Raises a WeChatError."""
-        return [HeldKey(found.id, found.appid, self._state(found)) for found in self._identities(user_id)]
+        return [HeldKey(found.id, found.appid, self.state(found)) for found in self._identities(user_id)]
 
     def reset(self, user_id: int) -> list[HeldKey]:
         """Have WeChat replace each current session_key; the old ones open nothing any more, neither at WeChat nor here.
@@ -39,10 +39,8 @@ class WeChatSessions:
         """
         return [HeldKey(found.id, found.appid, self._reset(found)) for found in self._identities(user_id)]
 
-    def _identities(self, user_id: int) -> list[Identity]:
-        return self._database.read(identities.all_of_user, user_id)
-
-    def _state(self, identity: Identity) -> str:
+    def state(self, identity: Identity) -> str:
+        """Tell whether the session_key of this identity is WeChat's current one. Raises a WeChatError."""
         key = self._session_keys.current(identity)
         if key is None:
             return "none"
@@ -51,6 +49,9 @@ class WeChatSessions:
             app, lambda token: self._wechat.check_session(token, identity.openid, key)
         )
         return "current" if is_current else "stale"
+
+    def _identities(self, user_id: int) -> list[Identity]:
+        return self._database.read(identities.all_of_user, user_id)
 
     def _reset(self, identity: Identity) -> str:
         key = self._session_keys.current(identity)

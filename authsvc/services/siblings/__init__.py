@@ -1,0 +1,1 @@
+"""What only authsvc can do for the company's other services: whatever hangs on a person's WeChat."""
