@@ -15,6 +15,8 @@ from tests.harness.service import Service
 from tests.harness.signedin import Person, native, tapped
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 SIGN, OPEN, CHECK = (f"/internal/v1/session-key/{act}" for act in ("sign", "open", "check"))
 SCOPES = {SIGN: "session_sign", OPEN: "session_open", CHECK: "session_check"}
 # wechat-protocol.md A.8: WeChat's published example, and one recomputed.
@@ -113,7 +115,6 @@ def test_data_is_opened_by_the_rules_of_a_login(sibling: Sibling, simulator: Sim
     assert sibling.ask(OPEN, person, **old).json()["error"] == "data_rejected"
 
 
-@pytest.mark.slow
 def test_whom_it_does_not_serve(sibling: Sibling, simulator: Simulator) -> None:
     person = native(sibling.service, simulator, "desk-person")
     stranger = native(sibling.service, simulator, "desk-stranger")
@@ -137,7 +138,6 @@ def test_whom_it_does_not_serve(sibling: Sibling, simulator: Simulator) -> None:
         assert (answer.status_code, answer.json()["error"]) == (403, "account_disabled")
 
 
-@pytest.mark.slow
 def test_each_route_needs_its_own_scope(each_service: Service, simulator: Simulator, canaries: Canaries) -> None:
     person = native(each_service, simulator, "desk-scopes")
     bodies: dict[str, dict[str, Any]] = {SIGN: {"message": "{}"}, OPEN: tapped(simulator, "desk-scopes"), CHECK: {}}
@@ -150,7 +150,6 @@ def test_each_route_needs_its_own_scope(each_service: Service, simulator: Simula
     assert each_service.call("POST", SIGN, token=person.access, json={"sub": person.user_id}).status_code == 401
 
 
-@pytest.mark.slow
 def test_opening_is_no_padding_oracle(sibling: Sibling, simulator: Simulator, figures: Callable[[str], None]) -> None:
     """One answer to every altered ciphertext; five of them close the key, for the sibling as for a login."""
     person = native(sibling.service, simulator, "desk-oracle")
