@@ -5,9 +5,9 @@ from typing import Any
 
 from PIL import Image
 
-from authsvc.app import create_app
 from authsvc.imaging.essence import Undecodable
 from authsvc.imaging.lane import Lane
+from tests.harness.heldloop import app as with_a_pulse
 
 
 def _draw(self: Lane, content: bytes) -> tuple[str, bytes]:
@@ -27,4 +27,4 @@ def _saved(picture: Any) -> bytes:
 
 
 Lane.draw = _draw
-app = create_app()
+app = with_a_pulse
