@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.harness.inprocess import Clock, empty, migrated_database
 from tests.harness.leaks import Canaries, written_in
 from tests.harness.races import DATABASES, Race, four_workers
 from tests.harness.service import ISSUER, Service
+from tests.harness.share import another_first_each_day, pytest_runtest_setup  # noqa: F401 (a hook of pytest)
 from tests.harness.simulator import Simulator
 from tests.harness.skips import pytest_unconfigure  # noqa: F401 (a hook of pytest)
 
@@ -43,6 +45,7 @@ _NOT_FAST = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only what needs no servers: under a minute")
+    parser.addoption("--until", type=float, help="seconds of the epoch after which no test begins")
 
 
 @pytest.hookimpl(trylast=True)
@@ -51,6 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if not _is_fast(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if _is_fast(item)]
+    if config.getoption("--until") is not None:
+        items[:] = another_first_each_day(items, time.time())
 
 
 def _is_fast(item: Any) -> bool:
