@@ -33,6 +33,7 @@ from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
+from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
@@ -427,6 +428,10 @@ class Parts:
     @cached_property
     def users(self) -> Users:
         return Users(self.database, self.apps, self.bans, self.audit, self.clock)
+
+    @cached_property
+    def operators(self) -> Operators:
+        return Operators(self.database, self.settings.secret_keys, self.audit, self.clock)
 
     @cached_property
     def readings(self) -> Readings:

@@ -12,6 +12,7 @@ from authsvc.cli.init import init
 from authsvc.cli.invites import invites
 from authsvc.cli.keys import keys
 from authsvc.cli.migrations import db
+from authsvc.cli.operators import operators
 from authsvc.cli.purge import purge
 from authsvc.cli.qrcodes import qrcodes
 from authsvc.cli.refusals import Group
@@ -34,6 +35,6 @@ def authsvc(ctx: click.Context) -> None:
 
 
 _SETTING_UP = (init, db, run, demo, doctor)
-_WORKING = (audit, credentials, errors, invites, keys, purge, qrcodes, routes, session_keys, token, users)
+_WORKING = (audit, credentials, errors, invites, keys, operators, purge, qrcodes, routes, session_keys, token, users)
 for _command in (*_SETTING_UP, *_WORKING):
     authsvc.add_command(_command)

@@ -80,6 +80,7 @@ class Settings:
     bucket: BucketPlace | None = None
     scan_sign_in_page: str | None = None
     api_page: bool = False
+    console: bool = False
     scan_sign_in_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
     log_format: str = "auto"
@@ -105,6 +106,11 @@ class Settings:
         """Read and check every setting; None if there are problems, which ``source`` then lists."""
         settings = _read(source)
         return None if source.problems else settings
+
+    @property
+    def public_origin(self) -> str:
+        """``public_base_url`` as browsers write it in the header ``Origin``."""
+        return addresses.web_origin(self.public_base_url)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -165,6 +171,7 @@ def _read(source: Source) -> Settings | None:
         "login_retry_window": source.number("LOGIN_RETRY_WINDOW", 60, 0, 300),
         "scan_sign_in_page": pictures.page(source, "SCAN_SIGN_IN_PAGE"),
         "api_page": choice(source, "API_PAGE", "1" if (base_url or "").startswith("http:") else "0", ("0", "1")) == "1",
+        "console": _console(source, base_url),
         "scan_sign_in_origins": addresses.origins(source, "SCAN_SIGN_IN_ORIGINS", base_url),
         "log_level": choice(source, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         "log_format": choice(source, "LOG_FORMAT", "auto", ("auto", "json", "text")),
@@ -176,6 +183,14 @@ def _read(source: Source) -> Settings | None:
         return None
     aliases = tuple(source.aliases_used.items())
     return Settings(apps=mini_programs, public_base_url=base_url, secret_keys=keys, aliases_used=aliases, **values)
+
+
+def _console(source: Source, base_url: str | None) -> bool:
+    """Tell whether the console is on: its credentials and cookies need TLS."""
+    is_on = choice(source, "CONSOLE", "0", ("0", "1")) == "1"
+    if is_on and base_url and base_url.startswith("http:") and not addresses.is_on_this_machine(base_url):
+        source.complain("CONSOLE=1 needs an https PUBLIC_BASE_URL, or http on this machine")
+    return is_on
 
 
 def _wechat(source: Source, mini_programs: tuple[MiniProgram, ...]) -> dict[str, Any]:

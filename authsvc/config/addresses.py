@@ -252,6 +252,12 @@ def _is_web_origin(origin: str) -> bool:
     return bool(_ORIGIN.match(origin)) and _is_origin(origin, parts) and is_safe
 
 
+def web_origin(url: str) -> str:
+    """Return an origin as browsers write it: in lower case, without the default port of its scheme."""
+    scheme, _, host = url.lower().partition("://")
+    return f"{scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ''))}"
+
+
 def _is_host(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     return bool(_NAME.match(host) or _numeric(host)) and not parts.query and not parts.fragment

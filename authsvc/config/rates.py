@@ -8,8 +8,8 @@ from authsvc.clock import DAY, HOUR
 from authsvc.config.source import Source
 from authsvc.values.limits import Asker, LimitedKind, Rate
 
-# How often one address (IPv6: its /64), mini program, user or service may send requests. Many people share the address
-# of a mobile carrier. "login" is every request that sends a code to WeChat; "request" is every other route.
+# How often one address (IPv6: its /64), mini program, user, service or operator may send requests. Many people share
+# the address of a mobile carrier. "login" is every request that sends a code to WeChat; "request" is every other route.
 _DEFAULTS: dict[LimitedKind, str] = {
     "login": "address 600/minute, user 30/minute",
     "refresh": "address 1200/minute, user 600/minute",
@@ -23,9 +23,10 @@ _DEFAULTS: dict[LimitedKind, str] = {
     "read": "address 12000/minute",
     "push": "address 6000/minute",
     "health": "address 1200/minute",
+    "operator": "address 30/minute, operator 1200/minute",
     "avatar": "address 120/minute, user 10/minute",
 }
-_RATE = re.compile(r"(address|app|user|service) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
+_RATE = re.compile(r"(address|app|user|service|operator) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": HOUR, "day": DAY}
 
 

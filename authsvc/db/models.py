@@ -182,6 +182,8 @@ class AuditEventRow(Base):
     subject: Mapped[str] = mapped_column(exact(64), server_default="")
     detail: Mapped[str] = mapped_column(String(255), server_default="")
     request_id: Mapped[str] = mapped_column(exact(64), server_default="")
+    # The operator who did it in the console or by its API; empty for the command line, and for people's own acts.
+    operator: Mapped[str] = mapped_column(exact(40), server_default="")
 
 
 class ConsentRow(Base):
@@ -239,6 +241,43 @@ class ServiceCredentialRow(Base):
     secret_hash: Mapped[str] = mapped_column(exact(64))
     scopes: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class OperatorRow(Base):
+    """Somebody of support or marketing: their role, and a keyed hash of their secret.
+
+    The row of a removed operator stays, so that nobody else gets a name that audit events have.
+    """
+
+    __tablename__ = "operators"
+    __table_args__ = (TABLE,)
+
+    name: Mapped[str] = mapped_column(exact(40), primary_key=True)
+    role: Mapped[str] = mapped_column(exact(16))
+    secret_hash: Mapped[str] = mapped_column(exact(64))
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    rotated_at: Mapped[int | None] = mapped_column(BigInteger)
+    last_used_at: Mapped[int | None] = mapped_column(BigInteger)
+    removed_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class OperatorSessionRow(Base):
+    """A browser in which an operator is signed in to the console. ``id`` is a keyed hash of its token.
+
+    The row is deleted when the session is ended; one that has run out is purged.
+    """
+
+    __tablename__ = "operator_sessions"
+    __table_args__ = (
+        Index("ix_operator_sessions_operator", "operator"),
+        Index("ix_operator_sessions_begun_at", "begun_at"),
+        TABLE,
+    )
+
+    id: Mapped[str] = mapped_column(exact(64), primary_key=True)
+    operator: Mapped[str] = mapped_column(exact(40), ForeignKey("operators.name", name="fk_operator_sessions_operator"))
+    begun_at: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class InviteCodeRow(Base):

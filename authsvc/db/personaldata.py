@@ -19,7 +19,7 @@ WITHHELD = {
     "unionids": ("unionid", "user_id"),  # in their identities
     "sessions": ("token_version", "counter", "idle_seconds", "number"),
     "not_before_marks": ("user_id", "not_before"),  # the moment of an audit event
-    "audit_events": ("subject",),
+    "audit_events": ("subject", "operator"),  # whose act it was concerns the company
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
     "code_pictures": ("claimed_until", "claim", "service"),

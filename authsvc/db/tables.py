@@ -7,7 +7,7 @@ VERSION_TABLE = "authsvc_migrations"
 
 # Every column of every table of ours.
 COLUMNS = {
-    "audit_events": "id at event user_id subject detail request_id",
+    "audit_events": "id at event user_id subject detail request_id operator",
     "ban_marks": "id mark user_id ban expires_at",
     "code_failures": "claim error errcode failed_at",
     "code_pictures": "stem ending user_id claimed_until asked_at claim service",
@@ -20,6 +20,8 @@ COLUMNS = {
     "invite_uses": "id invite_code_id user_id used_at",
     "login_attempts": "login_hash started_at identity_id session_id invite",
     "not_before_marks": "user_id not_before",
+    "operator_sessions": "id operator begun_at seen_at",
+    "operators": "name role secret_hash created_at rotated_at last_used_at removed_at",
     "phone_calls": "subject day calls",
     "push_receipts": "receipt received_at",
     "scan_sign_ins": "id browser_hash appid state device address created_at expires_at session_id handed_over_at",
@@ -50,7 +52,9 @@ EXACT_COLUMNS = {
     "service_credentials": ("name", "secret_hash"),
     "invite_codes": ("code", "batch"),
     "scan_sign_ins": ("id", "browser_hash", "appid", "session_id"),
-    "audit_events": ("subject", "request_id"),
+    "operators": ("name", "role", "secret_hash"),
+    "operator_sessions": ("id", "operator"),
+    "audit_events": ("subject", "request_id", "operator"),
     "consents": ("version",),
     "ban_marks": ("mark", "ban"),
     "invite_marks": ("mark",),

@@ -15,6 +15,7 @@ from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
+from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
@@ -61,6 +62,7 @@ class Services:
     exports: Exports
     activity: ActivityLog
     users: Users
+    operators: Operators
     readings: Readings
     examination: Examination
     wechat_errors: WeChatErrors

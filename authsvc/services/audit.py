@@ -29,21 +29,33 @@ class AuditLog:
         now: int,
         detail: str = "",
         openid: str | None = None,
+        operator: str = "",
     ) -> None:
         """Store an event in the transaction of its change, and log it.
 
         At most a hundred events of one kind are stored per user and day; further ones are only logged.
         ``user_id`` is the user concerned, if any; record the event while the user still has their identities. For a
-        person without a user, ``openid`` is used instead, if known.
+        person without a user, ``openid`` is used instead, if known. ``operator`` did it, if it was not the command
+        line or the person.
         """
         openid = openid if user_id is None else identities.first_openid(connection, user_id)
         subject = "" if openid is None else self._subject(openid)
         is_stored = audit_events.insert(
-            connection, event, user_id, subject=subject, detail=detail, request_id=request_id.get()[:64], now=now
+            connection,
+            event,
+            user_id,
+            subject=subject,
+            detail=detail,
+            request_id=request_id.get()[:64],
+            operator=operator,
+            now=now,
         )
         place = "" if is_stored else " (only logged: too many today)"
         known = {"event": event, "user_id": user_id, "subject": subject}
-        logger.info("audit: %s user=%s subject=%s %s%s", event, user_id, subject, detail, place, extra=known)
+        by = ""
+        if operator:
+            known["operator"], by = operator, f" operator={operator}"
+        logger.info("audit: %s user=%s subject=%s%s %s%s", event, user_id, subject, by, detail, place, extra=known)
 
     def find(
         self,
@@ -52,12 +64,15 @@ class AuditLog:
         user_id: int | None,
         openid: str | None,
         event: str | None,
+        operator: str | None = None,
         since: int,
         limit: int,
     ) -> list[AuditEvent]:
         """Return the newest matching events, oldest first; ``None`` matches any, ``since`` is seconds UTC."""
         subject = None if openid is None else self._subject(openid)
-        return audit_events.find(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
+        return audit_events.find(
+            connection, user_id=user_id, subject=subject, event=event, operator=operator, since=since, limit=limit
+        )
 
     def _subject(self, openid: str) -> str:
         return self._hashes.of(openid)

@@ -72,14 +72,14 @@ def _off(settings: Settings, cfg: Any) -> Iterator[str]:
         yield f"WeChat itself (WX_API_BASE is {settings.wx_api_base})"
     if settings.registration != "open":
         yield f"registration for everybody (REGISTRATION={settings.registration})"
-    if not cfg.accesslog:
-        yield "access log (ACCESS_LOG)"
-    if not any(app.push for app in settings.apps):
-        yield "message push (WX_PUSH_TOKEN)"
-    if settings.scan_sign_in_page is None:
-        yield "scan sign-in (SCAN_SIGN_IN_PAGE)"
-    if not settings.api_page:
-        yield "API page (API_PAGE)"
+    features = {
+        "access log (ACCESS_LOG)": cfg.accesslog,
+        "message push (WX_PUSH_TOKEN)": any(app.push for app in settings.apps),
+        "scan sign-in (SCAN_SIGN_IN_PAGE)": settings.scan_sign_in_page,
+        "API page (API_PAGE)": settings.api_page,
+        "console (CONSOLE)": settings.console,
+    }
+    yield from (name for name, is_on in features.items() if not is_on)
     off = sorted(kind for kind, rates in settings.rate_limits.items() if not rates)
     if off:
         yield f"rate limits of {', '.join(off)}"

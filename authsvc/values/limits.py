@@ -17,8 +17,9 @@ LimitedKind = Literal[
     "read",
     "push",
     "health",
+    "operator",
 ]
-Asker = Literal["address", "app", "user", "service"]
+Asker = Literal["address", "app", "user", "service", "operator"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """Values for operators and other services."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from authsvc.values.people import UserStatus
 
 ServiceScope = Literal[
     "access_token", "introspect", "metrics", "qrcode", "revoke", "session_check", "session_open", "session_sign"
 ]
+# Each may do what the ones before it may.
+OperatorRole = Literal["read", "support", "owner"]
 # Why the database cannot do its work, for readiness and the log.
 DatabaseWord = Literal[
     "busy",
@@ -53,7 +55,10 @@ def of_app(appid: str, rest: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """A security-relevant change. ``subject`` is a keyed hash of an openid; ``at`` is seconds UTC."""
+    """A security-relevant change. ``subject`` is a keyed hash of an openid; ``at`` is seconds UTC.
+
+    ``operator`` is empty for the command line, and for people's own acts.
+    """
 
     id: int
     at: int
@@ -62,6 +67,22 @@ class AuditEvent:
     subject: str
     detail: str
     request_id: str
+    operator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInOperator:
+    """An operator who makes a request. On a page, ``session`` is its id, and ``csrf`` is what its forms carry."""
+
+    name: str
+    role: OperatorRole
+    session: str = field(default="", repr=False)
+    csrf: str = field(default="", repr=False)
+
+    def may(self, role: OperatorRole) -> bool:
+        """Tell whether this operator may do what needs the role."""
+        roles = get_args(OperatorRole)
+        return self.role in roles and roles.index(self.role) >= roles.index(role)
 
 
 @dataclass(frozen=True, slots=True)

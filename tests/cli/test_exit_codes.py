@@ -27,6 +27,7 @@ MORE = {
     "invites assign": ("A",),
     "invites disable": ("--yes", "A"),
     "services remove": ("--yes",),
+    "operators remove": ("--yes",),
 }
 # What asks no database.
 APART = ("init", "errors", "keys list", "keys export", "routes", "token show", "token refresh")
@@ -60,6 +61,8 @@ def required(command: click.Command, folder: Path) -> Iterator[str]:
             yield str(file)
         elif isinstance(parameter.type, click.Path):
             yield str(folder / "out.html")
+        elif isinstance(parameter.type, click.Choice):
+            yield parameter.type.choices[0]
         else:
             yield "1" if "int" in parameter.type.name else "x"
 
@@ -147,7 +150,7 @@ def test_no_command_is_anywhere_else() -> None:
             for inner in command.commands.values():
                 yield from groups(inner)
 
-    assert [type(group) for group in groups(authsvc)] == [Group] * 9
+    assert [type(group) for group in groups(authsvc)] == [Group] * 10
     ours = [entry for entry in entry_points(group="flask.commands") if entry.value.startswith("authsvc")]
     assert [entry.load() for entry in ours] == [authsvc, flask_db]
     assert set(authsvc.commands["db"].commands) < set(flask_db.commands)  # and what Flask-Migrate has

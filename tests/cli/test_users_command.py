@@ -201,7 +201,7 @@ def test_an_erased_user_is_gone_after_a_question_and_found_in_the_audit_log_by_o
 def test_the_audit_log_is_filtered(run: Run, mei: Callable[..., tuple[int, str]], each_service: Service) -> None:
     user_id, _ = mei("audited")
     (event,) = events(run, "--user", user_id)
-    assert set(event) == {"id", "at", "event", "user_id", "subject", "detail", "request_id"}
+    assert set(event) == {"id", "at", "event", "user_id", "subject", "detail", "request_id", "operator"}
     line = run("audit", "--user", user_id).stdout
     assert " register " in line and f"user {user_id}" in line and event["subject"][:12] in line
     each_service.rows(f"UPDATE audit_events SET at = at - 7200 WHERE user_id = {user_id}")

@@ -95,6 +95,28 @@ def test_scan_to_sign_in_is_off_until_a_page_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "url, origin",
+    [
+        ("https://Login.Example.test:443/", "https://login.example.test"),
+        ("https://login.example.test:8443", "https://login.example.test:8443"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://localhost:80", "http://localhost"),
+    ],
+)
+def test_the_console_is_off_until_it_is_turned_on(url: str, origin: str) -> None:
+    assert settings().console is False
+    read = settings(CONSOLE="1", PUBLIC_BASE_URL=url)
+    assert (read.console, read.public_origin) == (True, origin)
+
+
+def test_the_console_is_not_for_plain_text_on_a_network() -> None:
+    assert settings(PUBLIC_BASE_URL="http://192.168.1.7:8000").console is False
+    assert problems({**GOOD, "CONSOLE": "1", "PUBLIC_BASE_URL": "http://192.168.1.7:8000"}) == [
+        "CONSOLE=1 needs an https PUBLIC_BASE_URL, or http on this machine"
+    ]
+
+
 def test_tourists_are_nobodys_until_an_app_of_ours_is_named_for_them() -> None:
     assert (settings().wx_tourist_app, settings(WX_TOURIST_APP=APPID).wx_tourist_app) == (None, APPID)
 

@@ -10,18 +10,20 @@ from authsvc.values.operator import AuditEvent, of_app
 # The limit per user, kind and day: nobody can fill the table, and a flood of one kind hides no other.
 MOST_A_DAY = 100
 _VALUES = (
-    "INSERT INTO audit_events (at, event, user_id, subject, detail, request_id)"
-    " SELECT :now, :event, :user_id, :subject, :detail, :request_id"
+    "INSERT INTO audit_events (at, event, user_id, subject, detail, request_id, operator)"
+    " SELECT :now, :event, :user_id, :subject, :detail, :request_id, :operator"
 )
 _WITHIN = (
     " WHERE :user_id IS NULL OR (SELECT COUNT(*) FROM audit_events"
     f" WHERE user_id = :user_id AND at > :now - {DAY} AND event = :event) < {MOST_A_DAY}"
 )
 _INSERT = Statement(_VALUES + _WITHIN, mysql=f"{_VALUES} FROM DUAL{_WITHIN}")
+_COLUMNS = "SELECT id, at, event, user_id, subject, detail, request_id, operator FROM audit_events"
 _FIND = Statement(
-    "SELECT id, at, event, user_id, subject, detail, request_id FROM audit_events WHERE at >= :since"
+    f"{_COLUMNS} WHERE at >= :since"
     " AND (:user_id IS NULL OR user_id = :user_id) AND (:subject IS NULL OR subject = :subject)"
-    " AND (:event IS NULL OR event = :event) ORDER BY id DESC LIMIT :limit"
+    " AND (:event IS NULL OR event = :event) AND (:operator IS NULL OR operator = :operator)"
+    " ORDER BY id DESC LIMIT :limit"
 )
 # "app " and an AppID.
 _APP_CHARS = 22
@@ -41,8 +43,7 @@ _OF_THE_ACCOUNT = (
     "enable",
 )
 _OF_PERSON = Statement(
-    "SELECT id, at, event, user_id, subject, detail, request_id FROM audit_events"
-    " WHERE user_id = :user_id AND at >= :since AND (:before IS NULL OR id < :before)"
+    f"{_COLUMNS} WHERE user_id = :user_id AND at >= :since AND (:before IS NULL OR id < :before)"
     f" AND (event IN {_OF_THE_ACCOUNT}"
     f" OR (event IN {_OF_ONE_APP} AND SUBSTR(detail, 1, {_APP_CHARS}) = :app))"
     " ORDER BY id DESC LIMIT :limit"
@@ -57,14 +58,22 @@ _DELETE_OLD = Deletion("audit_events", "at < :before")
 
 
 def insert(
-    connection: Connection, event: str, user_id: int | None, *, subject: str, detail: str, request_id: str, now: int
+    connection: Connection,
+    event: str,
+    user_id: int | None,
+    *,
+    subject: str,
+    detail: str,
+    request_id: str,
+    operator: str,
+    now: int,
 ) -> bool:
     """Store one event; False if its user already has MOST_A_DAY of that kind.
 
     ``subject`` is a keyed hash, ``detail`` holds no openid, phone or token.
     """
     values = {"event": event, "user_id": user_id, "subject": subject, "detail": detail, "request_id": request_id}
-    return _INSERT.run(connection, now=now, **values).rowcount == 1
+    return _INSERT.run(connection, now=now, operator=operator, **values).rowcount == 1
 
 
 def find(
@@ -73,11 +82,13 @@ def find(
     user_id: int | None = None,
     subject: str | None = None,
     event: str | None = None,
+    operator: str | None = None,
     since: int = 0,
     limit: int,
 ) -> list[AuditEvent]:
     """Return the newest matching events, oldest first; ``None`` matches any."""
-    found = _FIND.run(connection, user_id=user_id, subject=subject, event=event, since=since, limit=limit)
+    values = {"user_id": user_id, "subject": subject, "event": event, "operator": operator}
+    found = _FIND.run(connection, **values, since=since, limit=limit)
     return [AuditEvent(*row) for row in reversed(found.all())]
 
 

@@ -14,12 +14,14 @@ from authsvc.db.queries import (
     invite_marks,
     login_attempts,
     not_before_marks,
+    operator_sessions,
     push_receipts,
     scan_sign_ins,
     sessions,
     spent_tickets,
     wechat_errors,
 )
+from authsvc.services.operator.operators import SESSION_SECONDS
 from authsvc.services.operator.wechaterrors import KEPT_SECONDS
 from authsvc.services.people.pushes import RECEIPT_SECONDS
 
@@ -41,6 +43,7 @@ _KINDS: tuple[tuple[str, _Delete, int], ...] = (
     ("scan sign-ins", scan_sign_ins.delete_expired, scan_sign_ins.RUN_OUT_SECONDS),
     ("failures of codes", code_pictures.delete_failures, code_pictures.FAILURE_SECONDS),
     ("errors of WeChat", wechat_errors.delete_old, KEPT_SECONDS),
+    ("sessions of operators", operator_sessions.delete_begun, SESSION_SECONDS),
     ("receipts of pushes", push_receipts.delete_received, RECEIPT_SECONDS),
 )
 

@@ -162,11 +162,24 @@ class Users:
         self._database.run(work)
 
     def events(
-        self, *, user_id: int | None, openid: str | None, event: str | None, since: int, limit: int
+        self,
+        *,
+        user_id: int | None,
+        openid: str | None,
+        event: str | None,
+        operator: str | None = None,
+        since: int,
+        limit: int,
     ) -> list[AuditEvent]:
         """Return the newest matching audit events, oldest first; ``None`` matches any, ``since`` is seconds UTC."""
         return self._database.read(
-            self._audit.find, user_id=user_id, openid=openid, event=event, since=since, limit=limit
+            self._audit.find,
+            user_id=user_id,
+            openid=openid,
+            event=event,
+            operator=operator,
+            since=since,
+            limit=limit,
         )
 
 

@@ -11,6 +11,8 @@ from tests.harness.inprocess import Clock, counts, rows
 HOUR, DAY = 3600, 86400
 USER = "INSERT INTO users (id, created_at, updated_at, last_login_at) VALUES (1, 0, 0, 0)"
 
+OPERATOR = "INSERT INTO operators (name, role, secret_hash, created_at) VALUES ('alice', 'read', 'x', 0)"
+
 
 def attempt(name: str, at: int) -> str:
     return f"INSERT INTO login_attempts (login_hash, started_at) VALUES ('{name}', {at})"
@@ -46,6 +48,10 @@ def wechat_error(appid: str, hour: int) -> str:
     )
 
 
+def operator_session(name: str, begun_at: int) -> str:
+    return f"INSERT INTO operator_sessions (id, operator, begun_at, seen_at) VALUES ('{name}', 'alice', {begun_at}, 0)"
+
+
 def ban(name: str, expires_at: int) -> str:
     return f"INSERT INTO ban_marks (mark, ban, expires_at) VALUES ('{name}', 'x', {expires_at})"
 
@@ -75,7 +81,7 @@ def store(each_database: Database) -> Callable[..., None]:
 
         each_database.run(work)
 
-    run(USER)
+    run(USER, OPERATOR)
     return run
 
 
@@ -93,6 +99,7 @@ def test_each_kind_goes_when_its_time_is_over(
         session("idle long ago", idle=now - 31 * DAY - 1),
         session("over long ago", absolute=now - 31 * DAY - 1),
         *(receipt("kept", now - 600), receipt("gone", now - 601)),
+        *(operator_session("kept", now - 12 * HOUR), operator_session("gone", now - 12 * HOUR - 1)),
         *(wechat_error("kept", now - 2 * DAY), wechat_error("gone", now - 2 * DAY - 1)),
         *(code_failure(1, now - 60), code_failure(2, now - 61)),
         *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
@@ -110,6 +117,7 @@ def test_each_kind_goes_when_its_time_is_over(
         "decrypt failures": 1,
         "scan sign-ins": 1,
         "failures of codes": 1,
+        "sessions of operators": 1,
         "receipts of pushes": 1,
         "errors of WeChat": 1,
         "audit events": 1,
@@ -119,11 +127,11 @@ def test_each_kind_goes_when_its_time_is_over(
         "SELECT login_hash FROM login_attempts UNION ALL SELECT ticket_id FROM spent_tickets"
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
         " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT receipt FROM push_receipts"
-        " UNION ALL SELECT appid FROM wechat_errors"
+        " UNION ALL SELECT appid FROM wechat_errors UNION ALL SELECT id FROM operator_sessions"
         " UNION ALL SELECT mark FROM ban_marks UNION ALL SELECT mark FROM invite_marks"
         " UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 9, "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 10, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 
