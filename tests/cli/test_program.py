@@ -59,13 +59,13 @@ def test_the_tables_are_made_and_looked_at_with_nothing_of_flask(settings: dict[
     given = {**settings, "DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}"}
     assert run(tmp_path, "db", "current", **given) == (
         0,
-        "revision  none\nnewest    0016\nnext: authsvc db upgrade\n",
+        "revision  none\nnewest    0017\nnext: authsvc db upgrade\n",
         "",
     )
     assert run(tmp_path, "db", "check", **given) == (
         1,
         "",
-        "Error: the database of DATABASE_URL has no tables of authsvc, and this is version 0016;"
+        "Error: the database of DATABASE_URL has no tables of authsvc, and this is version 0017;"
         " run: authsvc db upgrade\n",
     )
     code, said, errors = run(tmp_path, "db", "upgrade", **given)
@@ -74,11 +74,11 @@ def test_the_tables_are_made_and_looked_at_with_nothing_of_flask(settings: dict[
         [path.name[:4] for path in sorted((Path(MIGRATIONS) / "versions").glob("[0-9]*.py"))],
         "",
     )
-    assert said.splitlines()[15:] == ["up to date  0016"]
-    assert run(tmp_path, "db", "upgrade", **given) == (0, "up to date  0016\n", "")
-    assert run(tmp_path, "db", "check", **given) == (0, "up to date  0016\n", "")
+    assert said.splitlines()[16:] == ["up to date  0017"]
+    assert run(tmp_path, "db", "upgrade", **given) == (0, "up to date  0017\n", "")
+    assert run(tmp_path, "db", "check", **given) == (0, "up to date  0017\n", "")
     code, said, _ = run(tmp_path, "db", "current", "--json", **given)
-    assert (code, json.loads(said)) == (0, {"revision": "0016", "newest": "0016", "migrated": True})
+    assert (code, json.loads(said)) == (0, {"revision": "0017", "newest": "0017", "migrated": True})
     assert "--sql works for MySQL and MariaDB only" in run(tmp_path, "db", "upgrade", "--sql", **given)[2]
     elsewhere = {**settings, "DATABASE_URL": f"mysql://root@127.0.0.1:{free_port()}/authsvc"}
     assert "CREATE TABLE users" in run(tmp_path, "db", "upgrade", "--sql", **elsewhere)[1]
