@@ -23,6 +23,7 @@ from authsvc.web.ratelimits import RateLimits
 from authsvc.web.routes.apipage import apipage
 from authsvc.web.routes.auth import auth
 from authsvc.web.routes.gateway import gateway
+from authsvc.web.routes.home import home
 from authsvc.web.routes.internal import internal
 from authsvc.web.routes.invites import invites
 from authsvc.web.routes.oauth import oauth
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     metering.install(app)
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
-    for_tools = (wellknown, *((apipage,) if settings.api_page else ()))
+    for_tools = (home, wellknown, *((apipage,) if settings.api_page else ()))
     for blueprint in (*for_people, *for_tools, ops, internal, session_key, pushes, oauth, revocations, gateway):
         app.register_blueprint(blueprint)
     routing.refuse_undeclared(app)

@@ -3,9 +3,9 @@
 import base64
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from authsvc.config import texts
+from authsvc.config import pictures, texts
 from authsvc.config.source import Source
 from authsvc.values.wechat import APPID, MiniProgram, PushSecrets
 
@@ -21,7 +21,12 @@ _FIELDS = {
     "audience": "JWT_AUDIENCE",
     "push_token": "WX_PUSH_TOKEN",
     "push_aes_keys": "WX_PUSH_AES_KEYS",
+    "name": "WX_NAME",
+    "picture": "WX_PICTURE",
 }
+_FREE = {"name", "picture"}
+# WeChat's own names have 4 to 30.
+_NAME_CHARACTERS = 60
 
 
 def read(source: Source) -> tuple[MiniProgram, ...]:
@@ -72,13 +77,13 @@ def _text(source: Source, place: str, entry: Mapping[str, object], field: str) -
     """Return the text of a field, or of the file that ``field_file`` names."""
     value, path = entry.get(field), entry.get(f"{field}_file")
     if isinstance(value, str) and (found := texts.trimmed(value)):
-        source.check(f"{place}: {field}", found)
+        source.check(f"{place}: {field}", found, is_free=field in _FREE)
         return found
     if not isinstance(path, str):
         return None
     found_there = source.content(texts.trimmed(path), f"{place}: {field}_file")
     if found_there is not None:
-        source.check(f"{place}: {field}", found_there)
+        source.check(f"{place}: {field}", found_there, is_free=field in _FREE)
     return found_there
 
 
@@ -94,14 +99,21 @@ def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | No
         problems.append(f"{names['secret']} is not set")
     elif len(secret) < 16 or _PLACEHOLDER.match(secret):
         problems.append(f"{names['secret']} is an example or too short to be an AppSecret")
-    if audience and not _AUDIENCE.match(audience):
-        problems.append(f"{names['appid']}: its audience must be 1 to 200 visible ASCII characters")
+    problems += _faults_of_words(names, values)
     push = _push(names, values["push_token"], values["push_aes_keys"], problems)
+    picture = pictures.of_app(source, names["picture"], values["picture"])
     for problem in problems:
         source.complain(problem)
     if problems or not appid or not secret:
         return []
-    return [MiniProgram(appid, secret, audience or appid, push)]
+    return [MiniProgram(appid, secret, audience or appid, push, values["name"], picture)]
+
+
+def _faults_of_words(names: Mapping[str, str], values: Mapping[str, str | None]) -> Iterator[str]:
+    if values["audience"] and not _AUDIENCE.match(values["audience"]):
+        yield f"{names['appid']}: its audience must be 1 to 200 visible ASCII characters"
+    if len(values["name"] or "") > _NAME_CHARACTERS:
+        yield f"{names['name']} has more than {_NAME_CHARACTERS} characters"
 
 
 def _push(names: Mapping[str, str], token: str | None, keys: str | None, problems: list[str]) -> PushSecrets | None:

@@ -1,17 +1,23 @@
 """The settings of mini-program codes and of the place where pictures are stored."""
 
+import hashlib
 import importlib.util
 import re
+from pathlib import Path
 from typing import cast, get_args
 
 from authsvc.clock import DAY
 from authsvc.config import addresses
 from authsvc.config.source import Source, choice
 from authsvc.values.pictures import Addressing, BucketPlace, EnvVersion, PictureLimits, Signature, WxaCode
+from authsvc.values.wechat import AppPicture
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-]+)*)/?\Z")
 _SWITCH = ("0", "1")
 _ANY = "-"
+_APP_PICTURE_BYTES = 256 * 1024
+# The first and last bytes of a picture, by its file extension.
+_WHOLE = {"jpg": (b"\xff\xd8\xff", b"\xff\xd9"), "png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")}
 _PAGE_RULE = "must be a page as in app.json, without a leading slash or a query"
 
 
@@ -41,6 +47,32 @@ def page(source: Source, name: str) -> str | None:
     if value is not None and "page" in WxaCode(_ANY, value).faults():
         source.complain(f"{name} {_PAGE_RULE}")
     return value
+
+
+def of_app(source: Source, place: str, path: str | None) -> AppPicture | None:
+    """Return the picture of a mini program, or None if the setting at ``place`` is absent; notes what is wrong."""
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_APP_PICTURE_BYTES + 1)
+    except OSError:
+        source.complain(f"{place} does not name a readable file")
+        return None
+    ending = _ending(content) if len(content) <= _APP_PICTURE_BYTES else None
+    if ending is None:
+        source.complain(f"{place} must be a whole JPEG, PNG or WebP of at most 256 KB")
+        return None
+    return AppPicture(f"{hashlib.sha256(content).hexdigest()[:32]}.{ending}", content)
+
+
+def _ending(content: bytes) -> str | None:
+    """Return the file extension of a whole picture, or None. Decoding is left to browsers."""
+    for ending, (start, end) in _WHOLE.items():
+        if content.startswith(start) and content.endswith(end):
+            return ending
+    is_webp = content.startswith(b"RIFF") and content[8:12] == b"WEBP"
+    return "webp" if is_webp and int.from_bytes(content[4:8], "little") + 8 == len(content) else None
 
 
 def limits(source: Source) -> PictureLimits:

@@ -27,8 +27,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 # In the working directory.
 ENV_FILE = Path(".env")
-# Settings whose values are paths.
-_PATHS = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE"}
+# Settings whose values are paths or names, which may contain any visible character.
+_FREE = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE", "WX_NAME", "WX_PICTURE"}
 _LINES = {"JWT_PRIVATE_KEY"}
 # First words of names that other programs use as well.
 _SHARED_FAMILIES = {"ACCESS", "AWS", "DATABASE", "LOG", "LOGIN", "REDIS", "S3", "SECRET", "WEB"}
@@ -122,12 +122,12 @@ class Source:
         path = self._values_given.get(f"{name}_FILE")
         value = self._values_given.get(name) if path is None else self.content(path, f"{name}_FILE")
         if value is not None:
-            self.check(name, value, lines=name in _LINES, is_path=name in _PATHS)
+            self.check(name, value, lines=name in _LINES, is_free=name in _FREE)
         return value
 
     def content(self, path: str, place: str) -> str | None:
         """Return the text of the file that ``place`` names; notes a problem if it cannot be read or is empty."""
-        self.check(place, path, is_path=True)
+        self.check(place, path, is_free=True)
         try:
             text = texts.read(Path(path))
         except texts.Unreadable:
@@ -142,9 +142,9 @@ class Source:
         self.complain(f"{place} {fault}")
         self._unreadable.add(place.removesuffix("_FILE"))
 
-    def check(self, name: str, value: str, *, lines: bool = False, is_path: bool = False) -> None:
+    def check(self, name: str, value: str, *, lines: bool = False, is_free: bool = False) -> None:
         """Note a problem for characters that no value may contain."""
-        if fault := texts.fault(value, lines=lines, is_path=is_path):
+        if fault := texts.fault(value, lines=lines, is_free=is_free):
             self.complain(f"{name} {fault}")
             self._unreadable.add(name)
 

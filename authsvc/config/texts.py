@@ -34,17 +34,17 @@ def trimmed(text: str) -> str:
     return text[start:end]
 
 
-def fault(text: str, *, lines: bool = False, is_path: bool = False) -> str | None:
+def fault(text: str, *, lines: bool = False, is_free: bool = False) -> str | None:
     """Return what is wrong with a value, or None. ``lines`` allows line ends (PEM).
 
-    A path may contain any visible character.
+    A path or a name (``is_free``) may contain any visible character.
     """
     for character in text:
         if "\ud800" <= character <= "\udfff":  # how Python passes on bytes that are not text
             return "contains bytes that are not UTF-8 text"
         if _is_invisible(character, allowed=" \r\n" if lines else " "):
             return f"contains an invisible character (U+{ord(character):04X})"
-        if character in _LOOKALIKES and not is_path:
+        if character in _LOOKALIKES and not is_free:
             return f"contains a full-width character (U+{ord(character):04X}): type it in ASCII"
     return "is in quotation marks: remove them" if len(text) > 1 and text[0] + text[-1] in _QUOTES else None
 

@@ -49,16 +49,27 @@ class PushEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class AppPicture:
+    """The picture by which people recognize a mini program. Its file name follows from its content."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MiniProgram:
     """One mini program that authsvc logs people into.
 
-    ``audience`` is the ``aud`` of its users' tokens, which the company's other services check.
+    ``audience`` is the ``aud`` of its users' tokens, which the company's other services check. ``name`` and ``picture``
+    are shown to people on authsvc's own pages.
     """
 
     appid: str
     secret: str = field(repr=False)
     audience: str
     push: PushSecrets | None = None
+    name: str | None = None
+    picture: AppPicture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from operator import itemgetter
 
 from flask import Flask, Response, current_app, g, request
-from werkzeug.datastructures import LanguageAccept
+from werkzeug.datastructures import LanguageAccept, MIMEAccept
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_accept_header
 
@@ -18,9 +18,10 @@ from authsvc.web.door import UNKNOWN, door
 
 # A picture with its multipart envelope: the largest body that any route accepts.
 UPLOAD_BYTES = MAX_UPLOAD_BYTES + 8 * 1024
-# How many languages of Accept-Language are read.
-_LANGUAGE_CHARACTERS = 1000
+# How much of a header with preferences is read.
+_PREFERENCE_CHARACTERS = 1000
 _CHUNKED_REST_BYTES = 256 * 1024
+_PAGE, _JSON = "text/html", "application/json"
 # Chinese, and the Chinese languages with their own tags (RFC 5646 §4.1.2).
 _CHINESE = ("zh", "cmn", "yue", "wuu", "hak", "nan")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
@@ -65,13 +66,19 @@ def prefers_english() -> bool:
     The highest quality decides (RFC 9110 §12.5.4), and among equals the first one. All variants of Chinese, and of
     English, are treated the same.
     """
-    header = request.headers.get("Accept-Language", "")[:_LANGUAGE_CHARACTERS]
+    header = request.headers.get("Accept-Language", "")[:_PREFERENCE_CHARACTERS]
     wanted = sorted(parse_accept_header(header, LanguageAccept), key=itemgetter(1), reverse=True)
     refused = {_primary(tag) for tag, quality in wanted if quality == 0}
     for tag, quality in wanted:
         if quality and _primary(tag) in ("en", "*", *_CHINESE):
             return _primary(tag) == "en" or (tag == "*" and "zh" in refused)
     return False
+
+
+def prefers_json() -> bool:
+    """Tell whether this client would rather have JSON than a page."""
+    header = request.headers.get("Accept", "")[:_PREFERENCE_CHARACTERS]
+    return parse_accept_header(header, MIMEAccept).best_match((_PAGE, _JSON), default=_PAGE) == _JSON
 
 
 def _primary(tag: str) -> str:

@@ -37,7 +37,7 @@ class Operation:
 
     Only for the documentation: ``refuses`` lists statuses that the declaration does not imply, ``body`` describes what
     the view reads by itself, by media type, ``reads`` names what it reads from the query, and a route that
-    ``may_be_off`` is then a 404.
+    ``may_be_off`` is then a 404. An answer that ``is_page_too`` is a page for browsers.
     """
 
     contract: Contract
@@ -58,6 +58,7 @@ class Operation:
     body: Mapping[str, Any] | None = None
     reads: tuple[str, ...] = ()
     may_be_off: bool = False
+    is_page_too: bool = False
 
     def __post_init__(self) -> None:
         if self.step_up and self.who != PERSON:

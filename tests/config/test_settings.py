@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from PIL import Image
 
 from authsvc.config import WECHAT_API, BadSettings, Settings
 from authsvc.config.source import ALIASES
@@ -404,6 +406,45 @@ def test_several_mini_programs_come_from_a_toml_file(tmp_path: Path) -> None:
 )
 def test_a_wrong_apps_file_is_refused_with_the_place_of_the_fault(tmp_path: Path, text: str, said: str) -> None:
     assert problems(apps_file(tmp_path, text)) == said.splitlines()
+
+
+def picture(folder: Path, form: str) -> Path:
+    path = folder / f"logo.{form.lower()}"
+    Image.new("RGB", (144, 144), "green").save(path, form)
+    return path
+
+
+@pytest.mark.parametrize(("form", "ending"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")])
+def test_a_mini_program_has_a_name_and_a_picture(tmp_path: Path, form: str, ending: str) -> None:
+    path = picture(tmp_path, form)
+    [app] = settings(WX_NAME="橘子商城（旗舰店）", WX_PICTURE=str(path)).apps
+    assert app.name == "橘子商城（旗舰店）" and app.picture is not None
+    assert app.picture.content == path.read_bytes()
+    assert re.fullmatch(rf"[0-9a-f]{{32}}\.{ending}", app.picture.name)
+    words = f'name = "橘子（店）"\npicture = "{path}"'
+    [other] = Settings.from_env(apps_file(tmp_path, f'[[app]]\nappid = "{APPID}"\nsecret = "{SECRET}"\n{words}')).apps
+    assert (other.name, other.picture) == ("橘子（店）", app.picture)
+    assert [(plain.name, plain.picture) for plain in settings().apps] == [(None, None)]
+
+
+def test_a_wrong_name_or_picture_is_refused(tmp_path: Path) -> None:
+    assert problems({**GOOD, "WX_NAME": "x" * 61}) == ["WX_NAME has more than 60 characters"]
+    assert problems({**GOOD, "WX_NAME": "a\u200bb"}) == ["WX_NAME contains an invisible character (U+200B)"]
+    assert problems({**GOOD, "WX_PICTURE": "/nowhere/logo.png"}) == ["WX_PICTURE does not name a readable file"]
+    whole = picture(tmp_path, "PNG").read_bytes()
+    wrong = {
+        "cut": whole[:-40],
+        "text": b"<svg onload=alert(1)>",
+        "gif": b"GIF89a" + whole,
+        "empty": b"",
+        "too long": whole + bytes(256 * 1024),
+        "cut webp": picture(tmp_path, "WEBP").read_bytes()[:-2],
+    }
+    for name, content in wrong.items():
+        path = tmp_path / "wrong"
+        path.write_bytes(content)
+        said = ["WX_PICTURE must be a whole JPEG, PNG or WebP of at most 256 KB"]
+        assert problems({**GOOD, "WX_PICTURE": str(path)}) == said, name
 
 
 def test_a_secret_file_that_is_missing_is_named_by_its_place(tmp_path: Path) -> None:

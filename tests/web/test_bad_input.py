@@ -407,7 +407,6 @@ NOT_FOUND = {
     "/user/%ff%fe": CONTRACT,
     "/user/%00": CONTRACT,
     f"/user/{MARK}": CONTRACT,
-    "/": NATIVE,
     "/api/v1/auth/login/": NATIVE,
     "/api/v2/auth/login": NATIVE,
     "/.env": NATIVE,

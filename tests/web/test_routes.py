@@ -36,6 +36,8 @@ OPEN = {
     "GET /readyz",
     # the doctor, by its proof
     "GET /.well-known/authsvc-arrival",
+    # what this is
+    "GET /",
     # what other services verify tokens with
     "GET /.well-known/jwks.json",
     "GET /.well-known/openid-configuration",
@@ -54,6 +56,7 @@ OPEN = {
     # a browser that has nobody yet
     "GET /signin",
     "GET /signin/{name}",
+    "GET /signin/pictures/{name}",
     "POST /api/v1/scan-sign-ins/start",
     "POST /api/v1/scan-sign-ins/poll",
     # before a login, or for whoever was given the name

@@ -3,10 +3,13 @@
 import base64
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from tests.conftest import APPID
 from tests.harness import scanning, signedin
 from tests.harness.chromium import PHONE, Window, chromium, window
 from tests.harness.service import Service
@@ -270,3 +273,36 @@ def test_inside_wechat_on_a_phone_it_says_to_open_the_mini_program(service: Serv
     phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.50"
     assert "请直接打开小程序登录" in service.call("GET", "/signin", headers={"User-Agent": phone}).text
     assert "请直接打开小程序登录" not in service.call("GET", "/signin").text
+
+
+def test_it_shows_the_name_and_picture_of_the_mini_program(
+    browser: Browser, start_service: Callable[..., Service], app_secret: str, tmp_path: Path
+) -> None:
+    logo = tmp_path / "logo.png"
+    Image.new("RGB", (96, 96), "orange").save(logo)
+    apps = tmp_path / "apps.toml"
+    plain, named = "wx51a051a000000001", APPID
+    apps.write_text(
+        f'[[app]]\nappid = "{plain}"\nsecret = "{app_secret}"\n\n'
+        f'[[app]]\nappid = "{named}"\nsecret = "{app_secret}"\nname = "橘子 <i>商城"\npicture = "{logo}"\n'
+    )
+    service = start_service("named", workers=1, settings={"WX_APPID": "", "WX_SECRET": "", "WX_APPS_FILE": str(apps)})
+    with window(browser, locale="en-GB", viewport=PHONE) as shown:
+        shown.page.goto(f"{service.url}/signin?appid={named}")
+        shows(shown, "pending", "Waiting for a scan")
+        expect(shown.page.get_by_text("橘子 <i>商城", exact=True)).to_be_visible()
+        assert shown.page.evaluate("document.querySelector('.app').naturalWidth") == 96
+        [address] = [address for address in shown.asked if "/pictures/" in address]
+        assert (shown.complaints, shown.outside(service.url)) == ([], set())
+    picture = service.call("GET", address.removeprefix(service.url))
+    assert (picture.content, picture.headers["Content-Type"]) == (logo.read_bytes(), "image/png")
+    assert "immutable" in picture.headers["Cache-Control"] and "sandbox" in picture.headers["Content-Security-Policy"]
+    assert service.call("GET", f"/signin/pictures/{'0' * 32}.png").status_code == 404
+    # The first one is the default, and has neither.
+    for query in ({}, {"appid": plain}):
+        page = service.call("GET", "/signin", params=query)
+        assert (page.status_code, "appname" in page.text, 'class="app"' in page.text) == (200, False, False)
+    unknown = service.call("GET", "/signin", params={"appid": "wx0123456789abcdef", "lang": "en"})
+    assert (unknown.status_code, "text/html" in unknown.headers["Content-Type"]) == (400, True)
+    assert "not configured for this AppID: <code>wx0123456789abcdef</code>" in unknown.text
+    assert "signin.js" not in unknown.text

@@ -51,6 +51,11 @@ class Apps:
         """Return the app with this appid, which must be configured."""
         return self._apps[appid]
 
+    def picture(self, name: str) -> bytes | None:
+        """Return the picture of a mini program by its file name, or None."""
+        pictures = (app.picture for app in self._apps.values())
+        return next((picture.content for picture in pictures if picture and picture.name == name), None)
+
     def ids(self) -> list[str]:
         """Return the appids of all of them."""
         return list(self._apps)

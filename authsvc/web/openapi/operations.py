@@ -36,7 +36,7 @@ _PARAMETERS = {
 
 def describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
     """Return the Operation Object for ``method`` on ``path`` (``/me/{id}``)."""
-    answer = {"content": {operation.media: {"schema": operation.answer}}} if operation.answer is not None else {}
+    answer = _answer(operation)
     described: dict[str, Any] = {
         "operationId": _operation_id(path, method),
         "summary": operation.summary,
@@ -52,6 +52,13 @@ def describe(path: str, method: str, operation: Operation) -> dict[str, Any]:
     if body := _body(method, operation):
         described["requestBody"] = {"required": True, "content": body}
     return described
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    if operation.answer is None:
+        return {}
+    page = {"text/html": {"schema": {"type": "string"}}} if operation.is_page_too else {}
+    return {"content": {operation.media: {"schema": operation.answer}, **page}}
 
 
 def _with_answers(described: dict[str, Any], statuses: tuple[int, ...], answer: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, send_from_directory
 
+from authsvc.errors import NotFound
 from authsvc.logs import shown as shown_text
-from authsvc.web.access import prefers_english, user_agent
+from authsvc.values import wechat
+from authsvc.web.access import prefers_english, services, user_agent
 from authsvc.web.contracts.native import NATIVE
+from authsvc.web.pictures import picture_response
 from authsvc.web.routes.scan import use_case
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import Body, Text
@@ -23,7 +26,7 @@ signin = Blueprint("signin", __name__, url_prefix="/signin", template_folder=str
 _STATIC = _WEB / "static"
 # Nothing from elsewhere, nothing inline, no framing. The picture of the code is a data: URL.
 _CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _SENTENCES = {
@@ -52,6 +55,8 @@ _SENTENCES = {
         "inside": "你正在微信里打开此页面：请直接打开小程序登录；此页面供电脑上的浏览器使用。",
         "stranger": "此登录页是从一个未获许可的网站打开的，不能在这里登录。请回到该网站，换一种登录方式。",
         "operator": "致网站管理员：请把该网站的来源加入 authsvc 的 SCAN_SIGN_IN_ORIGINS。来源：",
+        "unknown": "此登录页的地址写错了，不能在这里登录。请回到打开此页面的网站，换一种登录方式。",
+        "configure": "致网站管理员：authsvc 没有配置这个 AppID：",
     },
     "en": {
         "title": "Sign in with WeChat",
@@ -78,14 +83,18 @@ _SENTENCES = {
         "inside": "This page is open inside WeChat. Open the mini program instead: the page is for computers.",
         "stranger": "A site without permission opened this page, so you cannot sign in here. Sign in another way.",
         "operator": "For the site's operator: add the site's origin to SCAN_SIGN_IN_ORIGINS of authsvc. Origin:",
+        "unknown": "The address of this page is wrong, so you cannot sign in here. Sign in another way.",
+        "configure": "For the site's operator: authsvc is not configured for this AppID:",
     },
 }
 
 
+_APPID = re.compile(rf"{wechat.APPID}\Z")
 _LANGUAGE = re.compile(r"(?:zh-CN|en)\Z")
 
 
 class _Opener(Body):
+    appid = Text(18, _APPID, description="the mini program; default: the first")
     origin = Text(200, description="the page that opened this one and gets the tokens; one of SCAN_SIGN_IN_ORIGINS")
     lang = Text(5, _LANGUAGE, description="zh-CN or en; default: what the browser prefers")
 
@@ -98,20 +107,29 @@ def _only_while_on() -> None:
 def _page(body: dict[str, Any]) -> Response:
     """Return the page, in Chinese unless the browser or ``lang`` says English. It cannot be framed.
 
-    For an origin that is not one of SCAN_SIGN_IN_ORIGINS, a page with status 400 says whose mistake that is.
+    For an unknown mini program, or an origin that is not one of SCAN_SIGN_IN_ORIGINS, a page with status 400 says whose
+    mistake that is.
     """
-    origin = body.get("origin")
+    origin, appid = body.get("origin"), body.get("appid")
     language = body.get("lang") or ("en" if prefers_english() else "zh-CN")
-    shown = {"language": language, "words": _SENTENCES[language], "origin": origin}
-    if origin is None or origin in current_app.extensions["authsvc-sign-in-origins"]:
-        response = Response(render_template("signin.html", inside=_is_inside_wechat(), **shown))
-    else:
+    words = _SENTENCES[language]
+    shown = {"language": language, "words": words, "origin": origin, "appid": appid}
+    if origin is not None and origin not in current_app.extensions["authsvc-sign-in-origins"]:
         logger.info("refused: the origin %s is not one of SCAN_SIGN_IN_ORIGINS", shown_text(origin))
-        response = Response(render_template("signin_refused.html", **shown), 400)
+        response = _refusal(shown, words["stranger"], words["operator"], origin)
+    elif appid is not None and appid not in services().apps.ids():
+        response = _refusal(shown, words["unknown"], words["configure"], appid)
+    else:
+        app = services().apps.choose(appid, None)
+        response = Response(render_template("signin.html", inside=_is_inside_wechat(), app=app, **shown))
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Vary"] = "Accept-Language"
     return response
+
+
+def _refusal(shown: dict[str, Any], reason: str, advice: str, detail: str) -> Response:
+    return Response(render_template("signin_refused.html", reason=reason, advice=advice, detail=detail, **shown), 400)
 
 
 def _is_inside_wechat() -> bool:
@@ -123,6 +141,14 @@ def _is_inside_wechat() -> bool:
 def _part(name: str) -> Response:
     """Return style or script of the page; browsers revalidate it each time."""
     return send_from_directory(_STATIC, name)
+
+
+def _app_picture(name: str) -> Response:
+    """Return the picture of a mini program."""
+    content = services().apps.picture(name)
+    if content is None:
+        raise NotFound("no mini program has this picture")
+    return picture_response(name, content)
 
 
 def _add(rule: str, view: View, summary: str, media: str, asked: Body | None = None) -> None:
@@ -144,3 +170,4 @@ def _add(rule: str, view: View, summary: str, media: str, asked: Body | None = N
 
 _add("", _page, "Sign in with a scan", "text/html", _Opener())
 _add("/<file:name>", _part, "Style and script of the page", "text/*")
+_add("/pictures/<picture:name>", _app_picture, "The picture of a mini program", "image/*")

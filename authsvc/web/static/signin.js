@@ -2,7 +2,7 @@
 'use strict'
 
 const main = document.querySelector('main')
-const picture = main.querySelector('img')
+const picture = main.querySelector('.scannable')
 const status = main.querySelector('.status')
 const name = main.querySelector('.name')
 const again = main.querySelector('button')
@@ -72,7 +72,7 @@ function countDown(seconds) {
 async function start() {
   show('loading')
   try {
-    const code = await call('start', {})
+    const code = await call('start', main.dataset.appid ? { appid: main.dataset.appid } : {})
     picture.src = code.picture
     show('pending')
     await follow(code)
