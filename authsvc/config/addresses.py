@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from authsvc.config.places import holds_certificates
 from authsvc.config.source import Source, choice
@@ -25,6 +25,7 @@ _DATABASE = re.compile(
     r"(?:/[^?]*)?(?:\?(?P<query>.*))?\Z",
     re.DOTALL,
 )
+_MYSQL_ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?\Z")
 # Parameters that may follow the database: those of PyMySQL and mysqlclient.
 _FILES = {"ssl_ca", "ssl_cert", "ssl_key"}
 _SWITCHES = {"ssl_check_hostname", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"}
@@ -41,6 +42,10 @@ _YES = {"1", "true", "yes", "on"}
 _UNVERIFIED_DATABASE = (
     "DATABASE_URL names another machine without a certificate authority: add ?ssl_ca=/path/to/ca.pem (for "
     "mysql+mysqldb:// with ssl_mode=VERIFY_IDENTITY), or set DATABASE_PLAIN_TEXT=1 to permit unencrypted connections"
+)
+_UNVERIFIED_MYSQL = (
+    "MYSQL_ADDRESS names another machine: set DATABASE_PLAIN_TEXT=1 to permit unencrypted connections, or DATABASE_URL "
+    "with ?ssl_ca=/path/to/ca.pem instead of MYSQL_ADDRESS"
 )
 _UNVERIFIED_REDIS = (
     "REDIS_URL sends a password to another machine without verified TLS: use rediss:// (with "
@@ -128,7 +133,9 @@ def database(source: Source, instance: Path) -> str:
 
     Only DATABASE_PLAIN_TEXT permits plain text.
     """
-    value = source.text("DATABASE_URL") or f"sqlite:///{instance / 'authsvc.db'}"
+    in_parts = _mysql_in_parts(source)
+    given = source.text("DATABASE_URL")
+    value = given or in_parts or f"sqlite:///{instance / 'authsvc.db'}"
     # Platforms provide mysql://; authsvc's driver is PyMySQL.
     value = re.sub(r"^(mysql|mariadb)://", "mysql+pymysql://", value)
     plain = choice(source, "DATABASE_PLAIN_TEXT", "0", _SWITCH) == "1"
@@ -138,9 +145,25 @@ def database(source: Source, instance: Path) -> str:
     if parts is None:
         source.complain("DATABASE_URL must begin with sqlite:/// or mysql://")
         return value
-    query = _mysql_query(source, parts, plain)
+    query = _mysql_query(source, parts, plain, _UNVERIFIED_DATABASE if given else _UNVERIFIED_MYSQL)
     address = value if parts["query"] is None else value.partition("?")[0]
     return f"{address}?{urlencode(query)}" if query else address
+
+
+def _mysql_in_parts(source: Source) -> str | None:
+    """Return the address of a database whose parts a platform provides, unless DATABASE_URL is set."""
+    place, user = source.text("MYSQL_ADDRESS"), source.text("MYSQL_USERNAME")
+    password, name = source.text("MYSQL_PASSWORD") or "", source.text("MYSQL_DATABASE", "authsvc")
+    if place is None or source.text("DATABASE_URL") is not None:
+        return None
+    if not _MYSQL_ADDRESS.match(place):
+        source.complain("MYSQL_ADDRESS must be host:port, without a scheme or a user")
+        return None
+    if user is None:
+        source.complain("MYSQL_USERNAME is not set, but MYSQL_ADDRESS is")
+        return None
+    credentials = ":".join(quote(text, safe="") for text in (user, password))
+    return f"mysql://{credentials}@{place}/{quote(name or '', safe='')}"
 
 
 def _sqlite(source: Source, value: str, instance: Path) -> str:
@@ -159,7 +182,7 @@ def _sqlite(source: Source, value: str, instance: Path) -> str:
     return f"sqlite:///{instance / path}"
 
 
-def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str, str]:
+def _mysql_query(source: Source, parts: re.Match[str], plain: bool, unverified: str) -> dict[str, str]:
     query = _query(source, "DATABASE_URL", parts["query"] or "", _DATABASE_PARAMETERS)
     if not _is_port(parts["port"]):
         source.complain("DATABASE_URL has an invalid port (valid: 1 to 65535)")
@@ -172,7 +195,7 @@ def _mysql_query(source: Source, parts: re.Match[str], plain: bool) -> dict[str,
     if is_here or _is_verified_mysql(parts["driver"], query):
         return query
     if not plain:
-        source.complain(_UNVERIFIED_DATABASE)
+        source.complain(unverified)
     return query if any(name.startswith("ssl") for name in query) else {**query, "ssl_disabled": "true"}
 
 

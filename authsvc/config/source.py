@@ -31,7 +31,7 @@ ENV_FILE = Path(".env")
 _FREE = {"INSTANCE_PATH", "WX_APPS_FILE", "WX_CA_FILE", "WX_NAME", "WX_PICTURE"}
 _LINES = {"JWT_PRIVATE_KEY"}
 # First words of names that other programs use as well.
-_SHARED_FAMILIES = {"ACCESS", "AWS", "DATABASE", "LOG", "LOGIN", "REDIS", "S3", "SECRET", "WEB"}
+_SHARED_FAMILIES = {"ACCESS", "AWS", "DATABASE", "LOG", "LOGIN", "MYSQL", "REDIS", "S3", "SECRET", "WEB"}
 # How alike two names must be (difflib's ratio) for one to be a misspelling of the other, and how long.
 _ALIKE = 0.85
 _LEAST_LETTERS = 6

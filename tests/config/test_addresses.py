@@ -157,3 +157,41 @@ def test_parameters_that_redis_does_not_know_are_refused_at_once() -> None:
     for query in ("host=redis.example.test", "sslcacerts=/x", "db=1&db=2"):
         (said,) = problems({**GOOD, "REDIS_URL": f"redis://127.0.0.1/0?{query}"})
         assert said.startswith("REDIS_URL has ")
+
+
+IN_PARTS = {"MYSQL_ADDRESS": "10.0.0.7:3306", "MYSQL_USERNAME": "root", "MYSQL_PASSWORD": "p@ss/w:o%r?d#"}
+
+
+def test_a_database_in_parts_is_the_same_as_in_one_address() -> None:
+    read = settings(**IN_PARTS, DATABASE_PLAIN_TEXT="1")
+    url = make_url(read.database_url)
+    assert (url.host, url.port, url.username, url.password, url.database) == (
+        *("10.0.0.7", 3306, "root"),
+        *(IN_PARTS["MYSQL_PASSWORD"], "authsvc"),
+    )
+    assert IN_PARTS["MYSQL_PASSWORD"] in read.secrets
+    named = {**IN_PARTS, "MYSQL_ADDRESS": "127.0.0.1", "MYSQL_DATABASE": "other"}
+    assert settings(**named).database_url.endswith("@127.0.0.1/other")
+
+
+def test_parts_count_only_without_an_address() -> None:
+    assert (
+        settings(**IN_PARTS, DATABASE_URL="mysql://u:p@localhost/d").database_url == "mysql+pymysql://u:p@localhost/d"
+    )
+    assert settings(MYSQL_PASSWORD="of another program").database_url.startswith("sqlite:")
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({}, "DATABASE_PLAIN_TEXT=1"),
+        ({"MYSQL_ADDRESS": "mysql://10.0.0.7"}, "host:port"),
+        ({"MYSQL_ADDRESS": "x@localhost"}, "host:port"),
+        ({"MYSQL_ADDRESS": "localhost:99999"}, "port"),
+        ({"MYSQL_USERNAME": ""}, "MYSQL_USERNAME is not set"),
+    ],
+    ids=["another machine", "scheme", "user", "port", "nobody"],
+)
+def test_parts_that_make_no_address_are_refused_by_name(changed: dict[str, str], word: str) -> None:
+    (said,) = problems({**GOOD, **IN_PARTS, **changed})
+    assert word in said and IN_PARTS["MYSQL_PASSWORD"] not in said

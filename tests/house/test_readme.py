@@ -81,3 +81,9 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
 def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
     to_headings = [(path, anchor) for path, anchor in links(page) if anchor and path.suffix == ".md"]
     assert [(path.name, anchor) for path, anchor in to_headings if anchor not in anchors(path)] == []
+
+
+def test_every_page_of_docs_is_in_the_navigation_of_the_site() -> None:
+    named = set(re.findall(r"- (docs/\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert named == {page for page in pages if not page.endswith(".zh-CN.md")}
