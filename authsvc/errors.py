@@ -397,6 +397,15 @@ class PictureLimitReached(AuthSvcError):
     action: ClassVar[Action] = "contact"
 
 
+class CursorExpired(AuthSvcError):
+    """Changes after this cursor have been deleted: the copy must be made anew."""
+
+    error = "cursor_expired"
+    zh = "游标已过期，请重新全量同步"
+    en = "The cursor is too old; make the copy anew and start from the current cursor"
+    action: ClassVar[Action] = "contact"
+
+
 class LimitReached(AuthSvcError):
     """This user has reached the limit of such items (consents, identities)."""
 

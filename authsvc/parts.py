@@ -18,6 +18,7 @@ from authsvc.services.accounts.bans import Bans
 from authsvc.services.accounts.linking import Linking
 from authsvc.services.accounts.tickets import RegistrationTickets
 from authsvc.services.audit import AuditLog
+from authsvc.services.changes.journal import ChangeJournal, Changes
 from authsvc.services.invites.campaigns import Campaigns
 from authsvc.services.invites.invites import Invites
 from authsvc.services.invites.memory import InviteMemory
@@ -113,7 +114,11 @@ class Parts:
 
     @cached_property
     def audit(self) -> AuditLog:
-        return AuditLog(self.hashes("audit"))
+        return AuditLog(self.hashes("audit"), self.change_journal)
+
+    @cached_property
+    def change_journal(self) -> ChangeJournal:
+        return ChangeJournal(self.settings.changes_retention)
 
     @cached_property
     def wechat(self) -> WeChatClient:
@@ -366,7 +371,7 @@ class Parts:
 
     @cached_property
     def profiles(self) -> Profiles:
-        return Profiles(self.database, self.avatars, self.clock)
+        return Profiles(self.database, self.avatars, self.audit, self.clock)
 
     @cached_property
     def closing(self) -> AccountClosing:
@@ -419,6 +424,10 @@ class Parts:
             clock=self.clock,
         )
 
+    @cached_property
+    def changes(self) -> Changes:
+        return Changes(self.database, self.change_journal)
+
     # --- the operator
 
     @cached_property
@@ -447,7 +456,8 @@ class Parts:
 
     @cached_property
     def retention(self) -> Retention:
-        return Retention(self.database, self.clock, self.settings.audit_retention)
+        settings = self.settings
+        return Retention(self.database, self.clock, settings.audit_retention, settings.changes_retention)
 
     @cached_property
     def health(self) -> Health:

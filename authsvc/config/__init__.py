@@ -68,6 +68,8 @@ class Settings:
     phone_account: PhonePolicy = "link"
     account_cooling_off: int = 15 * DAY
     audit_retention: int = 365 * DAY
+    # 0: changes of people are not written down.
+    changes_retention: int = 0
     ban_memory: int = 365 * DAY
     invite_memory: int = 180 * DAY
     rate_limits: Mapping[LimitedKind, Mapping[Asker, Rate]] = field(default_factory=dict)
@@ -159,6 +161,7 @@ def _read(source: Source) -> Settings | None:
         "phone_account": choice(source, "PHONE_ACCOUNT", "link", ("link", "reject")),
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * DAY,
         "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * DAY,
+        "changes_retention": source.number("CHANGES_RETENTION_DAYS", 0, 0, 3650) * DAY,
         "ban_memory": source.number("BAN_MEMORY_DAYS", 365, 0, 36500) * DAY,
         "invite_memory": source.number("INVITE_MEMORY_DAYS", 180, 0, 36500) * DAY,
         "registration": choice(source, "REGISTRATION", "open", get_args(Registration)),

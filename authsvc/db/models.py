@@ -186,6 +186,38 @@ class AuditEventRow(Base):
     operator: Mapped[str] = mapped_column(exact(40), server_default="")
 
 
+class PersonChangeRow(Base):
+    """A change of a person that other services want to hear of. No foreign key: they must also hear of an erasure.
+
+    ``position`` is null until the first reader after its commit gives it one.
+    """
+
+    __tablename__ = "person_changes"
+    __table_args__ = (
+        UniqueConstraint("position", name="uq_person_changes_position"),
+        Index("ix_person_changes_at", "at"),
+        _LASTING_IDS,
+    )
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    into_id: Mapped[int | None] = mapped_column(BigInteger)
+    at: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChangeSequenceRow(Base):
+    """One row: the last position given to a change, and the highest position of a deleted one."""
+
+    __tablename__ = "change_sequence"
+    __table_args__ = (TABLE,)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    last_given: Mapped[int] = mapped_column(BigInteger)
+    deleted_until: Mapped[int] = mapped_column(BigInteger)
+
+
 class ConsentRow(Base):
     """A version of the privacy terms that a user has agreed to, and when."""
 

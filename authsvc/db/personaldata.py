@@ -20,6 +20,7 @@ WITHHELD = {
     "sessions": ("token_version", "counter", "idle_seconds", "number"),
     "not_before_marks": ("user_id", "not_before"),  # the moment of an audit event
     "audit_events": ("subject", "operator"),  # whose act it was concerns the company
+    "person_changes": ("id", "position", "kind", "user_id", "into_id", "at"),  # that the other tables changed, and when
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
     "code_pictures": ("claimed_until", "claim", "service"),

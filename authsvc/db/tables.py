@@ -9,6 +9,7 @@ VERSION_TABLE = "authsvc_migrations"
 COLUMNS = {
     "audit_events": "id at event user_id subject detail request_id operator",
     "ban_marks": "id mark user_id ban expires_at",
+    "change_sequence": "id last_given deleted_until",
     "code_failures": "claim error errcode failed_at",
     "code_pictures": "stem ending user_id claimed_until asked_at claim service",
     "consents": "user_id version given_at",
@@ -22,6 +23,7 @@ COLUMNS = {
     "not_before_marks": "user_id not_before",
     "operator_sessions": "id operator begun_at seen_at",
     "operators": "name role secret_hash created_at rotated_at last_used_at removed_at",
+    "person_changes": "id position kind user_id into_id at",
     "phone_calls": "subject day calls",
     "push_receipts": "receipt received_at",
     "scan_sign_ins": "id browser_hash appid state device address created_at expires_at session_id handed_over_at",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsvc.services.accounts.linking import Linking
+from authsvc.services.changes.journal import Changes
 from authsvc.services.invites.campaigns import Campaigns
 from authsvc.services.invites.invites import Invites
 from authsvc.services.miniprograms.accesstokens import AccessTokens
@@ -57,6 +58,7 @@ class Services:
     profiles: Profiles
     linking: Linking
     closing: AccountClosing
+    changes: Changes
     conflicts: Conflicts
     consents: Consents
     exports: Exports

@@ -7,6 +7,8 @@ from sqlalchemy import Connection
 from authsvc.context import request_id
 from authsvc.db.queries import audit_events, identities
 from authsvc.sealing import KeyedHash
+from authsvc.services.changes.journal import ChangeJournal
+from authsvc.values.changes import ChangeKind
 from authsvc.values.operator import AuditEvent
 
 logger = logging.getLogger(__name__)
@@ -15,11 +17,13 @@ logger = logging.getLogger(__name__)
 class AuditLog:
     """Stores events, and identifies people by user id and ``subject``: a keyed hash of their first openid.
 
-    The id is deleted with the user; the hash is the same if the same WeChat account comes again.
+    The id is deleted with the user; the hash is the same if the same WeChat account comes again. What other services
+    want to hear of goes to the journal of changes as well.
     """
 
-    def __init__(self, hashes: KeyedHash) -> None:
+    def __init__(self, hashes: KeyedHash, journal: ChangeJournal) -> None:
         self._hashes = hashes
+        self._journal = journal
 
     def record(
         self,
@@ -38,6 +42,7 @@ class AuditLog:
         person without a user, ``openid`` is used instead, if known. ``operator`` did it, if it was not the command
         line or the person.
         """
+        self._journal.note_event(connection, event, user_id, now)
         openid = openid if user_id is None else identities.first_openid(connection, user_id)
         subject = "" if openid is None else self._subject(openid)
         is_stored = audit_events.insert(
@@ -56,6 +61,12 @@ class AuditLog:
         if operator:
             known["operator"], by = operator, f" operator={operator}"
         logger.info("audit: %s user=%s subject=%s%s %s%s", event, user_id, subject, by, detail, place, extra=known)
+
+    def tell(
+        self, connection: Connection, kind: ChangeKind, user_id: int, now: int, *, into_id: int | None = None
+    ) -> None:
+        """Store a change that is no event of its own in the journal of changes only."""
+        self._journal.note(connection, kind, user_id, now, into_id=into_id)
 
     def find(
         self,

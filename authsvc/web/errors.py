@@ -44,6 +44,7 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
     e.PictureRejected: 400,
     e.PictureLimitReached: 409,
     e.LimitReached: 409,
+    e.CursorExpired: 410,
     e.LoginCodeInvalid: 401,
     e.LoginCodeUsed: 401,
     e.PhoneCodeInvalid: 400,

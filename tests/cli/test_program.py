@@ -78,7 +78,7 @@ def test_the_tables_are_made_and_looked_at_with_nothing_of_flask(settings: dict[
     assert run(tmp_path, "db", "upgrade", **given) == (0, "up to date  0017\n", "")
     assert run(tmp_path, "db", "check", **given) == (0, "up to date  0017\n", "")
     code, said, _ = run(tmp_path, "db", "current", "--json", **given)
-    assert (code, json.loads(said)) == (0, {"revision": "0017", "newest": "0017", "migrated": True})
+    assert (code, json.loads(said)) == (0, {"revision": "0018", "newest": "0018", "migrated": True})
     assert "--sql works for MySQL and MariaDB only" in run(tmp_path, "db", "upgrade", "--sql", **given)[2]
     elsewhere = {**settings, "DATABASE_URL": f"mysql://root@127.0.0.1:{free_port()}/authsvc"}
     assert "CREATE TABLE users" in run(tmp_path, "db", "upgrade", "--sql", **elsewhere)[1]

@@ -143,10 +143,11 @@ def test_the_exceptions_are_used_where_they_were_made_for() -> None:
 
 
 # The subjects of ``services``, each with those that it may build on. The first three are files, of every subject's.
-_BASE = ("audit", "knownby", "numbers", "miniprograms", "invites")
+_BASE = ("audit", "changes", "knownby", "numbers", "miniprograms", "invites")
 _STAYING = (*_BASE, "accounts", "sessions", "qrcodes")
 SUBJECTS: dict[str, tuple[str, ...]] = {
-    "audit": (),
+    "changes": (),
+    "audit": ("changes",),
     "knownby": (),
     "numbers": (),
     "miniprograms": ("audit", "numbers"),

@@ -100,6 +100,7 @@ class AccountRules:
         else:
             user = self._bring(connection, known, arrival, now)
         new_key = None if arrival.session_key is None else self._session_keys.seal_new(known, arrival.session_key)
+        self._tell_profile(connection, user, arrival.profile, now)
         identities.record_login(connection, known, user.id, arrival.profile, now, session_key=new_key)
         invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         return _admitted(user, arrival.profile, known.id, invite, is_new=False)
@@ -141,10 +142,16 @@ class AccountRules:
             if arrival.phone is None
             else self.bind_phone(connection, owner, arrival.phone, arrival.app.appid, now)
         )
+        self._tell_profile(connection, user, arrival.profile, now)
         users.record_login(connection, user.id, arrival.profile, now)
         invite = self._invites.apply(connection, user, arrival.known_by, arrival.invite_code, now)
         identity_id = self.add_identity(connection, arrival, user.id, now)
+        self._audit.tell(connection, "identity.linked", user.id, now)
         return _admitted(user, arrival.profile, identity_id, invite, is_new=False)
+
+    def _tell_profile(self, connection: Connection, user: User, arrived: Profile, now: int) -> None:
+        if arrived.over(user.profile) != user.profile:
+            self._audit.tell(connection, "profile.changed", user.id, now)
 
     def _register(self, connection: Connection, arrival: Arrival, now: int) -> Admitted:
         self.refuse_newcomers()

@@ -23,4 +23,5 @@ def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, no
     ban_marks.move_all(connection, loser.id, into=winner.id)
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)
+    audit.tell(connection, "person.merged", loser.id, now, into_id=winner.id)
     audit.record(connection, "merge", winner.id, now, f"merged user {loser.id}")

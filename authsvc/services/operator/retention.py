@@ -15,6 +15,7 @@ from authsvc.db.queries import (
     login_attempts,
     not_before_marks,
     operator_sessions,
+    person_changes,
     push_receipts,
     scan_sign_ins,
     sessions,
@@ -51,11 +52,15 @@ _KINDS: tuple[tuple[str, _Delete, int], ...] = (
 class Retention:
     """Deletes rows whose time is over."""
 
-    def __init__(self, database: Database, clock: SystemClock, audit_seconds: int) -> None:
-        """``audit_seconds`` is how long audit events are kept."""
+    def __init__(self, database: Database, clock: SystemClock, audit_seconds: int, change_seconds: int) -> None:
+        """How long audit events and changes of people are kept."""
         self._database = database
         self._clock = clock
-        self._kinds = (*_KINDS, ("audit events", audit_events.delete_stored, audit_seconds))
+        self._kinds = (
+            *_KINDS,
+            ("changes of people", person_changes.delete_old, change_seconds),
+            ("audit events", audit_events.delete_stored, audit_seconds),
+        )
 
     def purge(self) -> dict[str, int]:
         """Delete the old rows of every kind; return how many rows of each kind."""

@@ -13,6 +13,7 @@ from authsvc.db.database import Database
 from authsvc.db.queries import users
 from authsvc.errors import InvalidRequest, NotFound
 from authsvc.services.accounts.accounts import refuse_inactive
+from authsvc.services.audit import AuditLog
 from authsvc.services.people import nicknames
 from authsvc.services.people.avatars import Avatars
 from authsvc.values.people import Profile, User
@@ -30,9 +31,10 @@ _PLACEHOLDER_AVATARS = (
 class Profiles:
     """Stores nicknames, pictures and genders."""
 
-    def __init__(self, database: Database, avatars: Avatars, clock: SystemClock) -> None:
+    def __init__(self, database: Database, avatars: Avatars, audit: AuditLog, clock: SystemClock) -> None:
         self._database = database
         self._avatars = avatars
+        self._audit = audit
         self._clock = clock
 
     def set_profile(self, caller: Caller, profile: Profile) -> User:
@@ -69,6 +71,8 @@ class Profiles:
             refuse_inactive(stored)
             changed = profile.over(stored.profile)
             users.set_profile(connection, stored.id, changed, now)
+            if changed != stored.profile:
+                self._audit.tell(connection, "profile.changed", stored.id, now)
             return stored.profile, replace(stored, profile=changed)
 
         former, user = self._database.run(work)
@@ -88,6 +92,8 @@ class Profiles:
                 avatar_url=None if avatar else stored.avatar_url,
             )
             users.set_profile(connection, user_id, kept, now)
+            if kept != stored:
+                self._audit.tell(connection, "profile.changed", user_id, now)
             remnants.note(connection)
             return stored
 

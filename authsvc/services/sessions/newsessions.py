@@ -74,6 +74,7 @@ class NewSessions:
         if standing.live >= caps.per_user:
             kept = caps.per_user - 1
             sessions.end_oldest(connection, *theirs, keep=kept, reason="limit", now=now)
+            self.audit.tell(connection, "sessions.ended", user.id, now)
         is_known = device in standing.devices or devices.identity(device) in map(devices.identity, standing.devices)
         if not is_known:
             self.audit.record(connection, "new_device", user.id, now, of_app(app.appid, device))

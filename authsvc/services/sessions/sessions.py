@@ -137,7 +137,10 @@ class Sessions:
             live = sessions.find_live(connection, session_id, now)
             if live is None or (claims and not _is_of(live, claims)):
                 return None
-            return live.session if sessions.end(connection, session_id, live.user.id, "revoked", now) else None
+            if not sessions.end(connection, session_id, live.user.id, "revoked", now):
+                return None
+            self._audit.tell(connection, "sessions.ended", live.user.id, now)
+            return live.session
 
         return self._database.run(work)
 
@@ -158,7 +161,8 @@ class Sessions:
 
         def work(connection: Connection) -> None:
             if scope == "local":
-                sessions.end(connection, caller.session.id, user_id, "logout", now)
+                if sessions.end(connection, caller.session.id, user_id, "logout", now):
+                    self._audit.tell(connection, "sessions.ended", user_id, now)
                 return
             if scope == "global":
                 users.end_everything(connection, user_id, now)
@@ -188,6 +192,8 @@ class Sessions:
             if session_id != caller.session.id:
                 ended = of_app(live.session.appid, live.session.device)
                 self._audit.record(connection, "session_ended", user_id, now, ended)
+            else:
+                self._audit.tell(connection, "sessions.ended", user_id, now)
 
         self._database.run(work)
 

@@ -64,6 +64,10 @@ def event(name: str, at: int) -> str:
     return f"INSERT INTO audit_events (event, at) VALUES ('{name}', {at})"
 
 
+def change(name: str, at: int) -> str:
+    return f"INSERT INTO person_changes (kind, user_id, at) VALUES ('{name}', 1, {at})"
+
+
 def session(name: str, *, idle: int = 2**40, absolute: int = 2**40, revoked: int | None = None) -> str:
     return (
         "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at, rotated_at,"
@@ -103,10 +107,11 @@ def test_each_kind_goes_when_its_time_is_over(
         *(wechat_error("kept", now - 2 * DAY), wechat_error("gone", now - 2 * DAY - 1)),
         *(code_failure(1, now - 60), code_failure(2, now - 61)),
         *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
+        *(change("kept", now - 30 * DAY), change("gone", now - 30 * DAY - 1)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
-    deleted = Retention(each_database, clock, 365 * DAY).purge()
+    deleted = Retention(each_database, clock, 365 * DAY, 30 * DAY).purge()
     assert deleted == {
         "login attempts": 1,
         "used tickets": 1,
@@ -120,6 +125,7 @@ def test_each_kind_goes_when_its_time_is_over(
         "sessions of operators": 1,
         "receipts of pushes": 1,
         "errors of WeChat": 1,
+        "changes of people": 1,
         "audit events": 1,
     }
     left = rows(
@@ -128,15 +134,16 @@ def test_each_kind_goes_when_its_time_is_over(
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
         " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT receipt FROM push_receipts"
         " UNION ALL SELECT appid FROM wechat_errors UNION ALL SELECT id FROM operator_sessions"
+        " UNION ALL SELECT kind FROM person_changes"
         " UNION ALL SELECT mark FROM ban_marks UNION ALL SELECT mark FROM invite_marks"
         " UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 10, "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 11, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 
 def test_a_second_purge_finds_nothing(each_database: Database, clock: Clock) -> None:
-    service = Retention(each_database, clock, 365 * DAY)
+    service = Retention(each_database, clock, 365 * DAY, 30 * DAY)
     service.purge()
     assert set(service.purge().values()) == {0}
 
@@ -145,5 +152,5 @@ def test_more_rows_than_one_transaction_takes_all_go(
     store: Callable[..., None], each_database: Database, clock: Clock
 ) -> None:
     store(*(ticket(f"ticket {number}", 1) for number in range(2500)))
-    assert Retention(each_database, clock, 365 * DAY).purge()["used tickets"] == 2500
+    assert Retention(each_database, clock, 365 * DAY, 30 * DAY).purge()["used tickets"] == 2500
     assert counts(each_database)["spent_tickets"] == 0

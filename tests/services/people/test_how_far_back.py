@@ -22,7 +22,14 @@ def test_it_goes_back_90_days_or_as_long_as_audit_events_are_kept(
     for age in (91, 89, 31, 29, 1):
         each_database.run(
             lambda connection, at=now - age * DAY: audit_events.insert(
-                connection, "phone_bound", user.id, subject="", detail=f"app {APPID}", request_id="", now=at
+                connection,
+                "phone_bound",
+                user.id,
+                subject="",
+                detail=f"app {APPID}",
+                request_id="",
+                operator="",
+                now=at,
             )
         )
     claims = VerifiedClaims(user.id, "s", APPID, "j", now, now, APPID)

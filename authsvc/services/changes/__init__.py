@@ -1,0 +1,1 @@
+"""Changes of people, for other services that keep a copy or want to be told."""
