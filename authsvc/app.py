@@ -17,11 +17,13 @@ from authsvc.signing.keyring import KeyRing, key_source
 from authsvc.signing.tokens import TokenChecker
 from authsvc.values.limits import Rate
 from authsvc.values.tokens import ALGORITHM
-from authsvc.web import access, bodies, contracts, metering, paths, ratelimits, routing
+from authsvc.web import access, bodies, contracts, metering, origins, paths, ratelimits, routing
 from authsvc.web import errors as web_errors
 from authsvc.web.ratelimits import RateLimits
 from authsvc.web.routes.apipage import apipage
 from authsvc.web.routes.auth import auth
+from authsvc.web.routes.console.home import home as console_home
+from authsvc.web.routes.console.signin import signin as console_signin
 from authsvc.web.routes.gateway import gateway
 from authsvc.web.routes.home import home
 from authsvc.web.routes.internal import internal
@@ -68,9 +70,10 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     checker = TokenChecker(keys, settings.public_base_url, settings.apps)
     checker.install(app)
     app.extensions["authsvc-tokens"] = checker
-    app.extensions[contracts.EXTENSION] = frozenset(settings.contracts)
+    app.extensions[contracts.EXTENSION] = contracts.served(settings.contracts, console=settings.console)
     app.extensions["authsvc-metadata"] = _metadata(settings)
     app.extensions["authsvc-sign-in-origins"] = settings.scan_sign_in_origins
+    app.extensions[origins.EXTENSION] = settings.public_origin
     app.config["SESSION_COOKIE_SECURE"] = settings.public_base_url.startswith("https:")
     Parts(settings, database, keys, checker, clock).services().install(app.extensions)
     app.extensions[ratelimits.EXTENSION] = RateLimits(
@@ -86,7 +89,9 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
     for_tools = (home, wellknown, *((apipage,) if settings.api_page else ()))
-    for blueprint in (*for_people, *for_tools, ops, internal, session_key, pushes, oauth, revocations, gateway):
+    for_services = (internal, session_key, oauth, revocations, gateway)
+    for_operators = (ops, *((console_signin, console_home) if settings.console else ()))
+    for blueprint in (*for_people, *for_tools, *for_services, *for_operators, pushes):
         app.register_blueprint(blueprint)
     routing.refuse_undeclared(app)
     return app

@@ -424,6 +424,15 @@ class NotPermitted(AuthSvcError):
     action: ClassVar[Action] = "contact"
 
 
+class ForeignPage(NotPermitted):
+    """A page of another site sent the request, or an outdated form of the console."""
+
+    error = "foreign_page"
+    zh = "请求并非来自控制台的当前页面，已拒绝；请重新打开控制台后再试"
+    en = "The request does not come from a current page of the console; open the console again and retry"
+    action: ClassVar[Action] = "fix_request"
+
+
 # --- what WeChat says ---------------------------------------------------------------------------------------
 
 

@@ -83,12 +83,12 @@ def respond(error: e.AuthSvcError) -> Response:
     detail = f" ({error})" if str(error) else ""
     logger.log(level, "refused: %s%s %s", error.error, detail, shown(request.path), extra=known)
     problem = Problem(error, status, _sentence(error), _reasons(error), request_id())
-    response = bodies.write(contract.render_error(problem), status)
+    response = contract.page(problem) if contract.page else bodies.write(contract.render_error(problem), status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, e.MethodNotAllowed):
         response.headers["Allow"] = error.allow
-    if status == 401:
+    if response.status_code == 401:
         response.headers["WWW-Authenticate"] = contract.challenge
     return response
 

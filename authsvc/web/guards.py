@@ -8,16 +8,19 @@ from typing import Any, assert_never
 from flask import current_app, request
 
 from authsvc import context
-from authsvc.errors import InvalidRequest, NoSuchRoute, StepUpRequired, Unauthenticated
+from authsvc.errors import ForeignPage, InvalidRequest, NoSuchRoute, NotPermitted, StepUpRequired, Unauthenticated
 from authsvc.signing.tokens import TokenChecker
 from authsvc.values.limits import LimitedKind
+from authsvc.values.operator import SignedInOperator
 from authsvc.values.sessions import Caller, VerifiedClaims
-from authsvc.web import ratelimits
+from authsvc.web import bodies, consolecookie, origins, ratelimits
 from authsvc.web.access import services
 from authsvc.web.schemas import CODE
-from authsvc.web.who import Person, Public, Service, Who
+from authsvc.web.who import Operator, Person, Public, Service, Who
 
 STEP_UP_HEADER = "Step-Up-Code"
+CSRF_MEMBER = "csrf"
+_READING = ("GET", "HEAD")
 # The scheme is case-insensitive (RFC 9110 §11.1), and some front ends write it in lower case.
 _BEARER = re.compile(r"bearer +(\S+) *\Z", re.IGNORECASE)
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/=]+) *\Z", re.IGNORECASE)
@@ -27,7 +30,8 @@ def enter(who: Who, kind: LimitedKind) -> dict[str, Any]:
     """Count this request as one of ``kind``, and return what is known about the caller, by the names of ``who.py``.
 
     Raises TooManyRequests. For a person: Unauthenticated without a valid token, SessionEnded after a logout, or
-    AccountDisabled. For a service: Unauthenticated, NotPermitted without the scope, NoSuchRoute if it is hidden.
+    AccountDisabled. For a service: Unauthenticated, NotPermitted without the scope, NoSuchRoute if it is hidden. For an
+    operator: Unauthenticated, NotPermitted without the role, ForeignPage for a write that another page may have sent.
     """
     ratelimits.at_the_door(kind, knows_callers=not isinstance(who, Public))
     match who:
@@ -37,6 +41,8 @@ def enter(who: Who, kind: LimitedKind) -> dict[str, Any]:
             return {"claims": _expired(kind)} if who.may_be_expired else {"caller": _caller(kind)}
         case Service():
             return {"service": _service(who, kind)}
+        case Operator():
+            return {"operator": _operator(who, kind)}
     assert_never(who)
 
 
@@ -101,6 +107,36 @@ def _service(who: Service, kind: LimitedKind) -> str:
         raise Unauthenticated(str(no_credential_exists)) from None
     ratelimits.by_service(kind, name)
     return name
+
+
+def _operator(who: Operator, kind: LimitedKind) -> SignedInOperator:
+    with ratelimits.counting_strangers(kind):
+        found = _in_a_browser() if who.page else _with_credential()
+    ratelimits.by_operator(kind, found.name)
+    if request.method not in _READING:
+        _refuse_foreign_write(who)
+    if not found.may(who.role):
+        raise NotPermitted(f"operator {found.name} is {found.role}, not {who.role}")
+    return found
+
+
+def _in_a_browser() -> SignedInOperator:
+    return services().operators.of_session(consolecookie.shown())
+
+
+def _with_credential() -> SignedInOperator:
+    match = _BEARER.match(request.headers.get("Authorization", ""))
+    return services().operators.of_credential(match[1] if match else None)
+
+
+def _refuse_foreign_write(who: Operator) -> None:
+    """Raise ForeignPage unless a form of this session's page sent it, or to the API, no page at all."""
+    if not who.page:
+        origins.refuse_pages()
+        return
+    origins.refuse_other_sites()
+    if not services().operators.is_own_form(consolecookie.shown() or "", bodies.form_member(CSRF_MEMBER)):
+        raise ForeignPage("not a form of this session")
 
 
 def _credential(header: str) -> str | None:

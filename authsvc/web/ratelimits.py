@@ -1,4 +1,4 @@
-"""Rate limits by kind of route: per address, per mini program, per user and per service.
+"""Rate limits by kind of route: per address, per mini program, per user, per service and per operator.
 
 Every route has a kind (``Operation.limited``). The caller becomes known in steps (the address at once, the mini program
 with the body, the user or the service with the credential), and each step counts. For the kinds in ``_KNOWN_FIRST``,
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 EXTENSION = "authsvc-rate-limits"
 # Many people may share an address, and known callers are counted by user or service.
-_KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export"})
+_KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export", "operator"})
 # These cost only this machine's time, and little more than a call to Redis: a count takes 8 µs here, 45 µs there. And
 # ``/healthz`` must not wait.
 _COUNTED_HERE: frozenset[LimitedKind] = frozenset({"request", "gateway", "read", "push", "health"})
@@ -65,6 +65,11 @@ def by_user(kind: LimitedKind, user_id: int) -> None:
 def by_service(kind: LimitedKind, name: str) -> None:
     """Count a request by its service, whose credential is valid. Raises TooManyRequests."""
     _limits().take(kind, "service", name)
+
+
+def by_operator(kind: LimitedKind, name: str) -> None:
+    """Count a request by its operator, who is known. Raises TooManyRequests."""
+    _limits().take(kind, "operator", name)
 
 
 def _by_address(kind: LimitedKind) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from authsvc.values.operator import ServiceScope
+from authsvc.values.operator import OperatorRole, ServiceScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,22 @@ class Service:
         return f"service({self.scope})"
 
 
-Who = Public | Person | Service
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator with this role or a higher one: the view gets the ``operator``.
+
+    A ``page`` knows them by the session of their browser, and refuses writes that are not of its own forms. The API
+    knows them by their credential, and refuses writes that pages send.
+    """
+
+    role: OperatorRole
+    page: bool = False
+
+    def __str__(self) -> str:
+        return f"operator({self.role}){' on a page' if self.page else ''}"
+
+
+Who = Public | Person | Service | Operator
 
 PUBLIC = Public()
 PUBLIC_OR_PERSON = Public(knows_people=True)

@@ -69,7 +69,7 @@ def test_the_tables_are_made_and_looked_at_with_nothing_of_flask(settings: dict[
         " run: authsvc db upgrade\n",
     )
     code, said, errors = run(tmp_path, "db", "upgrade", **given)
-    assert (code, [line.split()[0] for line in said.splitlines()[:15]], errors) == (
+    assert (code, [line.split()[0] for line in said.splitlines()[:16]], errors) == (
         0,
         [path.name[:4] for path in sorted((Path(MIGRATIONS) / "versions").glob("[0-9]*.py"))],
         "",
@@ -138,6 +138,7 @@ LISTING = {
     "invites list": (),
     "invites stats": (),
     "keys list": (),
+    "operators list": (),
     "services list": (),
     "token show": (),
     "users conflicts": (),
@@ -180,9 +181,10 @@ def test_everything_that_lists_or_shows_can_print_json(empty: dict[str, str], tm
 
 def test_every_table_has_a_head_even_if_it_is_empty(empty: dict[str, str], tmp_path: Path) -> None:
     heads = {
-        "audit": "time event user hash details",
+        "audit": "time event user hash operator details",
         "invites list": "code batch owner uses expires state",
         "invites stats": "batch codes owned used up expired disabled uses",
+        "operators list": "name role created rotated last used removed",
         "services list": "name scopes created",
         "users conflicts": "no conflicts",
     }

@@ -56,7 +56,7 @@ def test_four_settings_are_enough() -> None:
 def test_the_contracts_that_are_served_are_named_and_the_native_one_always_is() -> None:
     every = ("native", "bearer", "detail", "code_message_data", "code_msg_data", "success_data")
     assert get_args(ContractName) == every
-    assert {contract.name for contract in CONTRACTS} == {*every, "oauth"}
+    assert {contract.name for contract in CONTRACTS} == {*every, "oauth", "console"}
     assert settings().contracts == every
     for text, served in (
         ("native", ("native",)),

@@ -97,7 +97,9 @@ class Service:
             # Tests ask for exports as often as they like.
             "RATE_LIMIT_EXPORT": "off",
             "SCAN_SIGN_IN_PAGE": "pages/scan/scan",
-            **settings,
+            "CONSOLE": "1",
+            # For browsers that must find the service under its own public address.
+            **{name: value.replace("{port}", str(self.port)) for name, value in settings.items()},
         }
 
     def _set_up(self) -> None:

@@ -236,6 +236,10 @@ def test_tokens_are_signed_and_read_in_one_room_alone() -> None:
     assert {file for file in files if not file.startswith("signing/")} <= {"web/guards.py"}
 
 
+# What finds out who asks, by a credential or a session.
+WHO_ASKS = ("authenticate", "service_credentials", "authorization", "of_credential", "of_session")
+
+
 def test_who_may_enter_is_asked_at_the_door_alone() -> None:
     """A view gets who asks from what it declares; none looks at a credential by hand."""
     assert users_of("authsvc.web.guards") == {"web/openapi/operations.py", "web/routing.py"}
@@ -246,7 +250,7 @@ def test_who_may_enter_is_asked_at_the_door_alone() -> None:
         if path.is_relative_to(PACKAGE / "web")
         for node in ast.walk(tree_of(path))
         if (isinstance(node, ast.Constant) and node.value in ("Authorization", "authsvc-tokens"))
-        or (isinstance(node, ast.Attribute) and node.attr in ("authenticate", "service_credentials", "authorization"))
+        or (isinstance(node, ast.Attribute) and node.attr in WHO_ASKS)
     }
     assert asked == {"web/guards.py"}
 

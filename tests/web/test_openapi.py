@@ -44,7 +44,8 @@ def test_every_route_is_described_and_nothing_else(document: Document, sqlite_se
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match[2])
             listed |= {(method, path) for method in match[1].split(", ") if method not in ("HEAD", "OPTIONS")}
     assert len(listed) >= 8
-    assert set(operations(document)) == listed
+    # Pages of the console are for people alone.
+    assert set(operations(document)) == {route for route in listed if not route[1].startswith("/console")}
 
 
 def schema_name(operation: Document, status: str) -> str:

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "PUBLIC_BASE_URL": "https://login.example.test",
     "SECRET_KEYS": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
     "SCAN_SIGN_IN_PAGE": "pages/scan/scan",
+    "CONSOLE": "1",
     "LOG_LEVEL": "ERROR",
 }
 # Whoever knows the address may call these, and the door asks for nothing. A new one is added here by hand, or the test
@@ -59,6 +60,9 @@ OPEN = {
     "GET /signin/pictures/{name}",
     "POST /api/v1/scan-sign-ins/start",
     "POST /api/v1/scan-sign-ins/poll",
+    # an operator who is to sign in
+    "GET /console/sign-in",
+    "POST /console/sign-in",
     # before a login, or for whoever was given the name
     "GET /api/v1/invites/check",
     "GET /avatars/{name}",
@@ -196,4 +200,4 @@ def test_the_table_is_json_for_other_tools(app: Flask) -> None:
 def test_the_table_needs_no_database_and_holds_what_is_served(tmp_path: Path) -> None:
     with built(tmp_path, DATABASE_URL="mysql://nobody:x@127.0.0.1:1/nowhere", CONTRACTS="detail") as narrow:
         shapes = {row["contract"] for row in json.loads(printed(narrow, "--json"))}
-    assert shapes == {"native", "detail", "oauth"}
+    assert shapes == {"native", "detail", "oauth", "console"}

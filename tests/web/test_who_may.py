@@ -12,7 +12,7 @@ from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.values.operator import ServiceScope
 from authsvc.web.routing import Operation, declared
-from authsvc.web.who import Person, Public
+from authsvc.web.who import Operator, Person, Public
 from authsvc.web.who import Service as Services
 from tests.harness import signedin
 from tests.harness.inprocess import beside
@@ -34,7 +34,8 @@ def kept(sqlite_service: Service, canaries: Canaries) -> Iterator[tuple[list[Rou
             scope: canaries.never(f"who may: {scope}", credentials.add(f"who-{scope}", (scope,)))
             for scope in get_args(ServiceScope)
         }
-        yield list(declared(app)), made
+        # Pages of the console: tests/web/test_console_door.py.
+        yield [route for route in declared(app) if not route[2].contract.for_browsers], made
         for scope in made:
             credentials.remove(f"who-{scope}")
 
@@ -159,6 +160,9 @@ def test_the_description_says_who_may_as_it_is_declared(document: dict[str, Any]
             case Services():
                 expected: Any = [{"basic": []}, {"credential": []}]
                 assert f"scope `{operation.who.scope}`" in document["paths"][path][method.lower()]["description"]
+            case Operator():
+                expected = [{"operator": []}]
+                assert f"role `{operation.who.role}`" in document["paths"][path][method.lower()]["description"]
             case Person():
                 expected = [{"bearer": []}]
             case Public():

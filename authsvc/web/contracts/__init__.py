@@ -3,29 +3,42 @@
 A new contract is one file here and one line in ``CONTRACTS``.
 """
 
-from typing import get_args
-
 from flask.sansio.app import App
 
 from authsvc.values.sessions import ContractName, TokenPolicy
 from authsvc.web.contracts.bearer import BEARER
 from authsvc.web.contracts.code_message_data import CODE_MESSAGE_DATA
 from authsvc.web.contracts.code_msg_data import CODE_MSG_DATA
+from authsvc.web.contracts.console import CONSOLE
 from authsvc.web.contracts.detail import DETAIL
 from authsvc.web.contracts.native import NATIVE
 from authsvc.web.contracts.oauth import OAUTH
 from authsvc.web.contracts.shape import Contract
 from authsvc.web.contracts.success_data import SUCCESS_DATA
 
-CONTRACTS: tuple[Contract, ...] = (NATIVE, BEARER, DETAIL, CODE_MESSAGE_DATA, CODE_MSG_DATA, SUCCESS_DATA, OAUTH)
+CONTRACTS: tuple[Contract, ...] = (
+    NATIVE,
+    BEARER,
+    DETAIL,
+    CODE_MESSAGE_DATA,
+    CODE_MSG_DATA,
+    SUCCESS_DATA,
+    OAUTH,
+    CONSOLE,
+)
 
 # The key under which the app stores the names of the contracts that it serves.
 EXTENSION = "authsvc-contracts"
 
 
 def is_on(contract: Contract, app: App) -> bool:
-    """True if this app serves the contract; shapes that are not of a front end are always served."""
-    return contract.name not in get_args(ContractName) or contract.name in app.extensions[EXTENSION]
+    """True if this app serves the contract."""
+    return contract.name in app.extensions[EXTENSION]
+
+
+def served(front_ends: tuple[ContractName, ...], *, console: bool) -> frozenset[str]:
+    """Return the names for EXTENSION: of these front ends, and of the shapes that are nobody's."""
+    return frozenset({*front_ends, OAUTH.name, *((CONSOLE.name,) if console else ())})
 
 
 def longest_token_seconds() -> int:
@@ -44,6 +57,6 @@ def _policies() -> list[TokenPolicy]:
 
 def for_path(path: str, app: App) -> Contract:
     """Return the contract whose shape is used for an address without a route: the longest prefix wins."""
-    served = [contract for contract in CONTRACTS if is_on(contract, app)]
-    owners = [(len(prefix), contract) for contract in served for prefix in contract.prefixes if path.startswith(prefix)]
+    ours = [contract for contract in CONTRACTS if is_on(contract, app)]
+    owners = [(len(prefix), contract) for contract in ours for prefix in contract.prefixes if path.startswith(prefix)]
     return max(owners, key=lambda owner: owner[0], default=(0, NATIVE))[1]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from flask import Response
 from marshmallow import Schema, fields, validate
 
 from authsvc.errors import AuthSvcError
@@ -56,7 +57,8 @@ class Route:
 class Contract:
     """One front end's shape. ``statuses`` has the errors whose status differs from the native API.
 
-    ``challenge`` is the WWW-Authenticate header of a 401.
+    ``challenge`` is the WWW-Authenticate header of a 401. ``page`` writes an error as a page instead of JSON. What is
+    ``for_browsers`` alone is not in the API document.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Contract:
     routes: tuple[Route, ...] = ()
     statuses: Mapping[type[AuthSvcError], int] = field(default_factory=dict)
     challenge: str = "Bearer"
+    page: Callable[[Problem], Response] | None = None
+    for_browsers: bool = False
 
 
 class InviteOutcome(Schema):

@@ -19,6 +19,7 @@ _KEY = "authsvc-openapi"
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A person's access token"},
     "basic": {"type": "http", "scheme": "basic", "description": "A service's credential: name and secret"},
+    "operator": {"type": "http", "scheme": "bearer", "description": "An operator's credential: name.secret"},
     "credential": {"type": "http", "scheme": "bearer", "description": "The same in one piece: name.secret"},
 }
 _INTRODUCTION = """\
@@ -42,6 +43,7 @@ _SUBJECTS = {
     "discovery": "What other services read in order to verify tokens.",
     "ops": "Health and metrics, for operators.",
     "internal": "For the company's other services, with a service credential.",
+    "operator": "For the people of support and marketing, with an operator's credential.",
     "wechat": "Messages that WeChat pushes.",
     "oauth": "Introspection and revocation of tokens, in the shapes of the RFCs.",
     "gateway": "For a proxy that asks whether a request is signed in.",
@@ -64,6 +66,8 @@ def _document(routes: Iterable[tuple[str, str, Operation]], server: str) -> dict
         spec.components.security_scheme(name, scheme)
     tags = set()
     for method, path, operation in routes:
+        if operation.contract.for_browsers:
+            continue
         described = describe(path, method, operation)
         tags |= set(described["tags"])
         spec.path(path, operations={method.lower(): described})

@@ -7,7 +7,7 @@ from authsvc.web.contracts.native import NATIVE
 from authsvc.web.guards import STEP_UP_HEADER
 from authsvc.web.openapi.refusals import refusals
 from authsvc.web.routing import Operation
-from authsvc.web.who import Person, Service, Who
+from authsvc.web.who import Operator, Person, Service, Who
 
 _IDEMPOTENCY_KEY = {
     "in": "header",
@@ -76,15 +76,7 @@ def _operation_id(path: str, method: str) -> str:
 
 def _description(operation: Operation) -> str:
     """Return who may call it and what it asks for, in sentences."""
-    match operation.who:
-        case Service(scope=scope):
-            sentences = [f"For another service, whose credential has the scope `{scope}`."]
-        case Person(may_be_expired=True):
-            sentences = ["For a person with an access token, which may have expired."]
-        case Person():
-            sentences = ["For a person with an access token."]
-        case _:
-            sentences = ["For everybody."]
+    sentences = [_for_whom(operation.who)]
     if operation.step_up:
         sentences.append(f"A token alone is not enough: the header `{STEP_UP_HEADER}` proves that the person asks.")
     if operation.retryable:
@@ -96,6 +88,19 @@ def _description(operation: Operation) -> str:
     return f"{operation.summary}. {' '.join(sentences)}"
 
 
+def _for_whom(who: Who) -> str:
+    match who:
+        case Service(scope=scope):
+            return f"For another service, whose credential has the scope `{scope}`."
+        case Operator(role=role):
+            return f"For an operator with the role `{role}` or a higher one."
+        case Person(may_be_expired=True):
+            return "For a person with an access token, which may have expired."
+        case Person():
+            return "For a person with an access token."
+    return "For everybody."
+
+
 def _security(who: Who) -> list[dict[str, list[str]]]:
     """Return the alternatives for authentication; an empty one allows callers without a credential."""
     match who:
@@ -103,6 +108,8 @@ def _security(who: Who) -> list[dict[str, list[str]]]:
             return [{"basic": []}, {"credential": []}]
         case Person():
             return [{"bearer": []}]
+        case Operator():
+            return [{"operator": []}]
     return [{}, {"bearer": []}] if who.knows_people else [{}]
 
 
