@@ -1,5 +1,6 @@
 """The page of simulated phones in a real browser, on what scripts/demo starts: the whole story, clicked through."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ def test_the_whole_story_is_clicked_through(browser: Browser, demo: Demo, figure
         shown.page.goto(demo.page)
         lan, wei = Phone(shown.page, 1, "carol"), Phone(shown.page, 2, "dave")
         first_login_and_phone(shown, lan)
+        picture_shown(lan)
         invite_scanned(shown, lan, wei)
         sign_in_on_a_pc(demo, shown, lan)
         faults(shown, lan)
@@ -81,8 +83,19 @@ def first_login_and_phone(shown: Window, lan: Phone) -> None:
     for path in ("wx.login()", "getPhoneNumber", "POST /api/v1/auth/login", "GET /sns/jscode2session"):
         assert arrows(shown, path).count() > 0, path
     token = shown.page.locator("#calls details[open] pre").first
-    expect(token).to_contain_text('"alg": "ES256"')
-    expect(token).to_contain_text('"sub": "')
+    read = json.loads(token.text_content() or "")
+    assert (read["header"]["alg"], read["claims"]["exp"] - read["claims"]["iat"]) == ("ES256", 900)
+    expect(shown.page.locator("#calls details[open] p").first).to_have_text(
+        re.compile(r"^issued \d\d:\d\d:\d\d, expires \d\d:\d\d:\d\d \(15 minutes\)$")
+    )
+
+
+def picture_shown(lan: Phone) -> None:
+    lan.tap("Change picture", "The WeChat picture")
+    lan.says("Saved")
+    picture = lan.shown.locator(".avatar img")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_js_property("naturalWidth", 132)
 
 
 def invite_scanned(shown: Window, lan: Phone, wei: Phone) -> None:
@@ -93,9 +106,11 @@ def invite_scanned(shown: Window, lan: Phone, wei: Phone) -> None:
     wei.tap("Sign in with WeChat")
     wei.is_signed_in(True)
     expect(wei.shown.locator(".in .invited")).to_have_text("Your friend’s invite was counted")
-    lan.tap("Close", "My invite code")
-    expect(lan.fact("arrivals")).to_have_text("1")
+    # Whoever invited hears of it without another tap.
+    lan.says("A friend came with your invite")
+    expect(lan.shown.locator(".sheet .arrivals")).to_have_text("Friends who came: 1")
     lan.tap("Close")
+    expect(lan.shown.locator(".in .arrivals")).to_have_text("Friends who came: 1")
 
 
 def sign_in_on_a_pc(demo: Demo, shown: Window, lan: Phone) -> None:
@@ -195,3 +210,15 @@ def test_it_speaks_chinese_fits_a_phone_and_goes_by_keyboard(browser: Browser, d
         # Storage is the phone's: who was signed in still is.
         expect(shown.page.locator("#phone1 .nickname")).to_be_visible()
         assert (shown.complaints, shown.outside(demo.page, demo.service)) == ([], set())
+
+
+@pytest.mark.parametrize("width", [768, 1000, 1280])
+def test_nothing_is_cut_where_there_is_room_for_both_phones(browser: Browser, demo: Demo, width: int) -> None:
+    with window(browser, viewport={"width": width, "height": 1024}) as shown:
+        shown.page.goto(demo.page)
+        expect(shown.page.locator("#phone2 h2").first).to_be_attached()
+        for name in ("#phone1 .frame", "#phone2 .frame", "#calls", "#phone2 .owner select", "#faults button"):
+            box = shown.page.locator(name).bounding_box()
+            assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, name
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert shown.page.evaluate("document.querySelector('main').scrollWidth") <= width

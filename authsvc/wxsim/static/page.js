@@ -28,7 +28,10 @@ async function change() {
 fieldset.addEventListener("change", change);
 fieldset.elements.expire.addEventListener("click", () => {
   faults.expired = new Set(faults.tokens);
-  for (const section of sections) section.querySelector(".toast").textContent = words.expire;
+  for (const section of sections) {
+    section.querySelector(".toast").className = "toast";
+    section.querySelector(".toast").textContent = words.expire;
+  }
 });
 // What an earlier visit left on is on.
 const { faults: queued } = await control("GET");

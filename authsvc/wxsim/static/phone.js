@@ -7,12 +7,15 @@ const SERVICE = "/ui/authsvc";
 const ME = "/api/v1/me";
 const words = document.body.dataset;
 
+const initial = (name) => [...name][0] ?? "";
+
 export function createPhone(section, number, otherPhone) {
   const $ = (selector) => section.querySelector(selector);
   const note = noteOf(number);
   const opened = new Map(); // the mini program of each person who had this phone
   let wx, auth, person, ticket, tapped;
   let nickname = "";
+  let arrivals = 0;
   let isLoginPageOpen = false;
 
   /** The phone is this person's now. */
@@ -24,6 +27,7 @@ export function createPhone(section, number, otherPhone) {
     ({ wx, auth } = opened.get(person));
     close();
     say("");
+    arrivals = 0;
     render();
     const known = await (await fetch(`/control/users/${person}`)).json();
     if (name !== person) return;
@@ -52,14 +56,46 @@ export function createPhone(section, number, otherPhone) {
     for (const place of section.querySelectorAll(".invited")) {
       place.textContent = auth.keepInvite() ? words.kept : (words[status] ?? status);
       place.hidden = !place.textContent;
+      place.classList.toggle("done", !auth.keepInvite() && status === "accepted");
     }
     if (isLoginPageOpen === Boolean(user)) turnLoginPage(!user);
     if (!user) return;
     $(".nickname").textContent = user.nickname || words.nameless;
+    renderPicture(user);
+    renderArrivals();
     if (document.activeElement !== $("[name=nickname]")) $("[name=nickname]").value = user.nickname || nickname;
     $(".id").textContent = user.id;
     $(".number").textContent = user.phone || "—";
     $(".bind").hidden = Boolean(user.phone);
+  }
+
+  /** The person's picture, or the first letter of the name. */
+  function renderPicture(user) {
+    const place = $(".avatar");
+    const address = user.avatar_url && SERVICE + new URL(user.avatar_url, location).pathname;
+    place.textContent = address ? "" : initial(user.nickname || nickname);
+    if (!address) return;
+    const picture = place.appendChild(new Image(56, 56));
+    picture.alt = "";
+    picture.src = address;
+  }
+
+  function renderArrivals() {
+    for (const place of section.querySelectorAll(".arrivals")) {
+      place.textContent = words.arrived.replace("{count}", arrivals);
+      place.classList.toggle("done", arrivals > 0);
+      place.hidden = !arrivals && place.closest(".in");
+    }
+  }
+
+  async function countArrivals() {
+    arrivals = (await call(`${ME}/invite/arrivals`)).count;
+    renderArrivals();
+  }
+
+  /** Let the phone of whoever invited this person look who came. */
+  function tellInviter() {
+    if (auth.inviteStatus() === "accepted") otherPhone().dispatchEvent(new Event("arrival"));
   }
 
   /** As onLoad and onUnload of a page with a phone button. */
@@ -69,9 +105,10 @@ export function createPhone(section, number, otherPhone) {
     else auth.closeLoginPage();
   }
 
-  function say(text, isBad = false) {
+  /** `kind` is "bad" for what went wrong, and "done" for what was achieved. */
+  function say(text, kind = "") {
     $(".toast").textContent = text;
-    $(".toast").classList.toggle("bad", isBad);
+    $(".toast").className = `toast ${kind}`;
   }
 
   function open(name) {
@@ -101,7 +138,7 @@ export function createPhone(section, number, otherPhone) {
       if (own !== auth) return; // the phone is somebody else's by now
       const { kind, error: name, action, message } = error;
       const terms = [kind, name, action].filter(Boolean).join(" · ");
-      say(`${words[kind] ?? message}${terms && ` (${terms})`}`, true);
+      say(`${words[kind] ?? message}${terms && ` (${terms})`}`, "bad");
     } finally {
       $(".frame").removeAttribute("aria-busy");
     }
@@ -132,14 +169,14 @@ export function createPhone(section, number, otherPhone) {
   async function scan(picture) {
     const bytes = new Uint8Array(await picture.arrayBuffer());
     const base64 = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-    const path = await wx.scanCode(base64).catch(() => say(words.unread, true));
+    const path = await wx.scanCode(base64).catch(() => say(words.unread, "bad"));
     if (path) await openPath(path);
   }
 
   async function decide(step, outcome) {
     close();
     await call(`/api/v1/scan-sign-ins/${step}`, "POST", { ticket });
-    say(outcome);
+    say(outcome, step === "approve" ? "done" : "");
   }
 
   /** What the phone button's handler gets, given to the login manager. */
@@ -147,28 +184,56 @@ export function createPhone(section, number, otherPhone) {
     close();
     await auth.loginWithPhone(await detail());
     await read();
+    tellInviter();
+  }
+
+  async function showPicture(picture) {
+    const filePath = wx.chooseAvatar(picture).avatarUrl;
+    const answer = await auth.uploadFile({ url: `${ME}/avatar`, filePath, name: "file" });
+    auth.setUser(answer.data.data);
+    say(words.saved, "done");
+  }
+
+  /** What WeChat's own picture of this person looks like here. */
+  function drawPicture() {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 132, height: 132 });
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = `hsl(${[...person].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % 360} 55% 40%)`;
+    pen.fillRect(0, 0, 132, 132);
+    pen.fillStyle = "#fff";
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.font = "64px sans-serif";
+    pen.fillText(initial(nickname), 66, 70);
+    return new Promise((resolve) => canvas.toBlob(resolve));
   }
 
   const taps = {
     logIn: async () => {
       await auth.login();
       await read();
+      tellInviter();
     },
     tapPhone: () => open("phone"),
     allowPhone: () => withPhone(() => wx.tapPhone()),
     refusePhone: () => withPhone(() => ({ errMsg: "getPhoneNumber:fail user deny" })),
     read: async () => {
       await read();
-      say(words.read);
+      say(words.read, "done");
     },
     save: async () => {
       auth.setUser(await call(ME, "PUT", { nickname: $("[name=nickname]").value }));
-      say(words.saved);
+      say(words.saved, "done");
+    },
+    avatar: () => open("avatar"),
+    ownAvatar: async () => {
+      close();
+      await showPicture(await drawPicture());
     },
     invite: async () => {
       const { url } = await call(`${ME}/invite/qrcode`);
-      $(".arrivals").textContent = (await call(`${ME}/invite/arrivals`)).count;
-      $("img").src = SERVICE + new URL(url, location).pathname;
+      await countArrivals();
+      $("[data-sheet=invite] img").src = SERVICE + new URL(url, location).pathname;
       open("invite");
     },
     camera: () => open("camera"),
@@ -176,14 +241,14 @@ export function createPhone(section, number, otherPhone) {
       close();
       const shown = otherPhone().querySelector("[data-sheet=invite]:not([hidden]) img");
       if (shown) await scan(await (await fetch(shown.src)).blob());
-      else say(words.noinvite, true);
+      else say(words.noinvite, "bad");
     },
     scanPage: async () => {
       close();
       const { codes } = await (await fetch("/control/codes")).json();
       const code = codes.find(({ path }) => path.startsWith("pages/scan/scan?"));
       if (code) await openPath(code.path);
-      else say(words.nocode, true);
+      else say(words.nocode, "bad");
     },
     approve: () => decide("approve", words.agreed),
     refuse: () => decide("refuse", words.declined),
@@ -196,15 +261,25 @@ export function createPhone(section, number, otherPhone) {
     const tap = event.target.closest("[data-do]")?.dataset.do;
     if (tap) attempt(taps[tap]);
   });
+  section.addEventListener("arrival", () => {
+    if (!auth.getUser()) return;
+    attempt(async () => {
+      const before = arrivals;
+      await countArrivals();
+      if (arrivals > before) say(words.friend, "done");
+    });
+  });
   section.addEventListener("keydown", (event) => event.key === "Escape" && close());
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(taps.save);
   });
-  $("[name=picture]").addEventListener("change", ({ target }) => {
-    close();
-    attempt(() => scan(target.files[0])).finally(() => (target.value = ""));
-  });
+  for (const [name, use] of [["picture", scan], ["avatar", showPicture]]) {
+    $(`[name=${name}]`).addEventListener("change", ({ target }) => {
+      close();
+      attempt(() => use(target.files[0])).finally(() => (target.value = ""));
+    });
+  }
   $("[name=person]").addEventListener("change", ({ target }) => belongTo(target.value));
   belongTo($("[name=person]").value);
 }
