@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from authsvc.cli.tables import table
 from authsvc.web.routing import Operation, declared
 
-_COLUMNS = ("method", "path", "who may", "step-up", "limit", "contract", "summary")
+COLUMNS = ("method", "path", "who may", "step-up", "limit", "contract", "summary")
 
 
 @click.command()
@@ -19,16 +19,17 @@ _COLUMNS = ("method", "path", "who may", "step-up", "limit", "contract", "summar
 @with_appcontext
 def routes(as_json: bool) -> None:
     """List every route: who may enter, whether it needs step-up, its RATE_LIMIT_…, and its shape."""
-    rows = sorted(_rows(), key=lambda row: (row[1], row[0]))
+    rows = sorted(routes_declared(), key=lambda row: (row[1], row[0]))
     if as_json:
-        names = [re.sub(r"\W", "_", column) for column in _COLUMNS]
+        names = [re.sub(r"\W", "_", column) for column in COLUMNS]
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
         return
-    for line in table(_COLUMNS, rows):
+    for line in table(COLUMNS, rows):
         click.echo(line)
 
 
-def _rows() -> Iterator[tuple[str, ...]]:
+def routes_declared() -> Iterator[tuple[str, ...]]:
+    """Yield the columns of every route of the current app."""
     for method, path, operation in declared(current_app):
         of_it = (str(operation.who), _step_up(operation), operation.limited, operation.contract.name, operation.summary)
         yield method, path, *of_it

@@ -2,7 +2,7 @@
 
 English is ``x.md`` and Chinese ``x.zh-CN.md``. A page has the same address in both sites. Where a page has no Chinese
 form, the Chinese site leads to the English site, which is in its folder ``en``. Links to other files of the checkout
-lead to copies of them.
+lead to copies of them. The reference is written from the code before a build (``reference.py``).
 """
 
 import logging
@@ -18,6 +18,7 @@ from mkdocs.structure.pages import Page
 from sequences import drawing
 
 ROOT = Path(__file__).resolve().parents[2]
+WRITTEN = ROOT / "build" / "pages"  # by reference.py
 FOLDERS = (".", "docs", "docs/guides", "docs/reference", "deploy", "instance", "miniprogram", "verifier", "bench")
 TWIN = ".zh-CN.md"
 _LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
@@ -31,23 +32,34 @@ def english(path: str) -> str:
 
 
 def address(path: str) -> str:
-    """Return where a page is in the site: ``docs/api.zh-CN.md`` is ``api.html``."""
-    bare = english(path).removesuffix(".md").removeprefix("docs/")
-    folder, name = posixpath.split(bare)
-    if name != "README":
-        return f"{bare.lower()}.html"
-    return f"{folder}.html" if folder else "index.html"
+    """Return where a page is in the site: ``docs/api.zh-CN.md`` is ``api.html``.
+
+    All pages of a language lie in one folder, in which the theme looks for its list of pages.
+    """
+    bare = english(path).removesuffix(".md").removeprefix("docs/").removesuffix("/README")
+    return "index.html" if bare == "README" else f"{bare.lower().replace('/', '-')}.html"
 
 
-def _in_checkout() -> set[str]:
-    pages = {page.relative_to(ROOT).as_posix() for folder in FOLDERS for page in (ROOT / folder).glob("*.md")}
-    return {page for page in pages if not page.startswith("docs/site/")}
+def _everywhere() -> set[str]:
+    return {
+        page.relative_to(root).as_posix()
+        for root in (ROOT, WRITTEN)
+        for folder in FOLDERS
+        for page in (root / folder).glob("*.md")
+    }
+
+
+def _root(path: str) -> Path:
+    return WRITTEN if (WRITTEN / path).is_file() else ROOT
+
+
+def _text(page: str) -> str:
+    return (_root(page) / page).read_text(encoding="utf-8")
 
 
 def _written_in(language: str) -> set[str]:
     """Return the pages of one site."""
-    pages = _in_checkout()
-    return {page for page in pages if page.endswith(TWIN) == (language == "zh")}
+    return {page for page in _everywhere() if page.endswith(TWIN) == (language == "zh")}
 
 
 def _target(page: str, link: str) -> str:
@@ -56,9 +68,7 @@ def _target(page: str, link: str) -> str:
 
 def _attachments(pages: set[str]) -> set[str]:
     """Return the files, other than pages, to which pages lead."""
-    found = {
-        _target(page, link) for page in pages for link, _ in _LINK.findall((ROOT / page).read_text(encoding="utf-8"))
-    }
+    found = {_target(page, link) for page in pages for link, _ in _LINK.findall(_text(page))}
     return {path for path in found if not path.endswith(".md") and (ROOT / path).is_file()}
 
 
@@ -86,7 +96,7 @@ def _navigation(entries: list[Any], pages: set[str], words: dict[str, str]) -> l
 
 
 def _title(page: str) -> str:
-    heading = re.search(r"^# (.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    heading = re.search(r"^# (.*)$", _text(page), re.MULTILINE)
     return heading[1] if heading else page
 
 
@@ -97,7 +107,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     own = {page: address(page) for page in pages}
     copies = {path: f"files/{path.replace('/.', '/').lstrip('.')}.txt" for path in _attachments(pages)}
     made = [
-        File(path, str(ROOT), config.site_dir, use_directory_urls=False, dest_uri=place)
+        File(path, str(_root(path)), config.site_dir, use_directory_urls=False, dest_uri=place)
         for path, place in sorted({**own, **copies}.items())
     ]
     return Files([*kept, *made])
@@ -116,31 +126,25 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         path = _target(here, link)
         if not path.endswith(".md") or files.get_file_from_path(path) is not None:
             return match[0]
+        if files.get_file_from_path(twin := path.removesuffix(".md") + TWIN) is not None:
+            return posixpath.relpath(twin, posixpath.dirname(here) or ".") + anchor
         if path.endswith(TWIN):  # the Chinese page, from an English one
-            return _relative(here, f"../{address(path)}") + anchor
-        return _relative(here, f"en/{address(path)}") + anchor
+            return f"../{address(path)}{anchor}"
+        return f"en/{address(path)}{anchor}"
 
+    if here.startswith("docs/reference/"):  # what explains a thing is found before what lists it
+        page.meta["search"] = {"boost": 0.3}
     markdown = _OTHER_LANGUAGE.sub("", markdown)
     markdown = _SEQUENCE.sub(lambda match: drawing(match[1]), markdown)
     return _LINK.sub(moved, markdown)
 
 
-def _relative(here: str, place: str) -> str:
-    """Return a link to an address, counted from the top of this site."""
-    return posixpath.relpath(place, posixpath.dirname(address(here)) or ".")
-
-
 def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, nav: Any) -> dict[str, Any]:
     """Let the choice of languages lead to the same page."""
     place = address(page.file.src_uri)
-    is_chinese = config.theme["language"] == "zh"
-    both = _in_checkout()
+    chinese, foreign = ("", "en/") if config.theme["language"] == "zh" else ("../", "")
+    config.extra["alternate"] = [{"name": "English", "lang": "en", "link": f"{foreign}{place}"}]
     twin = english(page.file.src_uri).removesuffix(".md") + TWIN
-    chinese, foreign = ("", "en/") if is_chinese else ("../", "")
-    config.extra["alternate"] = [
-        {"name": "English", "lang": "en", "link": _relative(page.file.src_uri, f"{foreign}{place}")}
-    ]
-    if twin in both:
-        link = _relative(page.file.src_uri, f"{chinese}{place}")
-        config.extra["alternate"].insert(0, {"name": "中文", "lang": "zh", "link": link})
+    if twin in _everywhere():
+        config.extra["alternate"].insert(0, {"name": "中文", "lang": "zh", "link": f"{chinese}{place}"})
     return context

@@ -70,10 +70,11 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    prepared = subprocess.run([ROOT / "scripts" / "setup", "docs"], capture_output=True, text=True, timeout=300)
-    if prepared.returncode != 0:
-        sentence = f"skipped: scripts/setup docs failed (is a package index reachable?): {prepared.stderr[-200:]}"
-        (pytest.fail if REQUIRED else pytest.skip)(sentence)
+    for wanted in ("run", "docs"):
+        prepared = subprocess.run([ROOT / "scripts" / "setup", wanted], capture_output=True, text=True, timeout=300)
+        if prepared.returncode != 0:
+            sentence = f"skipped: scripts/setup {wanted} failed (is an index reachable?): {prepared.stderr[-200:]}"
+            (pytest.fail if REQUIRED else pytest.skip)(sentence)
     folder = tmp_path_factory.mktemp("site")
     command = [str(ROOT / "scripts" / "docs")]
     alone = ["unshare", "-rn"]
@@ -115,7 +116,7 @@ def test_no_link_leads_nowhere(site: Site) -> None:
     lost = [
         (page.relative_to(site.folder).as_posix(), link)
         for page, html in site.pages.items()
-        for link in html.links + html.fetched
+        for link in {*html.links, *html.fetched}
         if not re.match("(https?|mailto|data):", link) and not site.leads_somewhere(page, link)
     ]
     assert lost == []
@@ -130,6 +131,25 @@ def test_the_headings_of_both_languages_are_equal(site: Site) -> None:
     in_chinese = {page.name: html.headings for page, html in site.pages.items() if page.parent == site.folder}
     assert in_chinese
     assert {name: headings for name, headings in in_chinese.items() if headings != in_english[name]} == {}
+
+
+def test_the_reference_has_all_that_the_code_has(site: Site) -> None:
+    """The pages are written at the build; these are the same things, found in another way."""
+    settings = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.M)
+    series = re.findall(
+        r'^    "(authsvc_[a-z_]+)",$', (ROOT / "authsvc" / "metrics.py").read_text(encoding="utf-8"), re.M
+    )
+    expected = {
+        "settings": settings,
+        "metrics": series,
+        "routes": ["/api/v1/auth/login", "/wx/login", "/signin", "/wechat/push", "/internal/v1/access_token"],
+        "commands": ["authsvc doctor", "authsvc users erase", "authsvc db upgrade", "authsvc keys activate"],
+    }
+    assert len(settings) > 80 and len(series) > 15
+    for folder in (site.folder, site.folder / "en"):
+        for page, names in expected.items():
+            text = (folder / f"reference-{page}.html").read_text(encoding="utf-8")
+            assert [name for name in names if f">{name}" not in text] == []
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +173,8 @@ def test_a_search_finds_in_its_language_without_asking_elsewhere(
         shown.page.keyboard.press("End")  # as an input method, the last event of which is of a key
         found = shown.page.locator(".md-search-result__item a").first
         found.wait_for()
-        assert answer in found.inner_text().replace("\u200b", "").lower()  # it is between Chinese words
+        text = shown.page.locator(".md-search-result__list").inner_text()
+        assert answer in text.replace("\u200b", "").lower()  # it is between Chinese words
         assert str(found.evaluate("link => link.href")).startswith(address.rstrip("/") + leads_to)
         assert (shown.outside(address), shown.complaints) == (set(), [])
 

@@ -1,0 +1,232 @@
+"""Writes the reference of the site from the code: settings, routes, commands, metrics.
+
+usage: .venv/bin/python docs/site/reference.py FOLDER     writes FOLDER/docs/reference/*.md, in English and Chinese
+       .venv/bin/python docs/site/reference.py --missing  says what has no Chinese yet
+
+What a thing means is said in the code, in English; ``words.zh.toml`` has the Chinese. What it lacks stays in English.
+"""
+
+import contextlib
+import inspect
+import re
+import secrets
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from prometheus_client import Counter, Gauge, Histogram
+
+from authsvc import metrics
+from authsvc.app import create_app
+from authsvc.cli import authsvc
+from authsvc.cli.routes import COLUMNS, routes_declared
+from authsvc.config import Settings
+from authsvc.signing.keyfile import create_key_file
+
+ROOT = Path(__file__).resolve().parents[2]
+_SECTION = re.compile(r"# -+ (.*?) -+")
+_SETTING = re.compile(r"(?:# )?([A-Z][A-Z0-9_]+)=(.*)")
+
+
+class Words:
+    """The sentences of one language; ``missing`` are those that have no Chinese yet."""
+
+    def __init__(self, language: str) -> None:
+        self.is_chinese = language == "zh"
+        text = (Path(__file__).parent / "words.zh.toml").read_text(encoding="utf-8") if self.is_chinese else ""
+        self._chinese: dict[str, dict[str, str]] = tomllib.loads(text)
+        self.missing: list[str] = []
+
+    def of(self, subject: str, name: str, english: str) -> str:
+        """Return what something means in this language."""
+        if not self.is_chinese or not english:
+            return english
+        found = self._chinese.get(subject, {}).get(name)
+        if found is None:
+            self.missing.append(f"{subject}: {name}: {english}")
+        return found or english
+
+    def either(self, english: str, chinese: str) -> str:
+        """Return one of two."""
+        return chinese if self.is_chinese else english
+
+
+def as_text(text: str) -> str:
+    """Return a sentence in which Markdown sees no marks."""
+    parts = text.replace("``", "`").split("`")
+    return "`".join(re.sub(r"([|<>*_\[\]])", r"\\\1", part) if not i % 2 else part for i, part in enumerate(parts))
+
+
+@dataclass
+class Setting:
+    """A setting as .env.example describes it."""
+
+    name: str
+    default: str
+    meaning: str
+    section: str
+
+
+def settings_described(text: str) -> Iterator[Setting]:
+    """Yield every setting of .env.example, in its order."""
+    section = ""
+    comment: list[str] = []
+    for line in text.splitlines():
+        if match := _SECTION.fullmatch(line):
+            section, comment = match[1], []
+        elif match := _SETTING.fullmatch(line):
+            yield Setting(match[1], match[2], " ".join(comment), section)
+            comment = []
+        else:
+            comment = [*comment, line.removeprefix("# ")] if line.startswith("# ") else []
+
+
+def settings(words: Words) -> Iterator[str]:
+    """Yield the lines of the page about settings."""
+    yield words.either("# Settings", "# 设置")
+    yield words.either(
+        "Every setting, from `.env.example`. [Configuration](../configuration.md) says where a setting comes from, and "
+        "explains what needs more than a line.",
+        "全部设置，取自 `.env.example`。设置从哪里读取、需要详细说明的设置，见[配置](../configuration.md)。",
+    )
+    section = ""
+    for one in settings_described((ROOT / ".env.example").read_text(encoding="utf-8")):
+        if one.section != section:
+            section = one.section
+            yield f"## {words.of('sections', section.partition(' (')[0], section[0].upper() + section[1:])}"
+        yield f"### `{one.name}`"
+        if one.default:
+            yield f"{words.either('Default', '默认值')}: `{one.default}`"
+        yield as_text(words.of("settings", one.name, one.meaning))
+
+
+@contextlib.contextmanager
+def _everything_on() -> Iterator[None]:
+    """Have the service built, not served, with every optional route."""
+    with tempfile.TemporaryDirectory() as folder:
+        create_key_file(Path(folder) / "keys" / "signing.json")
+        environment = {
+            **{"WX_APPID": "wx0123456789abcdef", "WX_SECRET": "0123456789abcdef" * 2, "INSTANCE_PATH": folder},
+            **{"PUBLIC_BASE_URL": "https://login.example.com", "SECRET_KEYS": secrets.token_urlsafe(32)},
+            **{"SCAN_SIGN_IN_PAGE": "pages/scan/scan", "WX_PUSH_TOKEN": "token", "API_PAGE": "1", "CONSOLE": "1"},
+            "LOG_LEVEL": "ERROR",
+        }
+        with create_app(Settings.from_env(environment)).app_context():
+            yield
+
+
+def routes(words: Words) -> Iterator[str]:
+    """Yield the lines of the page about routes."""
+    yield words.either("# Routes", "# 接口一览")
+    yield words.either(
+        "Every route, with what is enforced before its code runs: the output of `authsvc routes`. "
+        "[HTTP API](../api.md) explains them, and who may call what.",
+        "全部接口，以及在执行之前强制检查的内容，即 `authsvc routes` 的输出。说明见[接口文档](../api.md)。",
+    )
+    head = ("方法", "路径", "谁可以调用", "二次验证", "限流", "格式", "说明") if words.is_chinese else COLUMNS
+    rows = []
+    with _everything_on():
+        found = sorted(routes_declared(), key=lambda row: (row[1], row[0]))
+    for method, path, who, step_up, limit, contract, summary in found:
+        said = words.of("routes", f"{method} {path}", summary)
+        rows.append((f"`{method}`", f"`{path}`", f"`{who}`", step_up, limit, contract, as_text(said)))
+    yield _table(head, rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def commands(words: Words) -> Iterator[str]:
+    """Yield the lines of the page about commands."""
+    yield words.either("# Commands", "# 命令")
+    yield words.either(
+        "Every command of the program `authsvc`; in a checkout also `flask authsvc …`. Exit codes of all of them: "
+        "0 done, 1 refused, not found, not confirmed or failed, 2 wrong options, 3 partly done, 75 not now, "
+        "130 interrupted.",
+        "程序 `authsvc` 的全部命令；在代码目录中也可以写成 `flask authsvc …`。所有命令的退出码：0 完成；"
+        "1 被拒绝、未找到、未确认或失败；2 选项有误；3 部分完成；75 暂时不行，稍后可成功；130 被中断。",
+    )
+    yield from _commands(words, click.Context(authsvc, info_name="authsvc"), authsvc, 2)
+
+
+def _commands(words: Words, context: click.Context, group: click.Group, level: int) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        inner = click.Context(command, parent=context, info_name=name)
+        yield f"{'#' * level} `{inner.command_path}`"
+        yield from _command(words, inner)
+        if isinstance(command, click.Group):
+            yield from _commands(words, inner, command, level + 1)
+
+
+def _command(words: Words, context: click.Context) -> Iterator[str]:
+    path = context.command_path
+    for paragraph in inspect.cleandoc(words.of("commands", path, context.command.help or "")).split("\n\n"):
+        is_shaped = paragraph.startswith("\b")
+        yield f"```text\n{paragraph[1:].strip()}\n```" if is_shaped else as_text(" ".join(paragraph.split()))
+    if isinstance(context.command, click.Group):
+        return
+    yield f"```text\n{' '.join(context.command.get_usage(context).removeprefix('Usage: ').split())}\n```"
+    records = [(one.name, one.get_help_record(context)) for one in context.command.get_params(context)]
+    rows = [
+        (f"`{record[0]}`", as_text(words.of("options", f"{path} {name}", record[1])))
+        for name, record in records
+        if record is not None and record[0] != "--help"
+    ]
+    if rows:
+        yield _table((words.either("option", "选项"), words.either("meaning", "含义")), rows)
+
+
+def series(words: Words) -> Iterator[str]:
+    """Yield the lines of the page about metrics."""
+    yield words.either("# Metrics by name", "# 指标一览")
+    yield words.either(
+        "Every metric as `/metrics` describes it. [Metrics](../metrics.md) explains the values of the labels, and the "
+        "alerts.",
+        "全部指标，说明与 `/metrics` 输出一致。标签的取值和告警规则见[指标](../metrics.md)。",
+    )
+    head = ("指标", "类型", "标签", "含义") if words.is_chinese else ("metric", "type", "labels", "meaning")
+    rows = []
+    for one in vars(metrics).values():
+        if isinstance(one, Counter | Gauge | Histogram):
+            name = one._name + ("_total" if isinstance(one, Counter) else "")
+            labels = ", ".join(f"`{label}`" for label in one._labelnames)
+            said = as_text(words.of("metrics", name, one._documentation))
+            rows.append((f"`{name}`", type(one).__name__.lower(), labels, said))
+    yield _table(head, sorted(rows))
+
+
+PAGES = {"settings": settings, "routes": routes, "commands": commands, "metrics": series}
+
+
+def missing() -> list[str]:
+    """Return what has no Chinese yet."""
+    words = Words("zh")
+    for page in PAGES.values():
+        list(page(words))
+    return words.missing
+
+
+def main(folder: Path) -> None:
+    """Write every page in both languages."""
+    place = folder / "docs" / "reference"
+    place.mkdir(parents=True, exist_ok=True)
+    for language, ending in (("en", "md"), ("zh", "zh-CN.md")):
+        words = Words(language)
+        for name, page in PAGES.items():
+            (place / f"{name}.{ending}").write_text("\n\n".join(page(words)) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--missing":
+        sys.stdout.writelines(f"{line}\n" for line in missing())
+    else:
+        main(Path(sys.argv[1]))
