@@ -363,6 +363,59 @@ class NotFound(AuthSvcError):
     action: ClassVar[Action] = "fix_request"
 
 
+class NoSuchUser(NotFound):
+    """An operator asked about a user who does not exist, or was erased."""
+
+    error = "no_such_user"
+    zh = "没有这个用户"
+    en = "There is no such user"
+
+
+class AlreadyDisabled(Conflict):
+    """An operator disabled a user who is disabled."""
+
+    error = "already_disabled"
+    zh = "该用户已经停用"
+    en = "This user is already disabled"
+    action: ClassVar[Action] = "fix_request"
+
+
+class NotDisabled(Conflict):
+    """An operator enabled a user who is not disabled."""
+
+    error = "not_disabled"
+    zh = "该用户没有停用"
+    en = "This user is not disabled"
+    action: ClassVar[Action] = "fix_request"
+
+
+class MergedAway(Conflict):
+    """An operator acted on a user who was merged into another."""
+
+    error = "merged_away"
+    zh = "该用户已并入另一个用户，请对那个用户操作"
+    en = "This user was merged into another one; act on that one"
+    action: ClassVar[Action] = "fix_request"
+
+
+class NotActive(Conflict):
+    """An operator merged users of whom one is disabled or closed."""
+
+    error = "not_active"
+    zh = "只有状态正常的用户可以合并"
+    en = "Only active users can be merged"
+    action: ClassVar[Action] = "fix_request"
+
+
+class SameUser(Conflict):
+    """An operator merged a user into themselves."""
+
+    error = "same_user"
+    zh = "两个编号是同一个用户"
+    en = "Both ids are the same user"
+    action: ClassVar[Action] = "fix_request"
+
+
 class PictureRejected(AuthSvcError):
     """The upload is not a picture that authsvc accepts."""
 

@@ -32,12 +32,14 @@ from authsvc.services.miniprograms.sessionkeys import SessionKeys
 from authsvc.services.operator.arrivals import PURPOSE, Arrivals
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
+from authsvc.services.operator.erasures import Erasures
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
+from authsvc.services.operator.userfiles import UserFiles
 from authsvc.services.operator.users import Users
 from authsvc.services.operator.wechaterrors import WeChatErrors
 from authsvc.services.people.activity import ActivityLog
@@ -437,6 +439,14 @@ class Parts:
     @cached_property
     def users(self) -> Users:
         return Users(self.database, self.apps, self.bans, self.audit, self.clock)
+
+    @cached_property
+    def user_files(self) -> UserFiles:
+        return UserFiles(self.database, self.apps, self.exports, self.clock)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        return Erasures(self.users, self.closing)
 
     @cached_property
     def operators(self) -> Operators:

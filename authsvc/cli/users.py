@@ -16,7 +16,7 @@ from authsvc.cli.refusals import Group, Partly
 from authsvc.cli.terminal import lacks_characters, shown
 from authsvc.errors import ServiceBusy
 from authsvc.services.people.exports import Export
-from authsvc.values.operator import UserSummary
+from authsvc.values.operator import UserSummary, masked_openid, masked_phone
 
 _CONFLICTS_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
 _FOUND_HEAD = f"{'user':>12}  {'status':<8}  {'phone':<16}  {'last login':<20}  nickname"
@@ -37,15 +37,22 @@ _full = click.option("--full", is_flag=True, help="Print phone numbers and openi
 @click.option("--phone", help="Verified or claimed; +8613800138000 or 13800138000.")
 @click.option("--openid", help="In any mini program. Reads the whole table.")
 @click.option("--nickname", help="Its beginning; at most 100 users. Reads the whole table.")
+@click.option("--text", help="Any of these, or a number's last digits: as in the console; at most 100 users.")
 @_full
 @_json
 @with_appcontext
 def find(
-    user_id: int | None, phone: str | None, openid: str | None, nickname: str | None, full: bool, as_json: bool
+    user_id: int | None,
+    phone: str | None,
+    openid: str | None,
+    nickname: str | None,
+    text: str | None,
+    full: bool,
+    as_json: bool,
 ) -> None:
     """Find users with exactly one of the options. Exit code 1 if there is none."""
-    if sum(option is not None for option in (user_id, phone, openid, nickname)) != 1:
-        raise click.UsageError("give one of --id, --phone, --openid and --nickname")
+    if sum(option is not None for option in (user_id, phone, openid, nickname, text)) != 1:
+        raise click.UsageError("give one of --id, --phone, --openid, --nickname and --text")
     users = services().users
     if user_id is not None:
         found = [users.get(user_id)]
@@ -53,6 +60,8 @@ def find(
         found = users.with_phone(phone)
     elif openid is not None:
         found = users.with_openid(openid)
+    elif text is not None:
+        found = services().user_files.search(text)
     else:
         found = users.named(nickname or "")
     if not found:
@@ -121,7 +130,7 @@ def _summary(user: UserSummary, full: bool) -> dict[str, Any]:
 
 
 def _openid(row: dict[str, Any], full: bool) -> str:
-    return str(row["openid"]) if full else f"{row['openid'][:2]}…{row['openid'][-4:]}"
+    return str(row["openid"]) if full else masked_openid(row["openid"])
 
 
 def _identity(row: dict[str, Any], full: bool) -> str:
@@ -180,10 +189,12 @@ def sessions(user_id: int, as_json: bool) -> None:
 
 @users.command()
 @_user
+@click.option("--session", "session_id", help="Only this one, as in: users sessions.")
 @with_appcontext
-def logout(user_id: int) -> None:
-    """End all sessions of a user. They may sign in again."""
-    ended = services().users.log_out(user_id)
+def logout(user_id: int, session_id: str | None) -> None:
+    """End all sessions of a user, or one. They may sign in again."""
+    users = services().users
+    ended = users.log_out(user_id) if session_id is None else int(users.end_session(user_id, session_id))
     click.echo(f"ended  {ended}")
 
 
@@ -209,11 +220,7 @@ def merge(user_id: int, winner_id: int, yes: bool) -> None:
 def erase(user_id: int, yes: bool) -> None:
     """Erase a user immediately, with users merged into it, without a cooling-off period. This cannot be undone."""
     confirm(f"Erase user {user_id} and everything stored about them? This cannot be undone.", yes)
-    user = services().users.get(user_id)
-    if user.merged_into_id is not None:
-        raise click.ClickException(f"user {user_id} was merged into user {user.merged_into_id}; erase that one")
-    if not services().closing.erase(user_id, "by the operator"):
-        raise click.ClickException(f"there is no user {user_id}")
+    services().erasures.erase(user_id)
     click.echo(f"erased  {user_id}")
     try:
         services().closing.scrub()
@@ -249,4 +256,4 @@ def conflicts(as_json: bool) -> None:
 
 def _shown(phone: str | None, full: bool) -> str | None:
     """Return a number, with all but its last four digits hidden unless ``full``."""
-    return phone if phone is None or full else f"{'*' * (len(phone) - 4)}{phone[-4:]}"
+    return phone if phone is None or full else masked_phone(phone)

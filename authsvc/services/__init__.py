@@ -14,12 +14,14 @@ from authsvc.services.miniprograms.keychecks import WeChatSessions
 from authsvc.services.operator.arrivals import Arrivals
 from authsvc.services.operator.conflicts import Conflicts
 from authsvc.services.operator.credentials import ServiceCredentials
+from authsvc.services.operator.erasures import Erasures
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.signingkeys import SigningKeys
+from authsvc.services.operator.userfiles import UserFiles
 from authsvc.services.operator.users import Users
 from authsvc.services.operator.wechaterrors import WeChatErrors
 from authsvc.services.people.activity import ActivityLog
@@ -64,6 +66,8 @@ class Services:
     exports: Exports
     activity: ActivityLog
     users: Users
+    user_files: UserFiles
+    erasures: Erasures
     operators: Operators
     readings: Readings
     examination: Examination

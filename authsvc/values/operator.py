@@ -10,6 +10,8 @@ ServiceScope = Literal[
 ]
 # Each may do what the ones before it may.
 OperatorRole = Literal["read", "support", "owner"]
+# Why an operator's request about a user was refused.
+UserRefusal = Literal["no_such_user", "already_disabled", "not_disabled", "merged_away", "not_active", "same_user"]
 # Why the database cannot do its work, for readiness and the log.
 DatabaseWord = Literal[
     "busy",
@@ -33,6 +35,14 @@ class Refused(Exception):
     """The operator's request was refused; the text says why. ``will_pass``: the same request will work later."""
 
     will_pass: bool = False
+
+
+class UserRefused(Refused):
+    """What was asked about a user was refused, for one of the known reasons."""
+
+    def __init__(self, reason: UserRefusal, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class Incomplete(Exception):
@@ -129,3 +139,54 @@ class UserSummary:
     last_login_at: int = 0
     closed_at: int | None = None
     merged_into_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One sign-in of a user, and the session that began with it. Times are seconds UTC; ``ended_at`` None: not ended.
+
+    A session may also be dead without an end, because its time is over.
+    """
+
+    session_id: str
+    appid: str
+    contract: str
+    device: str
+    created_at: int
+    last_used_at: int
+    ended_at: int | None
+    reason: str | None
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """One of a user's identities."""
+
+    id: int
+    appid: str
+    openid: str = field(repr=False)
+    created_at: int = 0
+    is_added: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UserFile:
+    """What an operator sees of one user. ``consents`` has versions of privacy terms with their times."""
+
+    summary: UserSummary
+    identities: tuple[UserIdentity, ...]
+    consents: tuple[tuple[str, int], ...]
+    merged_ids: tuple[int, ...]
+    live_sessions: int
+    audit_events: int
+
+
+def masked_phone(phone: str) -> str:
+    """Return a number with all but its last four digits hidden."""
+    return f"{'*' * (len(phone) - 4)}{phone[-4:]}"
+
+
+def masked_openid(openid: str) -> str:
+    """Return the ends of an openid."""
+    return f"{openid[:2]}…{openid[-4:]}"

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from authsvc import errors as e
 from authsvc.logs import shown
+from authsvc.values.operator import UserRefusal, UserRefused
 from authsvc.web import bodies
 from authsvc.web.access import prefers_english, request_id
 from authsvc.web.contracts import for_path
@@ -67,9 +68,21 @@ STATUSES: Mapping[type[e.AuthSvcError], int] = {
 }
 
 
+# What a use case for operators refuses, in the words of its command, by its reason.
+_REFUSALS: Mapping[UserRefusal, type[e.AuthSvcError]] = {
+    "no_such_user": e.NoSuchUser,
+    "already_disabled": e.AlreadyDisabled,
+    "not_disabled": e.NotDisabled,
+    "merged_away": e.MergedAway,
+    "not_active": e.NotActive,
+    "same_user": e.SameUser,
+}
+
+
 def install(app: Flask) -> None:
     """Route every exception of ``app`` through here."""
     app.register_error_handler(e.AuthSvcError, respond)
+    app.register_error_handler(UserRefused, lambda refused: respond(_REFUSALS[refused.reason](str(refused))))
     app.register_error_handler(HTTPException, lambda error: respond(_ours(error)))
     app.register_error_handler(Exception, _unforeseen)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from authsvc.db.deletion import Deletion
 from authsvc.db.queries import users
 from authsvc.db.statements import Statement
+from authsvc.values.operator import SignIn
 from authsvc.values.people import User
 from authsvc.values.sessions import Session
 
@@ -86,6 +87,12 @@ _LIVE_OF_USER = Statement(
     f"SELECT {_SESSION} FROM sessions s JOIN users u ON u.id = s.user_id"
     f" WHERE s.user_id = :user_id AND (:appid IS NULL OR s.appid = :appid) AND {_LIVE}"
     " ORDER BY s.last_used_at DESC LIMIT 200"
+)
+_LATEST_OF_USER = Statement(
+    "SELECT s.id AS session_id, s.appid, s.contract, s.device, s.created_at, s.last_used_at,"
+    " s.revoked_at AS ended_at, s.revoke_reason AS reason,"
+    f" CASE WHEN {_LIVE} THEN 1 ELSE 0 END AS is_live FROM sessions s JOIN users u ON u.id = s.user_id"
+    " WHERE s.user_id = :user_id ORDER BY s.created_at DESC, s.number DESC LIMIT :limit"
 )
 # The same for a user whose row the caller has locked.
 _LIVE_NOW = (
@@ -222,6 +229,12 @@ def live_of_user(connection: Connection, user_id: int, now: int, appid: str | No
     """Return up to 200 live sessions of a user (in this app, if one is named), most recently used first."""
     rows = _LIVE_OF_USER.run(connection, user_id=user_id, appid=appid, now=now)
     return [Session(*row) for row in map(tuple, rows)]
+
+
+def latest_of_user(connection: Connection, user_id: int, now: int, limit: int) -> list[SignIn]:
+    """Return the latest sessions of a user, latest first, whether they have ended or not."""
+    rows = _LATEST_OF_USER.run(connection, user_id=user_id, now=now, limit=limit)
+    return [SignIn(**{**row._asdict(), "is_live": bool(row.is_live)}) for row in rows]
 
 
 def rotate(connection: Connection, session_id: str, counter: int, now: int) -> bool:

@@ -1,11 +1,12 @@
 """Queries on users."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from authsvc.db.queries import not_before_marks
-from authsvc.db.statements import Rows, Statement
+from authsvc.db.statements import ListStatement, Rows, Statement
 from authsvc.errors import AccountClosed
 from authsvc.values.operator import UserSummary
 from authsvc.values.people import PhoneNumber, Profile, User
@@ -104,6 +105,15 @@ _CREATED_BY_DAY_SQL = (
     " WHERE created_at >= :since GROUP BY day"
 )
 _CREATED_BY_DAY = Statement(_CREATED_BY_DAY_SQL.format(div="/"), mysql=_CREATED_BY_DAY_SQL.format(div="DIV"))
+# Of a verified number from the index alone, of a claimed one from its own.
+_BY_LAST_DIGITS = Statement(
+    f"{_SUMMARY} WHERE id IN (SELECT id FROM users WHERE phone LIKE :pattern UNION SELECT id FROM users"
+    " WHERE claimed_phone LIKE :pattern) ORDER BY id DESC LIMIT 100"
+)
+_BY_OPENID_IN = ListStatement(
+    f"{_SUMMARY} WHERE id IN (SELECT user_id FROM identities WHERE appid IN ({{listed}}) AND openid = :openid)"
+    " ORDER BY id LIMIT 100"
+)
 _BY_NICKNAME = Statement(f"{_SUMMARY} WHERE nickname LIKE :pattern ESCAPE '!' ORDER BY id LIMIT 100")
 
 
@@ -151,6 +161,19 @@ def with_phone(connection: Connection, phone: PhoneNumber) -> list[UserSummary]:
 def with_openid(connection: Connection, openid: str) -> list[UserSummary]:
     """Return the users with this openid in any app. Reads every identity."""
     return _summaries(_BY_OPENID.run(connection, openid=openid))
+
+
+def with_openid_in(connection: Connection, appids: Sequence[str], openid: str) -> list[UserSummary]:
+    """Return the users with this openid in one of these apps."""
+    return _summaries(_BY_OPENID_IN.run(connection, appids, openid=openid))
+
+
+def with_last_digits(connection: Connection, digits: str) -> list[UserSummary]:
+    """Return up to 100 users, latest first, whose number, verified or claimed, ends with these digits.
+
+    Reads every number.
+    """
+    return _summaries(_BY_LAST_DIGITS.run(connection, pattern=f"%{digits}"))
 
 
 def named(connection: Connection, prefix: str) -> list[UserSummary]:

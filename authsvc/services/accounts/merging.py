@@ -15,8 +15,11 @@ def is_bare(connection: Connection, user: User) -> bool:
     return not invite_codes.has_invites(connection, user.id)
 
 
-def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int) -> None:
-    """Move the identities and invites of the loser to the winner, close the loser, and end its sessions."""
+def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int, *, operator: str = "") -> None:
+    """Move the identities and invites of the loser to the winner, close the loser, and end its sessions.
+
+    ``operator`` did it, if it was neither the person nor the command line.
+    """
     identities.move_all(connection, loser.id, into=winner.id)
     hand_over(connection, loser.id, winner.id)
     code_pictures.move_all(connection, loser.id, into=winner.id)
@@ -24,4 +27,4 @@ def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, no
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)
     audit.tell(connection, "person.merged", loser.id, now, into_id=winner.id)
-    audit.record(connection, "merge", winner.id, now, f"merged user {loser.id}")
+    audit.record(connection, "merge", winner.id, now, f"merged user {loser.id}", operator=operator)

@@ -11,7 +11,7 @@ from authsvc.services.accounts.merging import merge
 from authsvc.services.audit import AuditLog
 from authsvc.services.knownby import KnownBy
 from authsvc.services.miniprograms.apps import Apps
-from authsvc.values.operator import AuditEvent, Refused, UserSummary
+from authsvc.values.operator import AuditEvent, Refused, UserRefused, UserSummary
 from authsvc.values.people import PhoneNumber
 from authsvc.values.sessions import Session
 
@@ -32,7 +32,7 @@ class Users:
         """Return one user; raises Refused if there is none."""
         found = self._database.read(users.summary, user_id)
         if found is None:
-            raise Refused(f"there is no user {user_id}")
+            raise UserRefused("no_such_user", f"there is no user {user_id}")
         return found
 
     def with_phone(self, number: str) -> list[UserSummary]:
@@ -51,8 +51,10 @@ class Users:
         """Return up to 100 users whose nickname has this beginning."""
         return self._database.read(users.named, prefix)
 
-    def disable(self, user_id: int) -> None:
+    def disable(self, user_id: int, by: str = "") -> None:
         """Disable a user immediately, and end every session. A closed account can then not be reopened.
+
+        ``by``, here and elsewhere, is the operator who does it; empty for the command line.
 
         A user who is erased while disabled cannot come back for as long as bans are kept. Raises Refused for a user who
         is already disabled, or was merged into another.
@@ -62,14 +64,14 @@ class Users:
 
         def work(connection: Connection) -> None:
             if not users.disable(connection, user_id, now):
-                raise Refused(_why_not(users.summary(connection, user_id)))
+                raise _why_not(users.summary(connection, user_id))
             self._bans.begin(connection, user_id, now)
             sessions.end_all(connection, user_id, "disabled", now)
-            self._audit.record(connection, "disable", user_id, now, _BY)
+            self._audit.record(connection, "disable", user_id, now, _BY, operator=by)
 
         self._database.run(work)
 
-    def enable(self, user_id: int) -> None:
+    def enable(self, user_id: int, by: str = "") -> None:
         """Enable a disabled user; an account that was closed before is closed again.
 
         Raises Refused for any other user.
@@ -78,8 +80,8 @@ class Users:
 
         def work(connection: Connection) -> None:
             if not users.enable(connection, user_id, now):
-                raise Refused(f"user {user_id} is not disabled")
-            self._audit.record(connection, "enable", user_id, now, _BY)
+                raise UserRefused("not_disabled", f"user {user_id} is not disabled")
+            self._audit.record(connection, "enable", user_id, now, _BY, operator=by)
 
         self._database.run(work)
 
@@ -119,7 +121,7 @@ class Users:
         self.get(user_id)
         return self._database.read(sessions.live_of_user, user_id, now)
 
-    def log_out(self, user_id: int) -> int:
+    def log_out(self, user_id: int, by: str = "") -> int:
         """End every session of the user; return how many. Raises Refused if there is no such user."""
         now = self._clock.seconds()
         self.get(user_id)
@@ -127,13 +129,29 @@ class Users:
         def work(connection: Connection) -> int:
             users.end_everything(connection, user_id, now)
             ended = sessions.end_all(connection, user_id, "logout", now)
-            if ended:
-                self._audit.record(connection, "logout_global", user_id, now, _BY)
+            if ended or by:
+                self._audit.record(connection, "logout_global", user_id, now, _BY, operator=by)
             return ended
 
         return self._database.run(work)
 
-    def merge(self, loser_id: int, winner_id: int) -> None:
+    def end_session(self, user_id: int, session_id: str, by: str = "") -> bool:
+        """End one session of the user; False if it is not theirs or has ended.
+
+        Raises Refused if there is no such user.
+        """
+        now = self._clock.seconds()
+        self.get(user_id)
+
+        def work(connection: Connection) -> bool:
+            if not sessions.end(connection, session_id, user_id, "logout", now):
+                return False
+            self._audit.record(connection, "session_ended", user_id, now, _BY, operator=by)
+            return True
+
+        return self._database.run(work)
+
+    def merge(self, loser_id: int, winner_id: int, by: str = "") -> None:
         """Merge two active users: identities, invites, and a phone that the winner lacks are moved; the loser is
         closed.
 
@@ -141,7 +159,7 @@ class Users:
         """
         now = self._clock.seconds()
         if loser_id == winner_id:
-            raise Refused("both ids are the same user")
+            raise UserRefused("same_user", "both ids are the same user")
         for user_id in (loser_id, winner_id):
             self.get(user_id)
 
@@ -151,11 +169,11 @@ class Users:
             loser, winner = (first, second) if first.id == loser_id else (second, first)
             for user in (loser, winner):
                 if user.status != "active":
-                    raise Refused(f"user {user.id} is {user.status}")
-            merge(connection, self._audit, loser, winner, now)
+                    raise UserRefused("not_active", f"user {user.id} is {user.status}")
+            merge(connection, self._audit, loser, winner, now, operator=by)
             if winner.phone is None and loser.phone is not None:
                 users.set_phone(connection, winner.id, loser.phone, now)
-                self._audit.record(connection, "phone_bound", winner.id, now, f"of user {loser.id}")
+                self._audit.record(connection, "phone_bound", winner.id, now, f"of user {loser.id}", operator=by)
             elif loser.phone is not None:
                 self._bans.note(connection, winner, KnownBy(phones=(loser.phone,)), now)
 
@@ -190,10 +208,11 @@ def _phone(number: str) -> PhoneNumber:
     return phone
 
 
-def _why_not(user: UserSummary | None) -> str:
+def _why_not(user: UserSummary | None) -> UserRefused:
     """Return why this user cannot be disabled."""
     if user is None:
-        return "there is no such user any more"
+        return UserRefused("no_such_user", "there is no such user any more")
     if user.merged_into_id is not None:
-        return f"user {user.id} was merged into user {user.merged_into_id}; disable that one"
-    return f"user {user.id} is already disabled"
+        merged = f"user {user.id} was merged into user {user.merged_into_id}; disable that one"
+        return UserRefused("merged_away", merged)
+    return UserRefused("already_disabled", f"user {user.id} is already disabled")

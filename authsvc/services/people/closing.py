@@ -79,13 +79,14 @@ class AccountClosing:
             erased += sum(self._erase(user_id, "cooling-off over", closed_before=before) for user_id in due)
         return erased
 
-    def erase(self, user_id: int, reason: str) -> bool:
+    def erase(self, user_id: int, reason: str, by: str = "") -> bool:
         """Erase an account immediately, whatever its status; False if there is none, or it was merged into another.
 
         Keyed marks of a disabled person stay, so that they cannot come back, and of a person whom an invite has
-        counted. ``reason`` goes into the audit event. On SQLite, ``scrub`` removes what its file may still contain.
+        counted. ``reason`` goes into the audit event, with the operator (``by``), if one did it in the console. On
+        SQLite, ``scrub`` removes what its file may still contain.
         """
-        return self._erase(user_id, reason)
+        return self._erase(user_id, reason, by=by)
 
     def forget_phone(self, user_id: int, reason: str) -> bool:
         """Remove the user's number, verified or claimed; False if there was none."""
@@ -109,7 +110,7 @@ class AccountClosing:
         """Remove every byte of erased people from the files of the database. Raises ServiceBusy."""
         self._database.scrub()
 
-    def _erase(self, user_id: int, reason: str, closed_before: int | None = None) -> bool:
+    def _erase(self, user_id: int, reason: str, closed_before: int | None = None, by: str = "") -> bool:
         """Close irrevocably, then delete pictures, then rows. If interrupted, the next ``erase_due`` continues.
 
         The pictures are deleted before the rows, because only the rows show whose they are.
@@ -125,7 +126,7 @@ class AccountClosing:
             # Read again for its lock, because another purge may have finished before us.
             if not users.condemn(connection, user_id, now):
                 return False
-            self._audit.record(connection, "erase", user_id, now, reason)
+            self._audit.record(connection, "erase", user_id, now, reason, operator=by)
             user = users.get(connection, user_id)
             self._invite_memory.outlive(connection, user, now)
             if user.status == "disabled":
