@@ -82,9 +82,12 @@ class KeySet:
 
     @classmethod
     def from_pem(cls, pem: str) -> "KeySet":
-        """Create a set from the private keys in ``pem`` (JWT_PRIVATE_KEY): the first signs, all are published."""
+        r"""Create a set from the private keys in ``pem`` (JWT_PRIVATE_KEY): the first signs, all are published.
+
+        Consoles that take variables of one line only have ``\n`` in the place of line breaks.
+        """
         try:
-            first, *others = (ECKey.import_key(text) for text in _PEM_KEY.findall(pem))
+            first, *others = (ECKey.import_key(text) for text in _PEM_KEY.findall(pem.replace("\\n", "\n")))
         except (ValueError, TypeError, JoseError):
             raise BadKeys(f"JWT_PRIVATE_KEY does not contain {CURVE} private keys in PEM") from None
         return cls.of("JWT_PRIVATE_KEY", [Key("signing", 0, first), *(Key("published", 0, key) for key in others)])

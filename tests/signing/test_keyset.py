@@ -214,6 +214,11 @@ def test_a_key_from_the_settings_is_used(format: PrivateFormat) -> None:
     assert keys.signing_key.private_numbers() == P256.private_numbers()
 
 
+def test_a_key_from_the_settings_may_stand_on_one_line() -> None:
+    keys = KeySet.from_pem(pem(P256).replace("\n", "\\n"))
+    assert keys.signing_key.private_numbers() == P256.private_numbers()
+
+
 BAD_PEMS = {
     "empty": "",
     "a word": "secret-words",
