@@ -29,6 +29,8 @@ from authsvc.web.routes.home import home
 from authsvc.web.routes.internal import internal
 from authsvc.web.routes.invites import invites
 from authsvc.web.routes.oauth import oauth
+from authsvc.web.routes.operator.people import operator_people
+from authsvc.web.routes.operator.readings import operator_readings
 from authsvc.web.routes.ops import ops
 from authsvc.web.routes.people import people
 from authsvc.web.routes.phone import phone
@@ -43,6 +45,7 @@ from authsvc.wechat.client import ENDPOINTS
 
 logger = logging.getLogger(__name__)
 
+_FOR_OPERATORS = (operator_people, operator_readings, console_signin, console_home)
 MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
 
 
@@ -90,7 +93,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
     for_tools = (home, wellknown, *((apipage,) if settings.api_page else ()))
     for_services = (internal, session_key, oauth, revocations, gateway)
-    for_operators = (ops, *((console_signin, console_home) if settings.console else ()))
+    for_operators = (ops, *(_FOR_OPERATORS if settings.console else ()))
     for blueprint in (*for_people, *for_tools, *for_services, *for_operators, pushes):
         app.register_blueprint(blueprint)
     routing.refuse_undeclared(app)

@@ -1,10 +1,19 @@
 """Time, passed in so that a test can change it."""
 
 import time
+from datetime import date, timedelta
 
 HOUR, DAY = 3600, 86400  # in seconds
 # China's clocks are ahead of UTC by this, in every season.
 CHINA = 8 * HOUR
+
+
+_FIRST_DAY = date(1970, 1, 1)
+
+
+def iso_day(day: int) -> str:
+    """Return a day (days since 1970) as 2027-03-31."""
+    return (_FIRST_DAY + timedelta(days=day)).isoformat()
 
 
 def give_way() -> None:

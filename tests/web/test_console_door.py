@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from authsvc.services.operator.operators import IDLE_SECONDS
 from authsvc.web.routes.console.words import WORDS
 from authsvc.web.routing import Operation, declared
 from authsvc.web.who import Operator
-from tests.harness.inprocess import beside
+from tests.harness.inprocess import SHOP, Clock, beside, whole
 from tests.harness.operators import COOKIE, OURS, SIGN_IN, Desk, at_the_desk, enter, new_operator
 from tests.harness.service import ISSUER, Service
 
@@ -216,11 +217,11 @@ def test_both_languages_have_the_same_words() -> None:
     assert set(chinese) == set(english)
 
 
-def test_the_console_does_not_exist_until_it_is_turned_on(start_briefly: Callable[..., Service]) -> None:
-    service = start_briefly("no-console", workers=1, settings={"CONSOLE": "0"})
-    for path in ("/console", SIGN_IN, "/console/nothing-here"):
-        answer = service.call("GET", path)
-        assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+def test_the_console_does_not_exist_until_it_is_turned_on(tmp_path: Path, clock: Clock) -> None:
+    with whole(tmp_path, clock, SHOP, "http://127.0.0.1:1") as client:
+        for path in ("/console", SIGN_IN, "/console/nothing-here", "/operator/v1/people?q=1"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json["error"]) == (404, "not_found")
 
 
 def test_the_pages_are_not_in_the_api_document(service: Service) -> None:

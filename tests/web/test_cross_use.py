@@ -25,6 +25,7 @@ from tests.conftest import APPID
 from tests.harness import signedin
 from tests.harness.inprocess import beside
 from tests.harness.leaks import Canaries
+from tests.harness.operators import new_operator
 from tests.harness.scanning import ROUTE
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
@@ -71,6 +72,8 @@ def _invite_code(service: Service, simulator: Simulator, user: str) -> str:
     return str(service.call("GET", "/api/v1/me/invite", token=token).json()["data"]["invite_code"])
 
 
+# The owner's; the answer of an act on nobody shows that they are let in.
+OPERATOR = "operator credential"
 # By what they are good for; made once, as using a credential does not use it up.
 CREDENTIALS: dict[str, str] = {}
 
@@ -81,6 +84,7 @@ def _credentials(sqlite_service: Service, canaries: Canaries) -> Iterator[None]:
         kept: ServiceCredentials = app.extensions["authsvc"].service_credentials
         for scope in get_args(ServiceScope):
             CREDENTIALS[scope] = canaries.never(f"credential for {scope}", kept.add(f"cross-{scope}", (scope,)))
+        CREDENTIALS[OPERATOR] = new_operator(sqlite_service, "owner")[1]
         yield
         for scope in get_args(ServiceScope):
             kept.remove(f"cross-{scope}")
@@ -100,6 +104,7 @@ KINDS: dict[str, Maker] = {
     "invite code": _invite_code,
     "login code": lambda _, simulator, user: simulator.code(user),
     **{f"{scope} credential": lambda *_, scope=scope: CREDENTIALS[scope] for scope in get_args(ServiceScope)},
+    OPERATOR: lambda *_: CREDENTIALS[OPERATOR],
     "Idempotency-Key": lambda _, __, user: f"idempotency-{user}",
 }
 ACCESS = {"native access", "bearer", "detail", "code_message_data", "code_msg_data", "success_data"}
@@ -127,6 +132,10 @@ def _guarded(method: str, path: str, answer: int = 200, **options: object) -> Pl
 
 def _for_services(method: str, path: str, scope: ServiceScope, **options: object) -> Place:
     return replace(_guarded(method, path, **options), accepts={f"{scope} credential"}, refusals=frozenset({401, 403}))
+
+
+def _for_operators(method: str, path: str, answer: int = 200, **options: object) -> Place:
+    return replace(_guarded(method, f"/operator/v1{path}", answer, **options), accepts={OPERATOR})
 
 
 def _in_body(path: str, name: str, accepts: set[str], answer: int, refusals: set[int], **more: object) -> Place:
@@ -166,6 +175,7 @@ def _picture() -> bytes:
 
 
 PICTURE = _picture()
+NOBODY = "/people/999999999"
 PLACES: dict[str, Place] = {
     "GET /api/v1/sessions": _guarded("GET", "/api/v1/sessions"),
     "DELETE /api/v1/sessions/{session_id}": _guarded("DELETE", "/api/v1/sessions/nobodys", 404),
@@ -213,6 +223,24 @@ PLACES: dict[str, Place] = {
     "POST /internal/v1/access_token/rejected": _for_services(
         "POST", "/internal/v1/access_token/rejected", "access_token", json={"access_token": "70_unknown"}
     ),
+    # For operators; nobody has that id.
+    "GET /operator/v1/people": _for_operators("GET", "/people?q=1"),
+    "GET /operator/v1/people/{user_id}": _for_operators("GET", NOBODY, 404),
+    "GET /operator/v1/people/{user_id}/sessions": _for_operators("GET", f"{NOBODY}/sessions", 404),
+    "GET /operator/v1/people/{user_id}/events": _for_operators("GET", f"{NOBODY}/events"),
+    "DELETE /operator/v1/people/{user_id}/sessions": _for_operators("DELETE", f"{NOBODY}/sessions", 404),
+    "DELETE /operator/v1/people/{user_id}/sessions/{session_id}": _for_operators(
+        "DELETE", f"{NOBODY}/sessions/{'A' * 22}", 404
+    ),
+    "POST /operator/v1/people/{user_id}/disable": _for_operators("POST", f"{NOBODY}/disable", 404),
+    # Nobody is not disabled.
+    "POST /operator/v1/people/{user_id}/enable": _for_operators("POST", f"{NOBODY}/enable", 409),
+    "POST /operator/v1/people/{user_id}/erase": _for_operators("POST", f"{NOBODY}/erase", 404),
+    "POST /operator/v1/people/{user_id}/merge": _for_operators("POST", f"{NOBODY}/merge", 404, json={"into": "1"}),
+    **{
+        f"GET /operator/v1/{reading}": _for_operators("GET", f"/{reading}")
+        for reading in ("campaigns", "invites", "readings", "wechat-errors", "health")
+    },
     # Where a token is not a pass but a ticket.
     "POST /api/v1/auth/refresh": Place(_renew, {"code_message_data"}),
     "POST /api/v1/sessions/refresh": _in_body(signedin.REFRESH, "refresh_token", {"native refresh"}, 200, {400, 401}),

@@ -9,11 +9,12 @@ import pytest
 
 from authsvc.values.limits import LimitedKind
 from authsvc.values.operator import ServiceScope
+from tests.harness.operators import new_operator
 from tests.harness.service import Service
 from tests.harness.signedin import native
 from tests.harness.simulator import Simulator
 
-ONE_EACH = "address 1/day, user 1/day, service 1/day"
+ONE_EACH = "address 1/day, user 1/day, service 1/day, operator 1/day"
 Route = tuple[str, str, dict[str, Any]]
 
 
@@ -37,11 +38,16 @@ def routes(strict: Service, addresses: Iterator[str]) -> list[Route]:
 
 
 # What an address may be named: anything else is no such route.
-NAMES = {"/signin/{name}": "page.js", "/avatars/{name}": f"{0:032}.jpg", "/qrcodes/{name}": f"{0:032}.jpg"}
+NAMES = {
+    "/signin/pictures/{name}": f"{0:032}.jpg",
+    "/signin/{name}": "page.js",
+    "/avatars/{name}": f"{0:032}.jpg",
+    "/qrcodes/{name}": f"{0:032}.jpg",
+}
 
 
 def filled(path: str, appid: str) -> str:
-    values = {"appid": appid, "link_id": "1", "name": NAMES.get(path, "none")}
+    values = {"appid": appid, "link_id": "1", "user_id": "999999999", "name": NAMES.get(path, "none")}
     return re.sub(r"{(\w+)}", lambda match: values.get(match[1], "none"), path)
 
 
@@ -55,10 +61,12 @@ def ask(service: Service, route: Route, address: str, token: str | None = None) 
 
 
 def wants(route: Route) -> str:
-    """Who is known when they ask: nobody, a user, or a service."""
+    """Who is known when they ask: nobody, a user, a service, or an operator."""
     security = route[2]["security"]
     if security == [{}]:
         return "anybody"
+    if security == [{"operator": []}]:
+        return "operator"
     return "service" if any("basic" in way for way in security) else "user"
 
 
@@ -107,4 +115,15 @@ def test_one_service_is_held_to_a_limit_on_every_route_for_services(
     assert len(for_services) >= 7
     assert ask(strict, ("GET", "/metrics", {}), next(addresses), credential) == 200
     answers = {named(route): ask(strict, route, next(addresses), credential) for route in for_services}
+    assert set(answers.values()) == {429}, answers
+
+
+def test_one_operator_is_held_to_a_limit_on_every_route_for_operators(
+    strict: Service, routes: list[Route], addresses: Iterator[str]
+) -> None:
+    _, credential = new_operator(strict, "owner")
+    for_operators = [route for route in routes if wants(route) == "operator"]
+    assert len(for_operators) >= 10
+    assert ask(strict, ("GET", "/operator/v1/campaigns", {}), next(addresses), credential) == 200
+    answers = {named(route): ask(strict, route, next(addresses), credential) for route in for_operators}
     assert set(answers.values()) == {429}, answers

@@ -21,7 +21,13 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
 Route = tuple[str, str, Operation]
-NAMES = {"link_id": "1", "appid": "wx4f4bc4dec97d474b", "original": "orders"}
+NAMES = {
+    "link_id": "1",
+    "user_id": "999999999",
+    "session_id": "A" * 22,
+    "appid": "wx4f4bc4dec97d474b",
+    "original": "orders",
+}
 PICTURES = {"/signin/{name}": "page.js", "/avatars/{name}": f"{0:032}.jpg", "/qrcodes/{name}": f"{0:032}.jpg"}
 
 
@@ -102,7 +108,7 @@ def test_nobody_enters_without_a_credential(
     service: Service, document: dict[str, Any], routes: list[Route], credentials: dict[str, str]
 ) -> None:
     closed = [route for route in routes if route[2].asks_who]
-    assert len(closed) > 40 and {type(route[2].who) for route in closed} == {Person, Services}
+    assert len(closed) > 40 and {type(route[2].who) for route in closed} == {Person, Services, Operator}
     for nothing in (None, "", "Bearer", "Bearer  ", "Basic", "Digest x", "Bearer a b"):
         assert not_refused(service, document, closed, lambda _, nothing=nothing: nothing) == {}
 
@@ -126,6 +132,9 @@ def test_no_person_enters_where_services_do_and_no_service_where_people_do(
     person = signedin.native(service, simulator, "who-may").access
     for_services = [route for route in routes if isinstance(route[2].who, Services)]
     assert not_refused(service, document, for_services, lambda _: f"Bearer {person}") == {}
+    for_operators = [route for route in routes if isinstance(route[2].who, Operator)]
+    for wrong in (f"Bearer {person}", f"Bearer {credentials['introspect']}", basic(credentials["introspect"])):
+        assert not_refused(service, document, for_operators, lambda _, wrong=wrong: wrong) == {}
     for_people = [route for route in routes if isinstance(route[2].who, Person)]
     for wrong in (f"Bearer {credentials['introspect']}", basic(credentials["introspect"])):
         assert not_refused(service, document, for_people, lambda _, wrong=wrong: wrong) == {}

@@ -27,7 +27,8 @@ _QUERY = {"in": "query", "schema": {"type": "string"}, "description": "As WeChat
 # Kind of a path parameter: description and example.
 _PARAMETERS = {
     "link_id": ("The id of one of the caller's identities", 17),
-    "session_id": ("The id of one of the caller's sessions", "6928d1a0u3nXc0Jq2kS4wYb7Tz9LmQ"),
+    "user_id": ("The id of a user", 17),
+    "session_id": ("The id of a session: of the caller's, or of the user's", "6928d1a0u3nXc0Jq2kS4wYb7Tz9LmQ"),
     "appid": ("The AppID of the mini program", "wx51a051a051a051a0"),
     "name": ("The name of the file", "3q2-7wAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw.jpg"),
     "original": ("The path of the request that the proxy asks about", "orders/17"),

@@ -13,6 +13,7 @@ import pytest
 from authsvc.values.limits import LimitedKind
 from authsvc.values.operator import ServiceScope
 from tests.harness import signedin
+from tests.harness.operators import new_operator
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
@@ -50,6 +51,9 @@ def as_whom(service: Service, simulator: Simulator, who: str) -> list[str]:
     if who == "a person":
         bearer = signedin.native(service, simulator, "conforming").bearer["Authorization"]
         return ["-H", f"Authorization:{bearer}", "--exclude-path-regex", ENDS_THE_SESSION]
+    if who == "an operator":
+        _, credential = new_operator(service, "owner")
+        return ["-H", f"Authorization:Bearer {credential}", "--include-path-regex", "^/operator"]
     scopes = [f"--scope={scope}" for scope in get_args(ServiceScope)]
     added = service.flask(
         "authsvc", "services", "add", f"conforming-{secrets.token_hex(4)}", *scopes, shows_secret=True
@@ -57,7 +61,7 @@ def as_whom(service: Service, simulator: Simulator, who: str) -> list[str]:
     return ["-H", f"Authorization:Bearer {added.split()[-1]}", "--include-path-regex", "^/(internal|oauth|metrics)"]
 
 
-@pytest.mark.parametrize("who", ["nobody", "a person", "a service"])
+@pytest.mark.parametrize("who", ["nobody", "a person", "a service", "an operator"])
 def test_answers_are_those_of_the_document(
     everything_on: Service, shared_simulator: Simulator, tmp_path: Path, figures: Callable[[str], None], who: str
 ) -> None:
