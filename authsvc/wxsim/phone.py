@@ -16,6 +16,7 @@ from authsvc.wxsim.requestbody import key_field, load, name_field
 from authsvc.wxsim.sealing import compact_json, new_iv, seal, sign_raw_data
 from authsvc.wxsim.simulator import simulator
 from authsvc.wxsim.world import Account, World, WorldConflict
+from authsvc.wxsim.xpay import is_signed
 
 blueprint = Blueprint("phone", __name__, url_prefix="/phone")
 
@@ -54,12 +55,18 @@ class _Encrypt(_Sealed):
     payload = fields.Raw(required=True)
 
 
+class _Payment(_Person):
+    sign_data = fields.String(required=True, data_key="signData", validate=validate.Length(1, 10_000))
+    pay_sig = fields.String(required=True, data_key="paySig")
+    signature = fields.String(required=True)
+
+
 class _Scan(Schema):
     picture = fields.String(required=True, validate=validate.Length(1, 4_000_000))
 
 
 _LOGIN, _USER_INFO, _PHONE_NUMBER, _ENCRYPT = _Login(), _UserInfo(), _PhoneNumber(), _Encrypt()
-_SCAN = _Scan()
+_PAYMENT, _SCAN = _Payment(), _Scan()
 
 
 @blueprint.post("/login")
@@ -124,6 +131,23 @@ def encrypt() -> dict[str, Any]:
     asked = load(_ENCRYPT)
     world = simulator().world
     return _sealed(world, world.account(asked["appid"], asked["user"]), asked["payload"], asked)
+
+
+@blueprint.post("/payment")
+def payment() -> dict[str, Any]:
+    """Do ``wx.requestVirtualPayment``, and agree to pay.
+
+    Raises WorldConflict for a signature by another AppKey, or by a key that is not the current session_key.
+    """
+    asked = load(_PAYMENT)
+    world = simulator().world
+    account = world.account(asked["appid"], asked["user"])
+    text = asked["sign_data"]
+    if not is_signed(asked["pay_sig"], world.settings.payment_key, f"requestVirtualPayment&{text}"):
+        raise WorldConflict("requestVirtualPayment:fail paySig")
+    if not is_signed(asked["signature"], account.session_key, text):
+        raise WorldConflict("requestVirtualPayment:fail signature")
+    return {"errMsg": "requestVirtualPayment:ok"}
 
 
 @blueprint.post("/scan")

@@ -28,6 +28,11 @@ def query_user_balance(world: World, asked: Asked) -> dict[str, Any]:
 
 
 def _require_signed(asked: Asked, name: str, key: str | None, message: str) -> None:
-    right = hmac.new((key or "").encode(), message.encode(), hashlib.sha256).hexdigest()
-    if key is None or not hmac.compare_digest(asked.query.get(name, "").encode(), right.encode()):
+    if not is_signed(asked.query.get(name, ""), key, message):
         raise WeChatRefusal(268490003)
+
+
+def is_signed(signature: str, key: str | None, message: str) -> bool:
+    """Tell whether this is the signature of a message by a key, if there is a key."""
+    right = hmac.new((key or "").encode(), message.encode(), hashlib.sha256).hexdigest()
+    return key is not None and hmac.compare_digest(signature.encode(), right.encode())

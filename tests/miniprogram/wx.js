@@ -352,6 +352,9 @@ export function createPhone({ simulator, appid, user, version = "17", service = 
         return ask("/phone/userinfo", { kind: "getUserProfile", ...phone.person });
       })(options);
     },
+    requestVirtualPayment: api("requestVirtualPayment", ({ signData, paySig, signature }) =>
+      ask("/phone/payment", { signData, paySig, signature }),
+    ),
     scanCode: api("scanCode", () => tell("/phone/scan", { picture: phone.sees.toString("base64") })),
     getAccountInfoSync: () => ({ miniProgram: { appId: appid, envVersion: "release", version: `1.0.${version}` } }),
     onError: (listener) => void errorListeners.push(listener),

@@ -210,7 +210,10 @@ function createAuth(options) {
    * @param {number} generation
    */
   function adopt(session, generation) {
-    if (generation === life.generation) return keep(session);
+    if (generation === life.generation) {
+      life.logins += 1;
+      return keep(session);
+    }
     farewell(session, "local").then(null, noop);
     throw loggedOut();
   }
@@ -265,6 +268,19 @@ function createAuth(options) {
     if (life.timer !== undefined) clearTimeout(life.timer);
     life.timer = undefined;
     life.prepared = undefined;
+  }
+
+  /**
+   * Sign in somebody who is signed in, unless that has happened since there were so many logins.
+   * @param {number} logins
+   * @returns {Promise<import("./index").Session>}
+   */
+  function signInAgain(logins) {
+    if (record.session && life.logins !== logins) return Promise.resolve(record.session);
+    return signIn({}).then(function (session) {
+      if (life.timer !== undefined) preparePhone(); // wx.login may have changed the key that a phone button encrypts under
+      return session;
+    });
   }
 
   // --- the person ---------------------------------------------------------------------------------------------
@@ -394,7 +410,8 @@ function createAuth(options) {
 
   /**
    * Do work that needs a token; once more, with another token, if the server refuses the first; once more, with a code
-   * of wx.login, if authsvc wants to know that it is the person (step-up). Each time with a code of its own.
+   * of wx.login, if authsvc wants to know that it is the person (step-up); once more, after a new login, if WeChat has
+   * replaced the session_key that a server wanted to use. Each time with a code of its own.
    * @template T
    * @param {string} url
    * @param {(token: string, code?: string) => Promise<T>} work
@@ -407,6 +424,7 @@ function createAuth(options) {
     return withPerson(current()).then(function (first) {
       var generation = life.generation;
       var mayRenew = true;
+      var mayEnter = true;
 
       /**
        * @param {import("./index").Session} session
@@ -414,6 +432,7 @@ function createAuth(options) {
        * @returns {Promise<T>}
        */
       function attempt(session, takesCode) {
+        var logins = life.logins;
         /** @param {string} [code] */
         var carryOut = function (code) {
           if (generation !== life.generation) throw loggedOut();
@@ -421,11 +440,13 @@ function createAuth(options) {
         };
         return (takesCode ? takesCode().then(carryOut) : carryOut()).then(null, function (error) {
           var wantsCode = !takesCode && error.error === "step_up_required" && hosts.isOwn(url);
-          if (!wantsCode && !(mayRenew && isTokenRefused(error))) throw error;
+          var wantsLogin = mayEnter && isKeyReplaced(error);
+          if (!wantsCode && !wantsLogin && !(mayRenew && isTokenRefused(error))) throw error;
           if (generation !== life.generation) throw loggedOut();
           if (wantsCode) return attempt(session, stepUpCode);
-          mayRenew = false;
-          return withPerson(renew(session)).then(function (fresh) {
+          if (wantsLogin) mayEnter = false;
+          else mayRenew = false;
+          return withPerson(wantsLogin ? signInAgain(logins) : renew(session)).then(function (fresh) {
             return attempt(fresh, takesCode && stepUpCode);
           });
         });
@@ -605,6 +626,15 @@ function loginRequired(reason) {
  */
 function isTokenRefused(error) {
   return error.kind === "unauthorized" && !/^wx_/.test(error.error || "");
+}
+
+/**
+ * True where what WeChat shares with the person is over, and their session is not. With other statuses, `relogin` is
+ * about a code or data in the request itself, which a repeat would only send again.
+ * @param {import("./index").AuthError} error
+ */
+function isKeyReplaced(error) {
+  return error.status === 409 && error.action === "relogin";
 }
 
 function loggedOut() {

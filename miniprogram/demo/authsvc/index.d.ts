@@ -210,6 +210,8 @@ export interface Life {
   record: StoredRecord;
   /** Counts logouts: calls from before a logout must not sign in after it. */
   generation: number;
+  /** Counts logins: requests that need a new one share it. */
+  logins: number;
   flights: Record<string, Promise<any> | undefined>;
   listeners: ((user: any) => void)[];
   pause?: { until: number; error: AuthError };

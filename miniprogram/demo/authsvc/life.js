@@ -20,6 +20,7 @@ function lifeOf(wx, namespace) {
   var life = {
     record: stored(wx, namespace),
     generation: 0,
+    logins: 0,
     flights: {},
     listeners: [],
     save: function () {
