@@ -29,6 +29,7 @@ from authsvc.web.routes.home import home
 from authsvc.web.routes.internal import internal
 from authsvc.web.routes.invites import invites
 from authsvc.web.routes.oauth import oauth
+from authsvc.web.routes.operator.inventory import operator_inventory
 from authsvc.web.routes.operator.people import operator_people
 from authsvc.web.routes.operator.readings import operator_readings
 from authsvc.web.routes.ops import ops
@@ -45,7 +46,7 @@ from authsvc.wechat.client import ENDPOINTS
 
 logger = logging.getLogger(__name__)
 
-_FOR_OPERATORS = (operator_people, operator_readings, console_signin, console_home)
+_FOR_OPERATORS = (operator_people, operator_readings, operator_inventory, console_signin, console_home)
 MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
 
 

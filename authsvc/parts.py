@@ -35,6 +35,7 @@ from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.services.operator.erasures import Erasures
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
+from authsvc.services.operator.inventory import Inventory
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
@@ -447,6 +448,10 @@ class Parts:
     @cached_property
     def erasures(self) -> Erasures:
         return Erasures(self.users, self.closing)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        return Inventory(self.apps, self.access_tokens, self.service_credentials, self.signing_keys)
 
     @cached_property
     def operators(self) -> Operators:

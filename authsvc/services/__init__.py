@@ -17,6 +17,7 @@ from authsvc.services.operator.credentials import ServiceCredentials
 from authsvc.services.operator.erasures import Erasures
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
+from authsvc.services.operator.inventory import Inventory
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
@@ -69,6 +70,7 @@ class Services:
     user_files: UserFiles
     erasures: Erasures
     operators: Operators
+    inventory: Inventory
     readings: Readings
     examination: Examination
     wechat_errors: WeChatErrors

@@ -182,6 +182,26 @@ class UserFile:
     audit_events: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownService:
+    """Another service that has a credential."""
+
+    name: str
+    scopes: tuple[str, ...]
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInUse:
+    """A published signing key: its state since a moment, its next step, and when that is possible (0: now)."""
+
+    kid: str
+    state: str
+    since: int
+    next: str
+    ready_at: int
+
+
 def masked_phone(phone: str) -> str:
     """Return a number with all but its last four digits hidden."""
     return f"{'*' * (len(phone) - 4)}{phone[-4:]}"

@@ -73,6 +73,8 @@ def test_every_wrong_credential_gets_the_same_page(service: Service) -> None:
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1 and "Set-Cookie" not in answers[0].headers
     assert WORDS["zh-CN"]["wrong_credential"] in answers[0].text
+    # Whoever runs the service sees that somebody tries.
+    assert "refused: a sign-in to the console (no valid credential of an operator)" in service.log.read_text()
 
 
 def test_a_sign_in_from_another_page_is_refused(service: Service) -> None:

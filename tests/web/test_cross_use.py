@@ -239,7 +239,7 @@ PLACES: dict[str, Place] = {
     "POST /operator/v1/people/{user_id}/merge": _for_operators("POST", f"{NOBODY}/merge", 404, json={"into": "1"}),
     **{
         f"GET /operator/v1/{reading}": _for_operators("GET", f"/{reading}")
-        for reading in ("campaigns", "invites", "readings", "wechat-errors", "health")
+        for reading in ("campaigns", "invites", "readings", "wechat-errors", "health", "programs", "services", "keys")
     },
     # Where a token is not a pass but a ticket.
     "POST /api/v1/auth/refresh": Place(_renew, {"code_message_data"}),

@@ -13,6 +13,7 @@ from authsvc.web.routing import Operation, declared
 from authsvc.web.who import Operator
 from tests.harness import signedin
 from tests.harness.inprocess import beside
+from tests.harness.leaks import Canaries
 from tests.harness.operators import new_operator
 from tests.harness.service import ISSUER, Service
 from tests.harness.signedin import Person
@@ -247,3 +248,16 @@ def test_the_condition_of_the_service_is_read(reader: Caller) -> None:
     assert "SECRET" not in str([line["says"] for line in health["lines"] if line["status"] == "ok"])
     found = reader.data("GET", "/wechat-errors")
     assert len(found["hours"]) == 24 and all(each["calls"] > 0 for each in found["errors"])
+
+
+def test_what_there_is_is_listed_without_a_secret(reader: Caller, service: Service, canaries: Canaries) -> None:
+    with beside(service) as app:
+        credentials = app.extensions["authsvc"].service_credentials
+        canaries.never("credential of a service", credentials.add("listed-here", ("introspect", "revoke")))
+    [program] = reader.data("GET", "/programs")["programs"]
+    assert (program["appid"], program["has_push"]) == (service.appid, False)
+    [known] = [one for one in reader.data("GET", "/services")["services"] if one["name"] == "listed-here"]
+    assert known["scopes"] == ["introspect", "revoke"] and set(known) == {"name", "scopes", "created_at"}
+    [key] = reader.data("GET", "/keys")["keys"]
+    published = service.call("GET", "/.well-known/jwks.json").json()["keys"]
+    assert (key["kid"], key["state"], key["next"]) == (published[0]["kid"], "signing", "")

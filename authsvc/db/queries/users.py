@@ -105,10 +105,11 @@ _CREATED_BY_DAY_SQL = (
     " WHERE created_at >= :since GROUP BY day"
 )
 _CREATED_BY_DAY = Statement(_CREATED_BY_DAY_SQL.format(div="/"), mysql=_CREATED_BY_DAY_SQL.format(div="DIV"))
-# Of a verified number from the index alone, of a claimed one from its own.
+# Read from the two indexes over numbers. A derived table: MariaDB would ask an IN (… UNION …) again for each user.
 _BY_LAST_DIGITS = Statement(
-    f"{_SUMMARY} WHERE id IN (SELECT id FROM users WHERE phone LIKE :pattern UNION SELECT id FROM users"
-    " WHERE claimed_phone LIKE :pattern) ORDER BY id DESC LIMIT 100"
+    f"{_SUMMARY} JOIN (SELECT id AS found FROM users WHERE phone LIKE :pattern"
+    " UNION SELECT id FROM users WHERE claimed_phone LIKE :pattern) AS ending ON id = ending.found"
+    " ORDER BY id DESC LIMIT 100"
 )
 _BY_OPENID_IN = ListStatement(
     f"{_SUMMARY} WHERE id IN (SELECT user_id FROM identities WHERE appid IN ({{listed}}) AND openid = :openid)"

@@ -1,5 +1,7 @@
 """Signing in to the console and out of it. A browser trades the operator's credential for a session."""
 
+import logging
+
 from flask import Response
 
 from authsvc.errors import Unauthenticated
@@ -11,6 +13,8 @@ from authsvc.web.routes.console import frame
 from authsvc.web.routes.console.operations import add_act
 from authsvc.web.routing import Operation, add
 from authsvc.web.who import PUBLIC
+
+logger = logging.getLogger(__name__)
 
 signin = frame.blueprint("signin")
 
@@ -25,7 +29,8 @@ def _sign_in() -> Response:
     origins.refuse_other_sites()
     try:
         token = services().operators.sign_in(bodies.form_member("credential").strip())
-    except Unauthenticated:
+    except Unauthenticated as refused:
+        logger.info("refused: a sign-in to the console (%s)", refused)
         return frame.page("signin.html", 401, is_wrong=True)
     response = frame.redirect()
     consolecookie.give(response, token)
