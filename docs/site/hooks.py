@@ -23,6 +23,8 @@ FOLDERS = (".", "docs", "docs/guides", "docs/reference", "deploy", "instance", "
 TWIN = ".zh-CN.md"
 _LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 _SEQUENCE = re.compile(r"^```mermaid\nsequenceDiagram\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A line that ends within a Chinese sentence: browsers would show a blank there.
+_BROKEN_LINE = re.compile(r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef])\n(?=[\u4e00-\u9fff\u300c\uff08])")
 _OTHER_LANGUAGE = re.compile(r"\A\[(?:English|中文)\]\([^)]*\)\n+")
 
 
@@ -135,6 +137,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if here.startswith("docs/reference/"):  # what explains a thing is found before what lists it
         page.meta["search"] = {"boost": 0.3}
     markdown = _OTHER_LANGUAGE.sub("", markdown)
+    markdown = _BROKEN_LINE.sub("", markdown)
     markdown = _SEQUENCE.sub(lambda match: drawing(match[1]), markdown)
     return _LINK.sub(moved, markdown)
 
