@@ -6,6 +6,7 @@ from html import escape
 _COLUMN = 190
 _ROW = 44
 _PARTICIPANT = re.compile(r"participant (\w+) as (.*)")
+_NOTE = re.compile(r"Note over (\w+): (.*)")
 _MESSAGE = re.compile(r"(\w+)(-->>|->>)(\w+): (.*)")
 
 
@@ -13,13 +14,15 @@ def drawing(source: str) -> str:
     """Return the diagram as one line of SVG."""
     lines = [line.strip() for line in source.splitlines() if line.strip()]
     names = dict(match.groups() for line in lines if (match := _PARTICIPANT.fullmatch(line)))
-    messages = [match.groups() for line in lines if (match := _MESSAGE.fullmatch(line))]
-    if len(names) + len(messages) != len(lines):
-        raise ValueError("a line of a sequence diagram is neither a participant nor a message")
+    rows = [match for line in lines if (match := _MESSAGE.fullmatch(line) or _NOTE.fullmatch(line))]
+    if len(names) + len(rows) != len(lines):
+        raise ValueError("a line of a sequence diagram is neither a participant nor a message nor a note")
     places = {key: _COLUMN * number + _COLUMN // 2 for number, key in enumerate(names)}
-    width, height = _COLUMN * len(names) + 170, _ROW * (len(messages) + 1) + 30
+    width, height = _COLUMN * len(names) + 170, _ROW * (len(rows) + 1) + 30
     parts = [_participant(places[key], name, height) for key, name in names.items()]
-    parts += [_message(_ROW * (row + 2) - 4, places, *message) for row, message in enumerate(messages)]
+    for row, match in enumerate(rows):
+        draw = _message if match.re is _MESSAGE else _note
+        parts.append(draw(_ROW * (row + 2) - 4, places, *match.groups()))
     return (
         f'<div class="sequence"><svg viewBox="0 0 {width} {height}" role="img" xmlns="http://www.w3.org/2000/svg">'
         f"{''.join(parts)}</svg></div>"
@@ -46,3 +49,7 @@ def _message(y: int, places: dict[str, int], sender: str, arrow: str, receiver: 
     label = f'<text class="middle" x="{(start + end) // 2}" y="{y - 7}">{escape(text)}</text>'
     tip = f'<path class="tip" d="M{end} {y}l{-9 * step} -4v8z"/>'
     return f'<path class="{kind}" d="M{start} {y}H{end - 8 * step}"/>{tip}{label}'
+
+
+def _note(y: int, places: dict[str, int], who: str, text: str) -> str:
+    return f'<text class="note" x="{places[who] + 8}" y="{y}">{escape(text)}</text>'
