@@ -22,8 +22,7 @@ from authsvc.web import errors as web_errors
 from authsvc.web.ratelimits import RateLimits
 from authsvc.web.routes.apipage import apipage
 from authsvc.web.routes.auth import auth
-from authsvc.web.routes.console.home import home as console_home
-from authsvc.web.routes.console.signin import signin as console_signin
+from authsvc.web.routes.console import blueprints as console
 from authsvc.web.routes.gateway import gateway
 from authsvc.web.routes.home import home
 from authsvc.web.routes.internal import internal
@@ -46,7 +45,7 @@ from authsvc.wechat.client import ENDPOINTS
 
 logger = logging.getLogger(__name__)
 
-_FOR_OPERATORS = (operator_people, operator_readings, operator_inventory, console_signin, console_home)
+_FOR_OPERATORS = (operator_people, operator_readings, operator_inventory, *console.BLUEPRINTS)
 MIGRATIONS = str(Path(__file__).parent / "db" / "migrations")
 
 

@@ -39,6 +39,7 @@ from authsvc.services.operator.inventory import Inventory
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
+from authsvc.services.operator.searches import Searches
 from authsvc.services.operator.signingkeys import SigningKeys
 from authsvc.services.operator.userfiles import UserFiles
 from authsvc.services.operator.users import Users
@@ -456,6 +457,10 @@ class Parts:
     @cached_property
     def operators(self) -> Operators:
         return Operators(self.database, self.settings.secret_keys, self.audit, self.clock)
+
+    @cached_property
+    def searches(self) -> Searches:
+        return Searches(Sealer(self.settings.secret_keys, "searches of operators"))
 
     @cached_property
     def readings(self) -> Readings:

@@ -21,6 +21,7 @@ from authsvc.services.operator.inventory import Inventory
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
+from authsvc.services.operator.searches import Searches
 from authsvc.services.operator.signingkeys import SigningKeys
 from authsvc.services.operator.userfiles import UserFiles
 from authsvc.services.operator.users import Users
@@ -69,6 +70,7 @@ class Services:
     users: Users
     user_files: UserFiles
     erasures: Erasures
+    searches: Searches
     operators: Operators
     inventory: Inventory
     readings: Readings

@@ -1,4 +1,4 @@
-"""Charts as SVG: from labelled numbers to markup, without scripts, styles or anything from elsewhere.
+"""Charts as SVG inside of HTML: from labelled numbers to markup, without scripts, styles or anything from elsewhere.
 
 Colours are those of the page: the classes ``chart``, ``bar``, ``line`` and ``label`` get theirs from its style sheet.
 The same numbers belong in a table beside the chart.
@@ -25,8 +25,8 @@ def bars(counts: Sequence[tuple[str, int]], *, name: str, title: str, descriptio
     most = _ceiling(max((count for _, count in counts), default=0))
     drawn = Markup("").join([*_scale(most), *_bars(counts, most), *_labels([label for label, _ in counts])])
     return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-labelledby="{name}-title {name}-desc"'
-        ' xmlns="http://www.w3.org/2000/svg"><title id="{name}-title">{}</title><desc id="{name}-desc">{}</desc>'
+        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-labelledby="{name}-title {name}-desc">'
+        '<title id="{name}-title">{}</title><desc id="{name}-desc">{}</desc>'
         "{}</svg>"
     ).format(_WIDTH, _HEIGHT, title, description, drawn, name=name)
 

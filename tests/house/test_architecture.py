@@ -382,7 +382,8 @@ def test_errors_know_no_http() -> None:
 
 def test_a_file_stays_small_enough_to_read() -> None:
     # A catalogue is read by its names, not from top to bottom.
-    catalogues = {PACKAGE / "errors.py", PACKAGE / "parts.py", PACKAGE / "db" / "models.py"}
+    words = PACKAGE / "web" / "routes" / "console" / "words.py"
+    catalogues = {PACKAGE / "errors.py", PACKAGE / "parts.py", PACKAGE / "db" / "models.py", words}
     long = [path for path in WRITTEN_HERE if len(path.read_text(encoding="utf-8").splitlines()) > 400]
     assert [str(path) for path in long if path not in catalogues] == []
 

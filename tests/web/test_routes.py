@@ -63,6 +63,7 @@ OPEN = {
     # an operator who is to sign in
     "GET /console/sign-in",
     "POST /console/sign-in",
+    "GET /console/console.css",
     # before a login, or for whoever was given the name
     "GET /api/v1/invites/check",
     "GET /avatars/{name}",

@@ -82,6 +82,10 @@ class Campaigns:
             self._check_batch(batch)
         return self._pages(batch, owner_id)
 
+    def first(self, batch: str, most: int) -> list[InviteCode]:
+        """Return up to ``most`` codes of a batch, in the order of their creation; none if there is no such batch."""
+        return self._database.read(invite_batches.page, after=0, at_once=most, batch=batch)
+
     def named(self, codes: Sequence[str]) -> list[InviteCode]:
         """Return these codes, in this order; raises BadCampaign naming one that does not exist."""
         return self._database.read(lambda connection: [_find(connection, code) for code in codes])

@@ -39,6 +39,15 @@ class QrCodes:
         with _page_of_the_settings():
             return self._pictures.picture(app, code, Owner(user_id=caller.user.id))
 
+    def stored_of_invite(self, appid: str, invite_code: str) -> str | None:
+        """Return the name of the stored picture of anybody's invite code, without having one drawn."""
+        return self._pictures.find(self._apps.get(appid), self.invite(invite_code))
+
+    def of_invite(self, appid: str, invite_code: str) -> CodePicture:
+        """Return the picture of anybody's invite code, for an operator. Raises UnknownApp, or as ``own`` does."""
+        with _page_of_the_settings():
+            return self._pictures.picture(self._apps.choose(appid, None), self.invite(invite_code))
+
     def draw_once(self, app: MiniProgram, scene: str, page: str) -> tuple[str, bytes]:
         """Have WeChat draw a single-use code, and store nothing; return its extension and content.
 

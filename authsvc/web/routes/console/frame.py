@@ -1,12 +1,16 @@
 """What all pages of the console share: language, addresses, and headers that let in nothing from elsewhere."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request
 
 from authsvc.errors import AuthSvcError
+from authsvc.values.operator import masked_openid, masked_phone
 from authsvc.web.access import prefers_english
+from authsvc.web.routes.console import writing
 from authsvc.web.routes.console.words import WORDS
 
 PREFIX = "/console"
@@ -53,7 +57,19 @@ def address(path: str = "") -> str:
 
 def page(template: str, status: int = 200, **shown: Any) -> Response:
     """Return a page made of a template of ``templates/console/``, with what it shows."""
-    known = {"language": language(), "words": words(), "address": address}
+    known = {
+        "language": language(),
+        "words": words(),
+        "address": address,
+        "chosen": _chosen(),
+        "in_other_language": _in_other_language(),
+        "moment": writing.moment,
+        "machine_moment": writing.machine_moment,
+        "day": writing.day,
+        "length": partial(writing.length, words=words()),
+        "masked_phone": masked_phone,
+        "masked_openid": masked_openid,
+    }
     response = Response(render_template(f"console/{template}", **known, **shown), status)
     response.headers.update(_HEADERS)
     return response
@@ -73,3 +89,12 @@ def sentence(error: AuthSvcError) -> str:
 def _chosen() -> str | None:
     asked = request.args.get("lang", "")
     return asked if asked in WORDS else None
+
+
+def _in_other_language() -> str:
+    """Return the address of this page in the other language; of the first page if this one answers a form."""
+    other = "zh-CN" if language() == "en" else "en"
+    if request.method not in ("GET", "HEAD"):
+        return f"{PREFIX}?lang={other}"
+    kept = {name: request.args[name] for name in request.args if name not in ("lang", "done")}
+    return f"?{urlencode(kept | {'lang': other})}"

@@ -1,0 +1,39 @@
+"""How the pages of the console write times, which are those of China, and lengths of time."""
+
+import time
+
+from authsvc.clock import CHINA, DAY, HOUR
+
+_MINUTE = 60
+# From so many of a unit on, a length of time is written in it: 119 seconds, but 2 minutes.
+_UNITS = (("days_long", DAY), ("hours", HOUR), ("minutes", _MINUTE))
+
+
+def moment(seconds: int | None) -> str:
+    """Return a time (seconds UTC) as China's clocks show it, or an empty text for none."""
+    return "" if not seconds else time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds + CHINA))
+
+
+def machine_moment(seconds: int) -> str:
+    """Return the same time for programs."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def day(days: int) -> str:
+    """Return the month and day of a day since 1970."""
+    return time.strftime("%m-%d", time.gmtime(days * DAY))
+
+
+def hour(seconds: int) -> str:
+    """Return the hour of China's clocks that begins at this time (seconds UTC)."""
+    return time.strftime("%H:00", time.gmtime(seconds + CHINA))
+
+
+def length(seconds: int | None, words: dict[str, str]) -> str:
+    """Return a length of time in its largest unit of which there are two, in the words of a page."""
+    if seconds is None:
+        return words["unknown"]
+    for name, unit in _UNITS:
+        if seconds >= 2 * unit:
+            return words[name].format(n=seconds // unit)
+    return words["seconds"].format(n=max(0, seconds))
