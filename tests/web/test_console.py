@@ -169,6 +169,7 @@ def test_a_person_s_page_tells_what_support_needs_and_hides_the_rest(
         assert text in said, text
     assert account["openid"] not in page and account["openid"][-4:] in said
     assert account["session_key"] not in page and lan.sid not in page
+    assert re.search(r"[1-9]\d{10}|\+86", said) is None
     assert reader.get("/console/people/999999999").status_code == 404
 
 
@@ -268,6 +269,16 @@ def test_support_disables_and_enables_and_ends_sessions_under_their_own_name(ser
     assert support.post("/console/people/999999999/disable", csrf=csrf).status_code == 404
 
 
+def test_support_ends_one_session_of_several(service: Service, lan: Person) -> None:
+    support, other = at_the_desk(service, "support"), signedin.native(service, lan.simulator, lan.name)
+    page, csrf = f"/console/people/{lan.user_id}", support.csrf()
+    answer = support.post(f"{page}/sessions/{lan.sid}/end", csrf=csrf)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{page}?done=session_ended")
+    assert CHINESE["done_session_ended"] in support.get(answer.headers["Location"]).text
+    assert [who.call("GET", "/api/v1/me").status_code for who in (lan, other)] == [401, 200]
+    assert trail(service, lan)[-1] == ("session_ended", support.name)
+
+
 def test_an_owner_erases_whom_they_name(service: Service, lan: Person) -> None:
     owner = at_the_desk(service, "owner")
     page, csrf = f"/console/people/{lan.user_id}", owner.csrf()
@@ -305,7 +316,8 @@ def test_what_a_role_may_not_do_is_not_shown(service: Service, lan: Person) -> N
         text = at_the_desk(service, role).get(page).text
         assert [name for name in names if CHINESE[f"{name}_sure"] in text] == list(may)
         forms = re.findall(r'<form method="post" action="([^"]+)"', text)
-        assert len(forms) == 1 + len(may)
+        assert len([form for form in forms if "/sessions/" not in form]) == 1 + len(may)
+        assert (f"{page}/sessions/{lan.sid}/end" in forms) == bool(may)
 
 
 def test_a_picture_is_drawn_once_and_shown(service: Service, reader: Desk) -> None:

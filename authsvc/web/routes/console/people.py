@@ -29,7 +29,7 @@ class _Search(Body):
 
 
 class _Notice(Body):
-    done = Text(20, re.compile(r"(?:disabled|enabled|logged_out|merged|not_confirmed)\Z"))
+    done = Text(20, re.compile(r"(?:disabled|enabled|logged_out|session_ended|merged|not_confirmed)\Z"))
 
 
 class _Erasure(Body):
@@ -87,6 +87,11 @@ def _log_out(operator: SignedInOperator, user_id: int) -> Response:
     return _back(user_id, "logged_out")
 
 
+def _end_session(operator: SignedInOperator, user_id: int, session_id: str) -> Response:
+    services().users.end_session(user_id, session_id, by=operator.name)
+    return _back(user_id, "session_ended")
+
+
 def _merge(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Response:
     if body["typed"] != str(user_id):
         return _back(user_id, "not_confirmed")
@@ -118,5 +123,6 @@ add_page(people, "/people/<row:user_id>", _show, "One person", fields=_Notice())
 _add_act("disable", _disable, "Disable a user", "support")
 _add_act("enable", _enable, "Enable a user", "support")
 _add_act("log-out", _log_out, "End all sessions of a user", "support")
+_add_act("sessions/<session:session_id>/end", _end_session, "End one session of a user", "support")
 _add_act("merge", _merge, "Merge a user into another", "owner", _Merge())
 _add_act("erase", _erase, "Erase a user", "owner", _Erasure())
