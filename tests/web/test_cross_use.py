@@ -224,7 +224,7 @@ PLACES: dict[str, Place] = {
         "POST", "/internal/v1/access_token/rejected", "access_token", json={"access_token": "70_unknown"}
     ),
     # For operators; nobody has that id.
-    "GET /operator/v1/people": _for_operators("GET", "/people?q=1"),
+    "POST /operator/v1/people/search": _for_operators("POST", "/people/search", json={"q": "1"}),
     "GET /operator/v1/people/{user_id}": _for_operators("GET", NOBODY, 404),
     "GET /operator/v1/people/{user_id}/sessions": _for_operators("GET", f"{NOBODY}/sessions", 404),
     "GET /operator/v1/people/{user_id}/events": _for_operators("GET", f"{NOBODY}/events"),
