@@ -65,6 +65,7 @@ from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
+from authsvc.services.siblings.directory import Directory
 from authsvc.services.siblings.userstate import UserState
 from authsvc.services.signin.attempts import LoginAttempts
 from authsvc.services.signin.login import Logins
@@ -427,6 +428,10 @@ class Parts:
             wechat_sessions=self.wechat_sessions,
             clock=self.clock,
         )
+
+    @cached_property
+    def directory(self) -> Directory:
+        return Directory(self.apps, self.database, self.changes, self.audit, self.clock)
 
     @cached_property
     def changes(self) -> Changes:

@@ -42,6 +42,7 @@ from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
+from authsvc.services.siblings.directory import Directory
 from authsvc.services.siblings.userstate import UserState
 from authsvc.services.signin.login import Logins
 from authsvc.services.signin.registration import Registrations
@@ -93,6 +94,7 @@ class Services:
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys
     user_state: UserState
+    directory: Directory
     revocations: RevocationFeed
     # None while it is off.
     scan_sign_ins: ScanSignIns | None
