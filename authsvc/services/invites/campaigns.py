@@ -82,9 +82,9 @@ class Campaigns:
             self._check_batch(batch)
         return self._pages(batch, owner_id)
 
-    def first(self, batch: str, most: int) -> list[InviteCode]:
-        """Return up to ``most`` codes of a batch, in the order of their creation; none if there is no such batch."""
-        return self._database.read(invite_batches.page, after=0, at_once=most, batch=batch)
+    def first(self, most: int, *, batch: str | None = None, owner_id: int | None = None) -> list[InviteCode]:
+        """Return up to ``most`` codes of a batch or a user, in the order of their creation."""
+        return self._database.read(invite_batches.page, after=0, at_once=most, batch=batch, owner_id=owner_id)
 
     def named(self, codes: Sequence[str]) -> list[InviteCode]:
         """Return these codes, in this order; raises BadCampaign naming one that does not exist."""

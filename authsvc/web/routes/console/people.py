@@ -17,6 +17,7 @@ from authsvc.web.schemas import NUMBER, Body, Text
 people = frame.blueprint("people")
 
 MOST_EVENTS = 100
+_MOST_CODES = 10
 
 
 class _Found(Body):
@@ -56,6 +57,7 @@ def _search(operator: SignedInOperator, body: dict[str, Any]) -> Response:
 def _show(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Response:
     use = services()
     file = use.user_files.show(user_id)
+    codes = use.campaigns.first(_MOST_CODES, owner_id=user_id)
     events = use.users.events(user_id=user_id, openid=None, event=None, since=0, limit=MOST_EVENTS)
     return frame.page(
         "person.html",
@@ -64,6 +66,7 @@ def _show(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Res
         file=file,
         person=file.summary,
         invited_at=use.invites.invited_at(user_id),
+        codes=[(code, use.campaigns.fault(code)) for code in codes],
         names={app.appid: app.name for app in map(use.apps.get, use.apps.ids())},
         sessions=use.users.sessions(user_id),
         sign_ins=use.user_files.sign_ins(user_id),
