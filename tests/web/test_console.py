@@ -239,7 +239,10 @@ def test_campaigns_are_shown_by_day_and_by_code(service: Service, simulator: Sim
     assert "spring-2099" in reader.get("/console/invites").text
     page = reader.get("/console/invites/batch?name=spring-2099").text
     assert CHINESE["days"].format(total=1, today=1) in page and '<rect class="bar"' in page
-    assert page.count("/console/invites/code?code=") == 50 and CHINESE["first_codes"].format(count=50) in page
+    assert (
+        page.count("/console/invites/code?code=") == 50
+        and CHINESE["first_codes"].format(count=50, option="--batch spring-2099") in page
+    )
     shown = reader.get(f"/console/invites/code?code={code}").text
     assert CHINESE["fault_used_up"] in shown and CHINESE["picture_none"] in shown
     for nothing in ("/console/invites/batch?name=winter", "/console/invites/code?code=NOSUCHCODE"):

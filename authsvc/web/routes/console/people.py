@@ -67,6 +67,7 @@ def _show(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Res
         person=file.summary,
         invited_at=use.invites.invited_at(user_id),
         codes=[(code, use.campaigns.fault(code)) for code in codes],
+        most_codes=_MOST_CODES,
         names={app.appid: app.name for app in map(use.apps.get, use.apps.ids())},
         sessions=use.users.sessions(user_id),
         sign_ins=use.user_files.sign_ins(user_id),
