@@ -24,8 +24,7 @@ T = TypeVar("T")
 # A pooled connection that has been idle this long is replaced: the server may have closed it, and a request lost on a
 # dead connection could not be repeated (its code may be used up).
 _IDLE_SECONDS = 30.0
-# A name server may answer after its callers have given up; the next caller then gets the answer. The time is short,
-# because the lifetime of the answer is not known.
+# A name server may answer after its callers have given up, for the next caller. Its lifetime is not known.
 _KEPT_SECONDS = 30.0
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
@@ -34,6 +33,7 @@ _OF_ANOTHER_NAME = (62, 64)
 
 # level, option, value, as for setsockopt.
 SocketOption = tuple[int, int, int | bytes]
+Permits = Callable[[str], bool]
 # family, type, protocol, canonical name, address, as from getaddrinfo.
 Address = tuple[int, int, int, str, Any]
 
@@ -108,17 +108,13 @@ class _Names:
 
     def _answer(self, question: _Question, host: str, port: int) -> None:
         try:
-            found = _ask(host, port)
+            found: list[Address] = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         except Exception as error:
             question.kept_until = 0.0
             question.answer.set_exception(error)
         else:
             question.kept_until = time.monotonic() + _KEPT_SECONDS
             question.answer.set_result(found)
-
-
-def _ask(host: str, port: int) -> list[Address]:
-    return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _numeric(host: str, port: int) -> Address | None:
@@ -135,14 +131,17 @@ def _numeric(host: str, port: int) -> Address | None:
 _names = _Names()
 
 
-def connect(host: str, port: int, seconds: float, options: Iterable[SocketOption] = ()) -> socket.socket:
+def connect(
+    host: str, port: int, seconds: float, options: Iterable[SocketOption] = (), permits: Permits | None = None
+) -> socket.socket:
     """Return a socket that is connected within ``seconds`` and the deadline, however many addresses its name has.
 
-    Its timeout is the remaining time. Raises NotConnected.
+    Only IP addresses that ``permits`` accepts are tried. Its timeout is the remaining time. Raises NotConnected.
     """
     give_up = time.monotonic() + min(seconds, remaining())
-    addresses = _names.addresses(host.strip("[]"), port, give_up - time.monotonic())
-    failure = NotConnected("the name has no address")
+    known = _names.addresses(host.strip("[]"), port, give_up - time.monotonic())
+    addresses = [address for address in known if permits is None or permits(address[4][0])]
+    failure = NotConnected("its address is not public" if known else "the name has no address")
     for number, address in enumerate(addresses):
         left = give_up - time.monotonic()
         if left <= 0:
@@ -338,6 +337,7 @@ class TimedConnection:
     _dns_host: str
     _has_connected_to_proxy: bool
     _used_at = 0.0
+    permits: Permits | None = None
 
     def connect(self) -> None:
         """Connect, through the proxy if there is one, up to the point where a request may be sent."""
@@ -354,7 +354,8 @@ class TimedConnection:
         self._used_at = time.monotonic()  # TLS and tunnels connect before their first request
 
     def _new_conn(self) -> socket.socket:
-        opened = connect(self._dns_host, self.port, self._give_up - time.monotonic(), self.socket_options or ())
+        left, options = self._give_up - time.monotonic(), self.socket_options or ()
+        opened = connect(self._dns_host, self.port, left, options, self.permits)
         self._cut_off.guard(opened, self._give_up - time.monotonic())
         return opened
 

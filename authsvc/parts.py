@@ -65,8 +65,9 @@ from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
-from authsvc.services.siblings.directory import Directory
+from authsvc.services.siblings.deliveries import Deliveries
 from authsvc.services.siblings.userstate import UserState
+from authsvc.services.siblings.webhooks import Webhooks
 from authsvc.services.signin.attempts import LoginAttempts
 from authsvc.services.signin.login import Logins
 from authsvc.services.signin.registration import Registrations
@@ -79,6 +80,7 @@ from authsvc.tokenstore.shelf import Shelf
 from authsvc.tokenstore.store import AccessTokenStore
 from authsvc.values.sessions import TokenPolicy
 from authsvc.web.contracts import longest_token_seconds, token_lifetimes
+from authsvc.webhooks.sender import Sender
 from authsvc.wechat.client import WeChatClient
 from authsvc.wechat.transport import Transport
 
@@ -430,12 +432,37 @@ class Parts:
         )
 
     @cached_property
-    def directory(self) -> Directory:
-        return Directory(self.apps, self.database, self.changes, self.audit, self.clock)
-
-    @cached_property
     def changes(self) -> Changes:
         return Changes(self.database, self.change_journal)
+
+    @cached_property
+    def webhook_sender(self) -> Sender:
+        return Sender(self.settings.webhook_hosts)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(
+            database=self.database,
+            changes=self.changes,
+            sender=self.webhook_sender,
+            sealer=self.webhook_sealer,
+            audit=self.audit,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def webhook_sealer(self) -> Sealer:
+        return Sealer(self.settings.secret_keys, "webhook secrets")
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(
+            database=self.database,
+            changes=self.changes,
+            sender=self.webhook_sender,
+            sealer=self.webhook_sealer,
+            clock=self.clock,
+        )
 
     # --- the operator
 

@@ -22,6 +22,7 @@ from authsvc.cli.sessionkeys import session_keys
 from authsvc.cli.terminal import escape_what_does_not_fit
 from authsvc.cli.token import token
 from authsvc.cli.users import users
+from authsvc.cli.webhooks import deliver, webhooks
 from authsvc.db import engine
 
 
@@ -35,6 +36,21 @@ def authsvc(ctx: click.Context) -> None:
 
 
 _SETTING_UP = (init, db, run, demo, doctor)
-_WORKING = (audit, credentials, errors, invites, keys, operators, purge, qrcodes, routes, session_keys, token, users)
+_WORKING = (
+    audit,
+    credentials,
+    deliver,
+    errors,
+    invites,
+    keys,
+    operators,
+    purge,
+    qrcodes,
+    routes,
+    session_keys,
+    token,
+    users,
+    webhooks,
+)
 for _command in (*_SETTING_UP, *_WORKING):
     authsvc.add_command(_command)

@@ -15,6 +15,7 @@ WECHAT_API = "https://api.weixin.qq.com"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::(?!80\Z|443\Z)[0-9]{2,5})?\Z")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?\Z")
 _RESERVED = {"test", "localhost", "invalid", "example"}
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?(?::[0-9]{1,5})?\Z")
 _WHITE = re.compile(r"[\s\\]")
 _SWITCH = ("0", "1")
 # Parsed as SQLAlchemy does, so that both see the same host: a password may contain /, # or ?.
@@ -125,6 +126,14 @@ def origins(source: Source, name: str, base_url: str | None) -> tuple[str, ...]:
         source.complain(f"{name} must contain only origins (https://host, without a trailing slash)")
     elif base_url and base_url.startswith("http:") and any(origin.startswith("https:") for origin in found):
         source.complain(f"{name} contains https pages, which cannot get tokens from an http PUBLIC_BASE_URL")
+    return found
+
+
+def hosts(source: Source, name: str) -> tuple[str, ...]:
+    """Return ``host`` or ``host:port``, separated by commas, in lower case."""
+    found = tuple(filter(None, (part.strip().lower() for part in (source.text(name) or "").split(","))))
+    if not all(_HOST.match(host) for host in found):
+        source.complain(f"{name} must contain only hosts (orders.internal or 10.0.0.5:8080), separated by commas")
     return found
 
 

@@ -218,6 +218,51 @@ class ChangeSequenceRow(Base):
     deleted_until: Mapped[int] = mapped_column(BigInteger)
 
 
+class WebhookRow(Base):
+    """Where another service wants to be told of changes. Secrets are encrypted; blanks separate kinds and scopes."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (TABLE,)
+
+    name: Mapped[str] = mapped_column(exact(40), primary_key=True)
+    url: Mapped[str] = mapped_column(String(500))
+    kinds: Mapped[str] = mapped_column(String(255))
+    scopes: Mapped[str] = mapped_column(String(80))
+    secret: Mapped[str] = mapped_column(String(255))
+    previous_secret: Mapped[str | None] = mapped_column(String(255))
+    rotated_at: Mapped[int] = mapped_column(BigInteger)
+    # Of the last change that deliveries were made for.
+    position: Mapped[int] = mapped_column(BigInteger)
+    paused_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class WebhookDeliveryRow(Base):
+    """A change on its way to a webhook, until it was taken. After the last attempt it is dead, and stays a while."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("webhook", "position", name="uq_webhook_deliveries_webhook_position"),
+        Index("ix_webhook_deliveries_person", "webhook", "user_id", "id"),
+        Index("ix_webhook_deliveries_due", "webhook", "dead_at", "due_at", "id"),
+        Index("ix_webhook_deliveries_dead_at", "dead_at"),
+        TABLE,
+    )
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
+    webhook: Mapped[str] = mapped_column(exact(40))
+    position: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    into_id: Mapped[int | None] = mapped_column(BigInteger)
+    at: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(Integer)
+    due_at: Mapped[int] = mapped_column(BigInteger)
+    claimed_until: Mapped[int] = mapped_column(BigInteger)
+    dead_at: Mapped[int | None] = mapped_column(BigInteger)
+    last_error: Mapped[str] = mapped_column(String(80))
+
+
 class ConsentRow(Base):
     """A version of the privacy terms that a user has agreed to, and when."""
 

@@ -20,6 +20,10 @@ WITHHELD = {
     "sessions": ("token_version", "counter", "idle_seconds", "number"),
     "not_before_marks": ("user_id", "not_before"),  # the moment of an audit event
     "audit_events": ("subject", "operator"),  # whose act it was concerns the company
+    "webhook_deliveries": (  # on their way to other services, for some days
+        *("id", "webhook", "position", "kind", "user_id", "into_id", "at", "attempts", "due_at", "claimed_until"),
+        *("dead_at", "last_error"),
+    ),
     "person_changes": ("id", "position", "kind", "user_id", "into_id", "at"),  # that the other tables changed, and when
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),

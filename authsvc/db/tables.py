@@ -35,6 +35,9 @@ COLUMNS = {
     "unionids": "unionid user_id",
     "users": "id nickname avatar_url gender country_code phone claimed_phone status token_version created_at updated_at"
     " last_login_at closed_at merged_into_id invited_by_id",
+    "webhook_deliveries": "id webhook position kind user_id into_id at attempts due_at claimed_until dead_at"
+    " last_error",
+    "webhooks": "name url kinds scopes secret previous_secret rotated_at position paused_at created_at",
     "wechat_errors": "hour appid endpoint error errcode calls",
 }
 
@@ -60,5 +63,7 @@ EXACT_COLUMNS = {
     "consents": ("version",),
     "ban_marks": ("mark", "ban"),
     "invite_marks": ("mark",),
+    "webhooks": ("name",),
+    "webhook_deliveries": ("webhook",),
     "wechat_errors": ("appid", "endpoint", "error"),
 }

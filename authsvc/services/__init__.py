@@ -42,8 +42,9 @@ from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
-from authsvc.services.siblings.directory import Directory
+from authsvc.services.siblings.deliveries import Deliveries
 from authsvc.services.siblings.userstate import UserState
+from authsvc.services.siblings.webhooks import Webhooks
 from authsvc.services.signin.login import Logins
 from authsvc.services.signin.registration import Registrations
 from authsvc.services.signin.scans import ScanSignIns
@@ -64,6 +65,8 @@ class Services:
     linking: Linking
     closing: AccountClosing
     changes: Changes
+    webhooks: Webhooks
+    deliveries: Deliveries
     conflicts: Conflicts
     consents: Consents
     exports: Exports
@@ -94,7 +97,6 @@ class Services:
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys
     user_state: UserState
-    directory: Directory
     revocations: RevocationFeed
     # None while it is off.
     scan_sign_ins: ScanSignIns | None

@@ -18,7 +18,6 @@ LimitedKind = Literal[
     "push",
     "health",
     "operator",
-    "directory",
 ]
 Asker = Literal["address", "app", "user", "service", "operator"]
 

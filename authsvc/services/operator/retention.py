@@ -20,6 +20,7 @@ from authsvc.db.queries import (
     scan_sign_ins,
     sessions,
     spent_tickets,
+    webhook_deliveries,
     wechat_errors,
 )
 from authsvc.services.operator.operators import SESSION_SECONDS
@@ -29,6 +30,8 @@ from authsvc.services.people.pushes import RECEIPT_SECONDS
 _Delete = Callable[[Connection, int], int]
 
 # The longest token lifetime of a contract is 30 days; until then its session can show that it was ended, and why.
+# Time to find out why a webhook took nothing, and to send it again.
+_DEAD_SECONDS = 30 * DAY
 _SESSION_SECONDS = 31 * DAY
 # Name, a function that deletes some rows older than a time, and how many seconds they are kept after their beginning or
 # end, or 0 if the row itself has its expiry.
@@ -59,6 +62,7 @@ class Retention:
         self._kinds = (
             *_KINDS,
             ("changes of people", person_changes.delete_old, change_seconds),
+            ("dead messages", webhook_deliveries.delete_dead, _DEAD_SECONDS),
             ("audit events", audit_events.delete_stored, audit_seconds),
         )
 

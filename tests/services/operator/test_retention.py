@@ -68,6 +68,14 @@ def change(name: str, at: int) -> str:
     return f"INSERT INTO person_changes (kind, user_id, at) VALUES ('{name}', 1, {at})"
 
 
+def dead(name: str, dead_at: int) -> str:
+    return (
+        "INSERT INTO webhook_deliveries"
+        " (webhook, position, kind, user_id, at, attempts, due_at, claimed_until, dead_at, last_error)"
+        f" VALUES ('orders', {dead_at}, '{name}', 1, 0, 11, 0, 0, {dead_at}, '')"
+    )
+
+
 def session(name: str, *, idle: int = 2**40, absolute: int = 2**40, revoked: int | None = None) -> str:
     return (
         "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at, rotated_at,"
@@ -108,6 +116,7 @@ def test_each_kind_goes_when_its_time_is_over(
         *(code_failure(1, now - 60), code_failure(2, now - 61)),
         *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
         *(change("kept", now - 30 * DAY), change("gone", now - 30 * DAY - 1)),
+        *(dead("kept", now - 30 * DAY), dead("gone", now - 30 * DAY - 1)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
@@ -126,6 +135,7 @@ def test_each_kind_goes_when_its_time_is_over(
         "receipts of pushes": 1,
         "errors of WeChat": 1,
         "changes of people": 1,
+        "dead messages": 1,
         "audit events": 1,
     }
     left = rows(
@@ -134,11 +144,11 @@ def test_each_kind_goes_when_its_time_is_over(
         " UNION ALL SELECT key_hash FROM decrypt_failures UNION ALL SELECT id FROM sessions"
         " UNION ALL SELECT id FROM scan_sign_ins UNION ALL SELECT receipt FROM push_receipts"
         " UNION ALL SELECT appid FROM wechat_errors UNION ALL SELECT id FROM operator_sessions"
-        " UNION ALL SELECT kind FROM person_changes"
+        " UNION ALL SELECT kind FROM person_changes UNION ALL SELECT kind FROM webhook_deliveries"
         " UNION ALL SELECT mark FROM ban_marks UNION ALL SELECT mark FROM invite_marks"
         " UNION ALL SELECT event FROM audit_events ORDER BY 1",
     )
-    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 11, "live", "month old"]
+    assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 12, "live", "month old"]
     assert counts(each_database)["users"] == 1
 
 

@@ -1,0 +1,1 @@
+"""Messages to the company's other services: how they are signed, and sent."""
