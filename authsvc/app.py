@@ -23,6 +23,7 @@ from authsvc.web.ratelimits import RateLimits
 from authsvc.web.routes.apipage import apipage
 from authsvc.web.routes.auth import auth
 from authsvc.web.routes.console import blueprints as console
+from authsvc.web.routes.directory import directory
 from authsvc.web.routes.gateway import gateway
 from authsvc.web.routes.home import home
 from authsvc.web.routes.internal import internal
@@ -92,7 +93,7 @@ def create_app(settings: Settings | None = None, *, clock: SystemClock | None = 
     web_errors.install(app)
     for_people = (auth, people, phone, invites, qrcode, scan_sign_ins, signin)
     for_tools = (home, wellknown, *((apipage,) if settings.api_page else ()))
-    for_services = (internal, session_key, oauth, revocations, gateway)
+    for_services = (internal, session_key, directory, oauth, revocations, gateway)
     for_operators = (ops, *(_FOR_OPERATORS if settings.console else ()))
     for blueprint in (*for_people, *for_tools, *for_services, *for_operators, pushes):
         app.register_blueprint(blueprint)

@@ -66,6 +66,7 @@ from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.sessions.tokens import NATIVE, SessionTokens
 from authsvc.services.siblings.deliveries import Deliveries
+from authsvc.services.siblings.directory import Directory
 from authsvc.services.siblings.userstate import UserState
 from authsvc.services.siblings.webhooks import Webhooks
 from authsvc.services.signin.attempts import LoginAttempts
@@ -430,6 +431,10 @@ class Parts:
             wechat_sessions=self.wechat_sessions,
             clock=self.clock,
         )
+
+    @cached_property
+    def directory(self) -> Directory:
+        return Directory(self.apps, self.database, self.changes, self.audit, self.clock)
 
     @cached_property
     def changes(self) -> Changes:

@@ -24,6 +24,7 @@ _DEFAULTS: dict[LimitedKind, str] = {
     "push": "address 6000/minute",
     "health": "address 1200/minute",
     "operator": "address 30/minute, operator 1200/minute",
+    "directory": "address 600/minute, service 120/minute",
     "avatar": "address 120/minute, user 10/minute",
 }
 _RATE = re.compile(r"(address|app|user|service|operator) ([1-9][0-9]{0,8})/(second|minute|hour|day)\Z", re.ASCII)

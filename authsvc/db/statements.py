@@ -7,12 +7,16 @@ Measured with a returning login (``docs/decisions.md``): ORM loads cost four tim
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
+
+Value = TypeVar("Value", str, int)
+# The list lengths of ``run_padded``.
+_LENGTHS = (1, 10, 100, 500)
 
 
 class Rows:
@@ -112,14 +116,19 @@ class Statement:
 
 
 class ListStatement:
-    """A statement over a list of texts, ``{listed}`` in its SQL, compiled once for each list length."""
+    """A statement over a list of values, ``{listed}`` in its SQL, compiled once for each list length."""
 
     def __init__(self, sql: str) -> None:
         self._sql = sql
         self._made: dict[int, Statement] = {}
 
-    def run(self, connection: Connection, listed: Sequence[str], **values: Any) -> Rows:
-        """Execute with these texts; there must be at least one."""
+    def run_padded(self, connection: Connection, listed: Sequence[Value], **values: Any) -> Rows:
+        """Execute as ``run`` does, with one of few list lengths: a value that is repeated changes nothing in an IN."""
+        longer: int = next((length for length in _LENGTHS if length >= len(listed)), len(listed))
+        return self.run(connection, [*listed, *[listed[-1]] * (longer - len(listed))], **values)
+
+    def run(self, connection: Connection, listed: Sequence[Value], **values: Any) -> Rows:
+        """Execute with these values; there must be at least one."""
         names = [f"listed{number}" for number in range(len(listed))]
         made = self._made.get(len(listed))
         if made is None:

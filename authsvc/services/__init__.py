@@ -43,6 +43,7 @@ from authsvc.services.sessions.revocations import RevocationFeed
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.stepup import StepUp
 from authsvc.services.siblings.deliveries import Deliveries
+from authsvc.services.siblings.directory import Directory
 from authsvc.services.siblings.userstate import UserState
 from authsvc.services.siblings.webhooks import Webhooks
 from authsvc.services.signin.login import Logins
@@ -97,6 +98,7 @@ class Services:
     wechat_sessions: WeChatSessions
     signing_keys: SigningKeys
     user_state: UserState
+    directory: Directory
     revocations: RevocationFeed
     # None while it is off.
     scan_sign_ins: ScanSignIns | None

@@ -77,6 +77,14 @@ def typed(text: str) -> PhoneNumber | None:
     return _number(number) if phonenumbers.is_possible_number(number) else None
 
 
+def international(text: str) -> PhoneNumber | None:
+    """Return the canonical form of a number in E.164 (+8613800138000), or None if it is not one."""
+    digits = text[1:]
+    if text[:1] != "+" or len(text) > _MOST_CHARS or not (digits.isascii() and digits.isdigit()) or digits[0] == "0":
+        return None
+    return _usual(digits) or _divided(digits, digits)
+
+
 def _usual(whole: str) -> PhoneNumber | None:
     """Return the form that does not change when it is parsed again: the library removes only one trunk prefix."""
     number = None

@@ -1,6 +1,6 @@
 """Invite codes and the results of their use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from authsvc.values.people import UserStatus
@@ -91,6 +91,11 @@ class InviteBatchStats:
     used_up: int
     expired: int
     disabled: int
+
+    def plus(self, other: "InviteBatchStats") -> "InviteBatchStats":
+        """Return the counts of both, which are parts of one batch."""
+        sums = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)[1:]}
+        return InviteBatchStats(self.batch, **sums)
 
 
 @dataclass(frozen=True, slots=True)

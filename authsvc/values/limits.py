@@ -18,6 +18,7 @@ LimitedKind = Literal[
     "push",
     "health",
     "operator",
+    "directory",
 ]
 Asker = Literal["address", "app", "user", "service", "operator"]
 

@@ -6,7 +6,19 @@ from typing import Literal, get_args
 from authsvc.values.people import UserStatus
 
 ServiceScope = Literal[
-    "access_token", "introspect", "metrics", "qrcode", "revoke", "session_check", "session_open", "session_sign"
+    "access_token",
+    "directory_openid",
+    "directory_phone",
+    "directory_profile",
+    "directory_read",
+    "directory_unionid",
+    "introspect",
+    "metrics",
+    "qrcode",
+    "revoke",
+    "session_check",
+    "session_open",
+    "session_sign",
 ]
 # Each may do what the ones before it may.
 OperatorRole = Literal["read", "support", "owner"]

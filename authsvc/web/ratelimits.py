@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 EXTENSION = "authsvc-rate-limits"
 # Many people may share an address, and known callers are counted by user or service.
-_KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export", "operator"})
+_KNOWN_FIRST: frozenset[LimitedKind] = frozenset({"request", "gateway", "export", "operator", "directory"})
 # These cost only this machine's time, and little more than a call to Redis: a count takes 8 µs here, 45 µs there. And
 # ``/healthz`` must not wait.
 _COUNTED_HERE: frozenset[LimitedKind] = frozenset({"request", "gateway", "read", "push", "health"})

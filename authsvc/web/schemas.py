@@ -156,6 +156,24 @@ class Nested(fields.Nested):
         super().__init__(nested, error_messages=_MESSAGES, **options)
 
 
+class Texts(fields.List[str]):
+    """A list of 1 to ``most`` texts of at most ``longest`` characters each."""
+
+    def __init__(self, longest: int, most: int, *, description: str = "") -> None:
+        metadata = {"description": description, "minItems": 1, "maxItems": most}
+        super().__init__(Text(longest), error_messages=_MESSAGES, metadata=metadata)
+        self._most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValidationError("type")
+        if not value:
+            raise ValidationError("empty")
+        if len(value) > self._most:
+            raise ValidationError("too_long")
+        return super()._deserialize(value, attr, data, **options)
+
+
 class Integer(fields.Integer):
     """A whole number, written as one."""
 

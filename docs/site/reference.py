@@ -33,22 +33,20 @@ _SETTING = re.compile(r"(?:# )?([A-Z][A-Z0-9_]+)=(.*)")
 
 
 class Words:
-    """The sentences of one language; ``missing`` are those that have no Chinese yet."""
+    """The sentences of one language, by the English ones of the code; ``missing`` are those without Chinese."""
 
     def __init__(self, language: str) -> None:
         self.is_chinese = language == "zh"
-        text = (Path(__file__).parent / "words.zh.toml").read_text(encoding="utf-8") if self.is_chinese else ""
-        self._chinese: dict[str, dict[str, str]] = tomllib.loads(text)
+        text = (Path(__file__).parent / "words.zh.toml").read_text(encoding="utf-8")
+        self._chinese: dict[str, str] = tomllib.loads(text)["words"] if self.is_chinese else {}
         self.missing: list[str] = []
 
-    def of(self, subject: str, name: str, english: str) -> str:
-        """Return what something means in this language."""
-        if not self.is_chinese or not english:
-            return english
-        found = self._chinese.get(subject, {}).get(name)
-        if found is None:
-            self.missing.append(f"{subject}: {name}: {english}")
-        return found or english
+    def of(self, english: str) -> str:
+        """Return a sentence in this language; a sentence that has changed in the code is English again."""
+        english = " ".join(english.split())
+        if self.is_chinese and english and english not in self._chinese:
+            self.missing.append(english)
+        return self._chinese.get(english, english)
 
     def either(self, english: str, chinese: str) -> str:
         """Return one of two."""
@@ -72,7 +70,7 @@ class Setting:
 
 
 def settings_described(text: str) -> Iterator[Setting]:
-    """Yield every setting of .env.example, in its order."""
+    """Yield every setting of .env.example, in its order, and what is said of a section (without a name)."""
     section = ""
     comment: list[str] = []
     for line in text.splitlines():
@@ -82,6 +80,8 @@ def settings_described(text: str) -> Iterator[Setting]:
             yield Setting(match[1], match[2], " ".join(comment), section)
             comment = []
         else:
+            if not line and comment and section:
+                yield Setting("", "", " ".join(comment), section)
             comment = [*comment, line.removeprefix("# ")] if line.startswith("# ") else []
 
 
@@ -97,11 +97,12 @@ def settings(words: Words) -> Iterator[str]:
     for one in settings_described((ROOT / ".env.example").read_text(encoding="utf-8")):
         if one.section != section:
             section = one.section
-            yield f"## {words.of('sections', section.partition(' (')[0], section[0].upper() + section[1:])}"
-        yield f"### `{one.name}`"
+            yield f"## {words.of(section[0].upper() + section[1:])}"
+        if one.name:
+            yield f"### `{one.name}`"
         if one.default:
             yield f"{words.either('Default', '默认值')}: `{one.default}`"
-        yield as_text(words.of("settings", one.name, one.meaning))
+        yield as_text(words.of(one.meaning))
 
 
 @contextlib.contextmanager
@@ -132,8 +133,8 @@ def routes(words: Words) -> Iterator[str]:
     with _everything_on():
         found = sorted(routes_declared(), key=lambda row: (row[1], row[0]))
     for method, path, who, step_up, limit, contract, summary in found:
-        said = words.of("routes", f"{method} {path}", summary)
-        rows.append((f"`{method}`", f"`{path}`", f"`{who}`", step_up, limit, contract, as_text(said)))
+        said = as_text(words.of(summary))
+        rows.append((f"`{method}`", f"`{path}`", f"`{who}`", step_up, limit, contract, said))
     yield _table(head, rows)
 
 
@@ -168,21 +169,26 @@ def _commands(words: Words, context: click.Context, group: click.Group, level: i
 
 
 def _command(words: Words, context: click.Context) -> Iterator[str]:
-    path = context.command_path
-    for paragraph in inspect.cleandoc(words.of("commands", path, context.command.help or "")).split("\n\n"):
+    for paragraph in inspect.cleandoc(context.command.help or "").split("\n\n"):
         is_shaped = paragraph.startswith("\b")
-        yield f"```text\n{paragraph[1:].strip()}\n```" if is_shaped else as_text(" ".join(paragraph.split()))
+        yield f"```text\n{paragraph[1:].strip()}\n```" if is_shaped else as_text(words.of(paragraph))
     if isinstance(context.command, click.Group):
         return
     yield f"```text\n{' '.join(context.command.get_usage(context).removeprefix('Usage: ').split())}\n```"
-    records = [(one.name, one.get_help_record(context)) for one in context.command.get_params(context)]
     rows = [
-        (f"`{record[0]}`", as_text(words.of("options", f"{path} {name}", record[1])))
-        for name, record in records
-        if record is not None and record[0] != "--help"
+        (f"`{option}`", as_text(_translated(words, meaning)))
+        for one in context.command.get_params(context)
+        for option, meaning in [one.get_help_record(context) or ("--help", "")]
+        if option != "--help"
     ]
     if rows:
         yield _table((words.either("option", "选项"), words.either("meaning", "含义")), rows)
+
+
+def _translated(words: Words, meaning: str) -> str:
+    """Return the meaning of an option in this language; what click has added of its default stays as it is."""
+    said, mark, default = meaning.partition("  [")
+    return words.of(said) + mark + default
 
 
 def series(words: Words) -> Iterator[str]:
@@ -199,7 +205,7 @@ def series(words: Words) -> Iterator[str]:
         if isinstance(one, Counter | Gauge | Histogram):
             name = one._name + ("_total" if isinstance(one, Counter) else "")
             labels = ", ".join(f"`{label}`" for label in one._labelnames)
-            said = as_text(words.of("metrics", name, one._documentation))
+            said = as_text(words.of(one._documentation))
             rows.append((f"`{name}`", type(one).__name__.lower(), labels, said))
     yield _table(head, sorted(rows))
 
@@ -212,7 +218,7 @@ def missing() -> list[str]:
     words = Words("zh")
     for page in PAGES.values():
         list(page(words))
-    return words.missing
+    return list(dict.fromkeys(words.missing))
 
 
 def main(folder: Path) -> None:

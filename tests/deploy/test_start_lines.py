@@ -10,7 +10,7 @@ import requests
 
 import authsvc
 from authsvc.config import BadSettings, Settings
-from tests.harness.places import ROOT
+from tests.harness.places import NEWEST, ROOT
 from tests.harness.service import Service
 from tests.harness.waiting import wait_until
 
@@ -45,13 +45,13 @@ def test_a_start_says_once_what_runs_where_and_by_which_settings(start_briefly: 
     assert sources.startswith("settings from environment: ACCESS_LOG, ") and "WX_SECRET" in sources
     assert service.environment["SECRET_KEYS"] not in " ".join(said(service))
     assert off.startswith("off: ") and "message push (WX_PUSH_TOKEN)" in off and "rate limits of export" in off
-    assert migrated == "database: migrated (0017)"
+    assert migrated == f"database: migrated ({NEWEST})"
     assert service.call("GET", "/healthz").json() == {"status": "ok", "version": authsvc.__version__}
 
 
 def test_what_lacks_a_migration_says_so(start_briefly: Callable[..., Service]) -> None:
     service = start_briefly("unmigrated-lines", workers=1, migrated=False)
-    wait_until(lambda: "database: at migration none, not 0017; run: authsvc db upgrade" in said(service))
+    wait_until(lambda: f"database: at migration none, not {NEWEST}; run: authsvc db upgrade" in said(service))
 
 
 def test_a_proxy_that_nobody_has_told_of_is_named_once(start_briefly: Callable[..., Service]) -> None:

@@ -15,7 +15,7 @@ import requests
 
 import authsvc
 from tests.conftest import APPID
-from tests.harness.places import ROOT
+from tests.harness.places import NEWEST, ROOT
 from tests.harness.processes import Process, free_port
 from tests.harness.simulator import Simulator
 
@@ -83,7 +83,7 @@ def test_a_wheel_goes_from_init_to_a_login_by_what_it_prints(
     filled = env_file.read_text().replace("WX_APPID=\n", f"WX_APPID={APPID}\n")
     filled = filled.replace("WX_SECRET=\n", f"WX_SECRET={app_secret}\n")
     env_file.write_text(f"{filled}WX_API_BASE={simulator.url}\nPORT={port}\nWEB_CONCURRENCY=1\n")
-    assert run(migrate).splitlines()[-1] == "up to date  0017"
+    assert run(migrate).splitlines()[-1] == f"up to date  {NEWEST}"
     process = Process([str(programs / "authsvc"), *serve.split()[1:]], log=folder / "log", env=environment, cwd=folder)
     try:
         process.wait_for(f"http://127.0.0.1:{port}/readyz")

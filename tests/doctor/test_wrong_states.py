@@ -21,6 +21,7 @@ from tests.harness.databases import MYSQL_URL, MySQLSchema
 from tests.harness.inprocess import migrated_database
 from tests.harness.mariadb import MariaDBServer
 from tests.harness.nginx import Nginx, skip_without_nginx
+from tests.harness.places import NEWEST
 from tests.harness.processes import free_port
 from tests.harness.redisserver import RedisServer
 from tests.harness.service import Service
@@ -203,9 +204,9 @@ def test_mariadb_that_is_not_migrated_or_half_or_by_a_newer_version(diagnose: Di
         for revision in ("0002", "9999"):
             cursor.execute(f"UPDATE authsvc_migrations SET version_num = '{revision}'")
             said[revision] = diagnose(DATABASE_URL=schema.url).worst("database.migrated")
-        cursor.execute("UPDATE authsvc_migrations SET version_num = '0017'")
-    assert said["0002"] == ("wrong", "migrated to 0002; the newest is 0017", "run: authsvc db upgrade")
-    assert said["9999"][1] == "migrated to 9999 by a newer authsvc; this one knows 0017"
+        cursor.execute(f"UPDATE authsvc_migrations SET version_num = '{NEWEST}'")
+    assert said["0002"] == ("wrong", f"migrated to 0002; the newest is {NEWEST}", "run: authsvc db upgrade")
+    assert said["9999"][1] == f"migrated to 9999 by a newer authsvc; this one knows {NEWEST}"
 
 
 def test_mariadb_with_a_column_that_ignores_case(diagnose: Diagnose, schema: MySQLSchema) -> None:

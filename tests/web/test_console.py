@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from authsvc.clock import HOUR
+from authsvc.web.routes.console import writing
 from authsvc.web.routes.console.words import WORDS
 from tests.harness import signedin
 from tests.harness.chromium import PHONE, Window, chromium, window
@@ -103,6 +104,15 @@ def test_every_page_speaks_both_languages(reader: Desk, path: str) -> None:
         assert len(ours) > 6 and all(f"lang={language}" in link for link in ours)
 
 
+def test_every_page_answers_on_each_database(each_service: Service, simulator: Simulator) -> None:
+    who = signedin.native(each_service, simulator, "somebody on each database")
+    code = who.does("GET", "/api/v1/me/invite")["invite_code"]
+    owner = at_the_desk(each_service, "owner")
+    for path in (*PAGES[:-1], f"/people/{who.user_id}", f"/invites/code?code={code}"):
+        assert owner.get(f"/console{path}").status_code == 200, path
+    assert found(search(owner, who.user_id)) == [who.user_id]
+
+
 def test_both_languages_have_the_same_places_in_their_sentences() -> None:
     assert set(CHINESE) == set(ENGLISH)
     for name, sentence in CHINESE.items():
@@ -119,7 +129,7 @@ def test_no_word_is_missing_and_no_word_is_idle(service: Service) -> None:
         text = "".join(loader.get_source(app.jinja_env, name)[0] for name in names)
     named = set(re.findall(r"\bwords\.(\w+)", text)) - {"get"}
     begun = tuple(re.findall(r'words\["(\w+_)" \+', text))
-    by_code = {"sign_ups_what", "uses_what", "wechat_what", "seconds", "minutes", "hours", "days_long"}
+    by_code = {"sign_ups_what", "uses_what", "wechat_what", "seconds", "minutes", "hours", "days_long", "in_wechat"}
     assert named - set(CHINESE) == set()
     idle = {name for name in set(CHINESE) - named - by_code if not name.startswith(begun)}
     assert idle == set()
@@ -169,7 +179,34 @@ def test_a_person_s_page_tells_what_support_needs_and_hides_the_rest(
         assert text in said, text
     assert account["openid"] not in page and account["openid"][-4:] in said
     assert account["session_key"] not in page and lan.sid not in page
+    assert re.search(r"[1-9]\d{10}|\+86", said) is None
+    code = lan.does("GET", "/api/v1/me/invite")["invite_code"]
+    assert f"/console/invites/code?code={code}" in reader.get(f"/console/people/{lan.user_id}").text
     assert reader.get("/console/people/999999999").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+            " Mobile/15E148 MicroMessenger/8.0.50(0x1800322d) NetType/WIFI Language/zh_CN",
+            "iPhone, iOS 17.5 · WeChat 8.0.50",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 13; PEGM00 Build/TP1A.220905.001; wv) AppleWebKit/537.36 (KHTML, like Gecko)"
+            " Chrome/116.0.0.0 Mobile Safari/537.36 XWEB/1160 MMWEBSDK/20231202 MicroMessenger/8.0.47.2560(0x28002F30)",
+            "PEGM00, Android 13 · WeChat 8.0.47",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0; WOW64) MicroMessenger/6.8.0(0x16080000)", "Windows · WeChat 6.8.0"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", "macOS"),
+        ("Android 9; (", "Android 9; ("),
+        ("x" * 255, "x" * 60),
+        ("", ""),
+    ],
+)
+def test_a_device_is_named_as_people_name_it(agent: str, shown: str) -> None:
+    assert writing.device(agent, ENGLISH) == shown
 
 
 def test_no_text_becomes_markup(service: Service, lan: Person, reader: Desk) -> None:
@@ -202,7 +239,10 @@ def test_campaigns_are_shown_by_day_and_by_code(service: Service, simulator: Sim
     assert "spring-2099" in reader.get("/console/invites").text
     page = reader.get("/console/invites/batch?name=spring-2099").text
     assert CHINESE["days"].format(total=1, today=1) in page and '<rect class="bar"' in page
-    assert page.count("/console/invites/code?code=") == 50 and CHINESE["first_codes"].format(count=50) in page
+    assert (
+        page.count("/console/invites/code?code=") == 50
+        and CHINESE["first_codes"].format(count=50, option="--batch spring-2099") in page
+    )
     shown = reader.get(f"/console/invites/code?code={code}").text
     assert CHINESE["fault_used_up"] in shown and CHINESE["picture_none"] in shown
     for nothing in ("/console/invites/batch?name=winter", "/console/invites/code?code=NOSUCHCODE"):
@@ -268,6 +308,16 @@ def test_support_disables_and_enables_and_ends_sessions_under_their_own_name(ser
     assert support.post("/console/people/999999999/disable", csrf=csrf).status_code == 404
 
 
+def test_support_ends_one_session_of_several(service: Service, lan: Person) -> None:
+    support, other = at_the_desk(service, "support"), signedin.native(service, lan.simulator, lan.name)
+    page, csrf = f"/console/people/{lan.user_id}", support.csrf()
+    answer = support.post(f"{page}/sessions/{lan.sid}/end", csrf=csrf)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{page}?done=session_ended")
+    assert CHINESE["done_session_ended"] in support.get(answer.headers["Location"]).text
+    assert [who.call("GET", "/api/v1/me").status_code for who in (lan, other)] == [401, 200]
+    assert trail(service, lan)[-1] == ("session_ended", support.name)
+
+
 def test_an_owner_erases_whom_they_name(service: Service, lan: Person) -> None:
     owner = at_the_desk(service, "owner")
     page, csrf = f"/console/people/{lan.user_id}", owner.csrf()
@@ -305,7 +355,8 @@ def test_what_a_role_may_not_do_is_not_shown(service: Service, lan: Person) -> N
         text = at_the_desk(service, role).get(page).text
         assert [name for name in names if CHINESE[f"{name}_sure"] in text] == list(may)
         forms = re.findall(r'<form method="post" action="([^"]+)"', text)
-        assert len(forms) == 1 + len(may)
+        assert len([form for form in forms if "/sessions/" not in form]) == 1 + len(may)
+        assert (f"{page}/sessions/{lan.sid}/end" in forms) == bool(may)
 
 
 def test_a_picture_is_drawn_once_and_shown(service: Service, reader: Desk) -> None:
@@ -318,6 +369,19 @@ def test_a_picture_is_drawn_once_and_shown(service: Service, reader: Desk) -> No
     assert service.call("GET", picture).headers["Content-Type"] == "image/jpeg"
     for data in ({"code": "NOSUCHCODE", "appid": service.appid}, {"code": code, "appid": f"wx{0:016}"}):
         assert support.post("/console/invites/picture", csrf=support.csrf(), **data).status_code in (400, 404)
+
+
+@pytest.mark.slow
+def test_a_database_without_room_for_a_write_is_a_page(start_briefly: Callable[..., Service]) -> None:
+    service = start_briefly("console-busy", workers=1)
+    owner = at_the_desk(service, "owner")
+    csrf = owner.csrf()
+    with closing(service.connect()) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        answer = owner.post("/console/sign-out", csrf=csrf)
+    assert answer.status_code == 503 and answer.headers["Retry-After"]
+    assert CHINESE["refused"] in answer.text and "<h1>" in answer.text
+    assert owner.post("/console/sign-out", csrf=csrf).status_code == 303
 
 
 # --- in a browser ---------------------------------------------------------------------------------------------------

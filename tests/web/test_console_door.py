@@ -221,7 +221,7 @@ def test_both_languages_have_the_same_words() -> None:
 
 def test_the_console_does_not_exist_until_it_is_turned_on(tmp_path: Path, clock: Clock) -> None:
     with whole(tmp_path, clock, SHOP, "http://127.0.0.1:1") as client:
-        for path in ("/console", SIGN_IN, "/console/nothing-here", "/operator/v1/people?q=1"):
+        for path in ("/console", SIGN_IN, "/console/nothing-here", "/operator/v1/people/1"):
             answer = client.get(path)
             assert (answer.status_code, answer.json["error"]) == (404, "not_found")
 

@@ -216,6 +216,13 @@ PLACES: dict[str, Place] = {
         f"POST {SESSION_KEY}/{act}": replace(_for_services("POST", f"{SESSION_KEY}/{act}", scope, json={}), answer=400)
         for act, scope in SESSION_KEY_SCOPES.items()
     },
+    "POST /internal/v1/directory/people": _for_services(
+        "POST", "/internal/v1/directory/people", "directory_read", json={"subs": ["1"]}
+    ),
+    # Nothing is written down: let in, and told so.
+    "GET /internal/v1/directory/changes": replace(
+        _for_services("GET", "/internal/v1/directory/changes", "directory_read"), answer=404
+    ),
     "POST /oauth/introspect": _for_services("POST", "/oauth/introspect", "introspect", data={"token": "garbage"}),
     "GET /oauth/revocations": _for_services("GET", "/oauth/revocations", "introspect"),
     "POST /oauth/revoke": _for_services("POST", "/oauth/revoke", "revoke", data={"token": "garbage"}),
@@ -224,7 +231,7 @@ PLACES: dict[str, Place] = {
         "POST", "/internal/v1/access_token/rejected", "access_token", json={"access_token": "70_unknown"}
     ),
     # For operators; nobody has that id.
-    "GET /operator/v1/people": _for_operators("GET", "/people?q=1"),
+    "POST /operator/v1/people/search": _for_operators("POST", "/people/search", json={"q": "1"}),
     "GET /operator/v1/people/{user_id}": _for_operators("GET", NOBODY, 404),
     "GET /operator/v1/people/{user_id}/sessions": _for_operators("GET", f"{NOBODY}/sessions", 404),
     "GET /operator/v1/people/{user_id}/events": _for_operators("GET", f"{NOBODY}/events"),

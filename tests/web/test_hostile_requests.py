@@ -87,7 +87,13 @@ def strange_paths(service: Service) -> Iterator[tuple[str, str]]:
     for rule in rules(service):
         for argument, converter in rule._converters.items():
             kind = named[type(converter)]
-            template = "".join(text if not is_dynamic else "\0" for is_dynamic, text in rule._trace).removeprefix("|")
+            # What stands for the path's other parameters is as it should be.
+            dynamic = {
+                name: "\0" if name == argument else "A" * 22 if named[type(other)] == "session" else "1"
+                for name, other in rule._converters.items()
+            }
+            parts = (dynamic[text] if is_dynamic else text for is_dynamic, text in rule._trace)
+            template = "".join(parts).removeprefix("|")
             assert template.count("\0") == 1, argument
             for segment in SEGMENTS:
                 if kind != "anything" and segment not in FINE.get(kind, ()):

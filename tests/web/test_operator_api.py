@@ -21,6 +21,8 @@ from tests.harness.simulator import Simulator
 
 API = "/operator/v1"
 ACTS = {
+    # Looks, with what is looked for in the body.
+    "POST /people/search": "read",
     "DELETE /people/{user_id}/sessions": "support",
     "DELETE /people/{user_id}/sessions/{session_id}": "support",
     "POST /people/{user_id}/disable": "support",
@@ -146,15 +148,15 @@ def test_a_person_is_found_and_shown_as_far_as_the_operator_may_see(
         f"SELECT u.phone, i.openid FROM users u JOIN identities i ON i.user_id = u.id WHERE u.id = {mei.user_id}"
     )
     for text in (str(mei.user_id), phone, f"+86 {phone}", phone[-4:], openid, "梅 oper"):
-        found = support.data("GET", "/people", params={"q": text})["people"]
+        found = support.data("POST", "/people/search", json={"q": text})["people"]
         assert str(mei.user_id) in [person["id"] for person in found], text
-    assert support.data("GET", "/people", params={"q": "nobody has this"}) == {"people": []}
+    assert support.data("POST", "/people/search", json={"q": "nobody has this"}) == {"people": []}
     whole, masked = (caller.data("GET", f"/people/{mei.user_id}") for caller in (support, reader))
     assert (whole["phone"], whole["identities"][0]["openid"]) == (f"+86{phone}", openid)
     assert whole["live_sessions"] == 1 and whole["status"] == "active" and whole["audit_events"] >= 1
     assert phone not in str(masked) and masked["phone"].endswith(phone[-4:])
     assert openid not in str(masked) and masked["identities"][0]["openid"].endswith(openid[-4:])
-    listed = reader.data("GET", "/people", params={"q": phone})
+    listed = reader.data("POST", "/people/search", json={"q": phone})
     assert phone not in str(listed) and len(listed["people"]) == 1
 
 

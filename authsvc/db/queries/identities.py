@@ -1,14 +1,15 @@
 """Queries on identities (one person in one mini program) and on the unionids that join them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from authsvc.db.queries import users
-from authsvc.db.statements import Statement
+from authsvc.db.statements import ListStatement, Statement
 from authsvc.values.operator import UserConflict
-from authsvc.values.people import IdentityLink, Profile, User
+from authsvc.values.people import IdentityLink, PhoneNumber, Profile, User, UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,21 @@ class Identity:
     user: User
     # How often decryption failed with the session_key that ``find_counted`` was asked about.
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonInApp:
+    """A user, and their own identity in one mini program, if they have one there. ``into_id``: whom they are now."""
+
+    id: int
+    status: UserStatus
+    into_id: int | None
+    created_at: int
+    nickname: str | None = field(repr=False)
+    avatar_url: str | None = field(repr=False)
+    phone: PhoneNumber | None = field(repr=False)
+    openid: str | None = field(repr=False)
+    unionid: str | None = field(repr=False)
 
 
 _COLUMNS = (
@@ -48,6 +64,16 @@ _FIND_BY_ID = Statement(_FIND_BY_ID_SQL)
 _LOCK_BY_ID = Statement(_FIND_BY_ID_SQL, mysql=f"{_FIND_BY_ID_SQL} FOR UPDATE")
 _FIND_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id AND i.appid = :appid ORDER BY i.id LIMIT 1")
 _ALL_OF_USER = Statement(f"{_SELECT} WHERE i.user_id = :user_id ORDER BY i.id")
+_OWNERS_OF_OPENIDS = ListStatement(
+    "SELECT openid, user_id FROM identities WHERE appid = :appid AND openid IN ({listed})"
+)
+_OWNERS_OF_UNIONIDS = ListStatement("SELECT unionid, user_id FROM unionids WHERE unionid IN ({listed})")
+# A WeChat account that the person has added comes after their own.
+_IN_APP = ListStatement(
+    "SELECT u.id, u.status, u.merged_into_id, u.created_at, u.nickname, u.avatar_url, u.country_code, u.phone,"
+    " i.openid, i.unionid FROM users u LEFT JOIN identities i ON i.user_id = u.id AND i.appid = :appid"
+    " WHERE u.id IN ({listed}) ORDER BY u.id, i.is_added DESC, i.id DESC"
+)
 _FIRST_OPENID = Statement("SELECT openid FROM identities WHERE user_id = :user_id ORDER BY id LIMIT 1")
 _LINKS = Statement("SELECT id, appid, created_at, is_added FROM identities WHERE user_id = :user_id ORDER BY id")
 _OWNED_LINK = Statement(
@@ -250,3 +276,30 @@ def _link(row: Any) -> IdentityLink:
 
 def _identity(row: tuple[Any, ...]) -> Identity:
     return Identity(*(*row[:7], bool(row[7]), users.from_row(row[8:])))
+
+
+def owners_of_openids(connection: Connection, appid: str, openids: Collection[str]) -> dict[str, int]:
+    """Return the users of these openids in one mini program; without those that nobody has."""
+    if not openids:
+        return {}
+    rows = _OWNERS_OF_OPENIDS.run_padded(connection, list(openids), appid=appid)
+    return {row.openid: row.user_id for row in rows}
+
+
+def owners_of_unionids(connection: Connection, unionids: Collection[str]) -> dict[str, int]:
+    """Return the owners of these unionids; without those that nobody has."""
+    if not unionids:
+        return {}
+    return {row.unionid: row.user_id for row in _OWNERS_OF_UNIONIDS.run_padded(connection, list(unionids))}
+
+
+def people_in_app(connection: Connection, appid: str, ids: Collection[int]) -> dict[int, PersonInApp]:
+    """Return the users with these ids, each with their identity in one mini program."""
+    found: dict[int, PersonInApp] = {}
+    for row in _IN_APP.run_padded(connection, list(ids), appid=appid) if ids else ():
+        user_id, status, into_id, created_at, nickname, avatar_url, country_code, phone, openid, unionid = row
+        number = None if phone is None else PhoneNumber(country_code, phone)
+        found[user_id] = PersonInApp(
+            user_id, status, into_id, created_at, nickname, avatar_url, number, openid, unionid
+        )
+    return found

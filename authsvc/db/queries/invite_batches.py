@@ -37,8 +37,10 @@ _STATS = Statement(
     "SELECT c.batch, COUNT(*) AS codes, COUNT(c.owner_id) AS owned, SUM(c.uses) AS uses,"
     " SUM(CASE WHEN c.max_uses IS NOT NULL AND c.uses >= c.max_uses THEN 1 ELSE 0 END) AS used_up,"
     " SUM(CASE WHEN c.expires_at <= :now THEN 1 ELSE 0 END) AS expired, COUNT(c.disabled_at) AS disabled"
-    " FROM invite_codes c GROUP BY c.batch ORDER BY c.batch"
+    " FROM invite_codes c WHERE c.id > :after AND c.id <= :up_to GROUP BY c.batch"
 )
+_NTH_AFTER = Statement("SELECT id FROM invite_codes WHERE id > :after ORDER BY id LIMIT 1 OFFSET :before")
+_LAST_ID = 2**63 - 1
 
 
 def last(connection: Connection, batch: str) -> InviteCode | None:
@@ -90,6 +92,11 @@ def disable_batch(connection: Connection, batch: str, now: int) -> int:
     return _DISABLE_BATCH.run(connection, batch=batch, now=now).rowcount
 
 
-def stats(connection: Connection, now: int) -> list[InviteBatchStats]:
-    """Count codes by batch; codes without a batch form one group."""
-    return [InviteBatchStats(row[0], *map(int, row[1:])) for row in _STATS.run(connection, now=now)]
+def stats(connection: Connection, now: int, after: int, most: int) -> tuple[list[InviteBatchStats], int | None]:
+    """Count up to ``most`` codes with ids after ``after`` by batch; those without a batch form one group.
+
+    Returns also the id of the last one counted; None if there are no more.
+    """
+    up_to: int | None = _NTH_AFTER.run(connection, after=after, before=most - 1).scalar()
+    rows = _STATS.run(connection, now=now, after=after, up_to=_LAST_ID if up_to is None else up_to)
+    return [InviteBatchStats(row[0], *map(int, row[1:])) for row in rows], up_to

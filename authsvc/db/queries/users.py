@@ -1,6 +1,6 @@
 """Queries on users."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -45,6 +45,9 @@ _CLEAR_PHONE = Statement(
 )
 _DROP_CLAIMS = Statement("UPDATE users SET claimed_phone = NULL WHERE claimed_phone = :claimed AND id <> :id")
 _CLAIM_PHONE = Statement("UPDATE users SET claimed_phone = :claimed WHERE id = :id")
+_OWNERS_OF_PHONES = ListStatement(
+    "SELECT phone, id FROM users WHERE country_code = :country_code AND phone IN ({listed})"
+)
 _HAS_OWNER = Statement("SELECT 1 FROM users WHERE country_code = :country_code AND phone = :phone")
 _END_EVERYTHING = Statement("UPDATE users SET token_version = token_version + 1 WHERE id = :id")
 _MERGE = Statement(
@@ -340,3 +343,9 @@ def _is_out(connection: Connection, changed: Rows, user_id: int, now: int) -> bo
         return False
     not_before_marks.mark(connection, user_id, now)
     return True
+
+
+def owners_of_phones(connection: Connection, country_code: str, nationals: Collection[str]) -> dict[str, int]:
+    """Return the owners of these verified numbers of one country; without those that nobody has."""
+    rows = _OWNERS_OF_PHONES.run_padded(connection, list(nationals), country_code=country_code)
+    return {row.phone: row.id for row in rows}

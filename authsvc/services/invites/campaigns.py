@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from authsvc.clock import SystemClock
+from authsvc.clock import SystemClock, give_way
 from authsvc.db.database import Database, Restart
 from authsvc.db.queries import invite_batches, invite_codes, users
 from authsvc.services.invites import spelling
@@ -21,6 +21,8 @@ from authsvc.values.operator import Refused
 BATCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")
 # The size of one transaction, which is short so that logins run in between (SQLite has one writer).
 _AT_ONCE = 1000
+# Ten milliseconds of SQLite, during which a worker answers nobody else.
+_COUNTED_AT_ONCE = 20_000
 # A random guess hits a code of a batch at most once in this many tries.
 _TRIES_PER_HIT = 10**6
 
@@ -32,9 +34,10 @@ class BadCampaign(Refused):
 class Campaigns:
     """Creates and manages batches of invite codes. Every method that changes something may raise BadCampaign."""
 
-    def __init__(self, database: Database, clock: SystemClock) -> None:
+    def __init__(self, database: Database, clock: SystemClock, counted_at_once: int = _COUNTED_AT_ONCE) -> None:
         self._database = database
         self._clock = clock
+        self._counted_at_once = counted_at_once
 
     def seed(self, wanted: InviteBatch) -> Iterator[int]:
         """Fill a batch up to its count; yields how many codes it has, starting before anything is added.
@@ -82,9 +85,9 @@ class Campaigns:
             self._check_batch(batch)
         return self._pages(batch, owner_id)
 
-    def first(self, batch: str, most: int) -> list[InviteCode]:
-        """Return up to ``most`` codes of a batch, in the order of their creation; none if there is no such batch."""
-        return self._database.read(invite_batches.page, after=0, at_once=most, batch=batch)
+    def first(self, most: int, *, batch: str | None = None, owner_id: int | None = None) -> list[InviteCode]:
+        """Return up to ``most`` codes of a batch or a user, in the order of their creation."""
+        return self._database.read(invite_batches.page, after=0, at_once=most, batch=batch, owner_id=owner_id)
 
     def named(self, codes: Sequence[str]) -> list[InviteCode]:
         """Return these codes, in this order; raises BadCampaign naming one that does not exist."""
@@ -95,8 +98,15 @@ class Campaigns:
         return self._database.read(invite_batches.count, batch=batch, owner_id=owner_id)
 
     def stats(self) -> list[InviteBatchStats]:
-        """Count the codes of every batch, and of those without one."""
-        return self._database.read(invite_batches.stats, self._clock.seconds())
+        """Count the codes of every batch, by name, and of those without one first."""
+        now, totals = self._clock.seconds(), dict[str | None, InviteBatchStats]()
+        after: int | None = 0
+        while after is not None:
+            some, after = self._database.read(invite_batches.stats, now, after=after, most=self._counted_at_once)
+            for part in some:
+                totals[part.batch] = part.plus(totals[part.batch]) if part.batch in totals else part
+            give_way()
+        return [totals[batch] for batch in sorted(totals, key=lambda batch: batch or "")]
 
     def fault(self, invite: InviteCode) -> str | None:
         """Return why nobody can use a code at the moment, or None."""

@@ -32,6 +32,11 @@ _VALUES: dict[str, Any] = {
     "NativeScanStarted.id": "9f" * 32,
     "WxRegister.openid": "sealed-ticket",
     "MergeInto.into": "18",
+    "NativeChanges.cursor": "1200",
+    "NativeChange.into": None,
+    "NativeEntry.into": None,
+    "NativeEntry.unionid": "o6_bmasdasdsad6_2sgVt7hMZOPfL",
+    "NativeEntry.phone": "+8613800138000",
     "OperatorIdentity.id": 17,
     "OperatorInvite.code": "K7XQ2MNP",
     "OperatorEvent.event": "disable",
@@ -47,6 +52,7 @@ _VALUES: dict[str, Any] = {
     "access_token": _JWT,
     "active": True,
     "address": "203.0.113.7",
+    "after": "1200",
     "appid": _APPID,
     "asked_at": _THEN,
     "at": _THEN,
@@ -127,6 +133,7 @@ _VALUES: dict[str, Any] = {
     "page": "pages/index/index",
     "phone": "13800138000",
     "phoneCode": "f" * 64,
+    "phones": ["+8613800138000"],
     "picture": "data:image/jpeg;base64,/9j/4AAQSkZJRg==",
     "platCode": _CODE,
     "poll_after": 2,
@@ -149,6 +156,7 @@ _VALUES: dict[str, Any] = {
     "signature": "75e81ceda165f4ffa64f4068af58c64b8f54b88c",
     "since": _THEN,
     "sub": "17",
+    "subs": ["17", "18"],
     "subject_types_supported": ["public"],
     "success": True,
     "ticket": "Zk3l9mQpT0yXc1Vb2Nn4wg",
@@ -213,7 +221,7 @@ def example(schema: Schema, schemas: Schema, name: str = "") -> Any:
 def _least(schema: Schema, schemas: Schema) -> Any:
     """Return an example of a body with the members that it must have, or with all if it need have none."""
     body = schemas[schema["$ref"].rpartition("/")[2]]
-    needed = {*body.get("required", ()), *body.get("anyOf", [{}])[0].get("required", ())}
+    needed = {*body.get("required", ()), *body.get("anyOf", body.get("oneOf", [{}]))[0].get("required", ())}
     whole = example(schema, schemas)
     return {name: value for name, value in whole.items() if name in needed} or whole
 

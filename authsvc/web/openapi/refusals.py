@@ -17,6 +17,7 @@ _MEANINGS = {
     403: "Disabled, or refused by WeChat",
     404: "It does not exist, or does not belong to the caller",
     409: "It belongs to somebody else",
+    410: "What is asked for is not kept any more",
     413: "Body over 16 KB",
     414: "The address is longer than 4 KB",
     415: "Not JSON",
@@ -67,7 +68,7 @@ def _example(contract: Contract, status: int) -> dict[str, Any] | None:
 def _statuses(path: str, method: str, operation: Operation) -> Iterator[int]:
     found = {429, 500, *operation.refuses}
     if operation.fields is not None:
-        found |= set(_MEANINGS) - {404, _TOO_LONG, 422}
+        found |= set(_MEANINGS) - {404, 410, _TOO_LONG, 422}
         if 422 in operation.contract.statuses.values():
             found.add(422)
         if operation.reads_query(method):

@@ -174,7 +174,7 @@ def test_codes_are_disabled_by_name_or_by_batch(campaigns: Campaigns) -> None:
     assert {c.code for c in campaigns.codes() if campaigns.fault(c) is None} == {"other"}
 
 
-def test_codes_are_counted_by_batch(campaigns: Campaigns, person: int, each_database: Database) -> None:
+def test_codes_are_counted_by_batch(campaigns: Campaigns, person: int, each_database: Database, clock: Clock) -> None:
     now = int(time.time())
     bring(campaigns, [ImportedInvite("own", owner_id=person), ImportedInvite("old", "a", expires_at=now - 10**8)])
     fill(campaigns, SPRING)
@@ -186,3 +186,6 @@ def test_codes_are_counted_by_batch(campaigns: Campaigns, person: int, each_data
         InviteBatchStats("a", codes=1, owned=0, uses=0, used_up=0, expired=1, disabled=0),
         InviteBatchStats("spring", codes=5, owned=0, uses=1, used_up=1, expired=0, disabled=1),
     ]
+    for at_once in (1, 2, 3, 7, 8):
+        in_pieces = Campaigns(each_database, clock, counted_at_once=at_once)
+        assert in_pieces.stats() == campaigns.stats()

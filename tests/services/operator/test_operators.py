@@ -1,11 +1,13 @@
 """Operators: their credentials, roles and sessions, and what ends a session at once."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from authsvc.db.database import Database
-from authsvc.errors import Unauthenticated
+from authsvc.errors import ServiceBusy, Unauthenticated
 from authsvc.services.operator.operators import IDLE_SECONDS, MOST_SESSIONS, SESSION_SECONDS, BadOperator, Operators
 from authsvc.values.operator import OperatorRole, SignedInOperator
 from tests.harness.inprocess import AUDIT, SECRET, Clock, counts, rows
@@ -158,3 +160,31 @@ def test_every_change_is_audited_with_whoever_did_it(operators: Operators, each_
         ("operator_remove", "bob", "alice"),
     ]
     assert secret not in str(found)
+
+
+@pytest.mark.parametrize("ending", ["rotate", "remove"])
+def test_no_session_of_the_old_credential_outlives_its_end(
+    operators: Operators, each_database: Database, ending: str
+) -> None:
+    """Sign-ins at the very moment: each is refused, or its session ends with the others."""
+    for turn in range(40):
+        credential = operators.add(f"alice-{ending}-{turn}", "owner")
+        begin = threading.Barrier(5)
+
+        def sign_in(credential: str = credential, begin: threading.Barrier = begin) -> str | None:
+            begin.wait()
+            try:
+                return operators.sign_in(credential)
+            except (Unauthenticated, ServiceBusy):
+                return None
+
+        def end(name: str = f"alice-{ending}-{turn}", begin: threading.Barrier = begin) -> None:
+            begin.wait()
+            getattr(operators, ending)(name)
+
+        with ThreadPoolExecutor(5) as pool:
+            done = [pool.submit(sign_in) for _ in range(4)]
+            pool.submit(end).result()
+            for token in filter(None, [each.result() for each in done]):
+                refused(operators.of_session, token)
+    assert counts(each_database)["operator_sessions"] == 0

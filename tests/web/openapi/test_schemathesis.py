@@ -30,7 +30,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def everything_on(start_service: Callable[..., Service]) -> Service:
     unlimited = {f"RATE_LIMIT_{kind.upper()}": "off" for kind in get_args(LimitedKind)}
-    return start_service("conformance", settings={**unlimited, "WX_PUSH_TOKEN": PUSH_TOKEN})
+    return start_service(
+        "conformance", settings={**unlimited, "WX_PUSH_TOKEN": PUSH_TOKEN, "CHANGES_RETENTION_DAYS": "7"}
+    )
 
 
 def conforms(service: Service, folder: Path, *options: str) -> str:

@@ -67,6 +67,7 @@ def page(template: str, status: int = 200, **shown: Any) -> Response:
         "machine_moment": writing.machine_moment,
         "day": writing.day,
         "length": partial(writing.length, words=words()),
+        "device": partial(writing.device, words=words()),
         "masked_phone": masked_phone,
         "masked_openid": masked_openid,
     }

@@ -54,7 +54,7 @@ def _batch(operator: SignedInOperator, body: dict[str, Any]) -> Response:
         figures=figures,
         uses=uses,
         uses_chart=_chart(uses),
-        codes=[(code, campaigns.fault(code)) for code in campaigns.first(name, MOST_CODES)],
+        codes=[(code, campaigns.fault(code)) for code in campaigns.first(MOST_CODES, batch=name)],
         most=MOST_CODES,
     )
 

@@ -17,6 +17,7 @@ from authsvc.web.schemas import NUMBER, Body, Text
 people = frame.blueprint("people")
 
 MOST_EVENTS = 100
+_MOST_CODES = 10
 
 
 class _Found(Body):
@@ -29,7 +30,7 @@ class _Search(Body):
 
 
 class _Notice(Body):
-    done = Text(20, re.compile(r"(?:disabled|enabled|logged_out|merged|not_confirmed)\Z"))
+    done = Text(20, re.compile(r"(?:disabled|enabled|logged_out|session_ended|merged|not_confirmed)\Z"))
 
 
 class _Erasure(Body):
@@ -56,6 +57,7 @@ def _search(operator: SignedInOperator, body: dict[str, Any]) -> Response:
 def _show(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Response:
     use = services()
     file = use.user_files.show(user_id)
+    codes = use.campaigns.first(_MOST_CODES, owner_id=user_id)
     events = use.users.events(user_id=user_id, openid=None, event=None, since=0, limit=MOST_EVENTS)
     return frame.page(
         "person.html",
@@ -64,6 +66,8 @@ def _show(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Res
         file=file,
         person=file.summary,
         invited_at=use.invites.invited_at(user_id),
+        codes=[(code, use.campaigns.fault(code)) for code in codes],
+        most_codes=_MOST_CODES,
         names={app.appid: app.name for app in map(use.apps.get, use.apps.ids())},
         sessions=use.users.sessions(user_id),
         sign_ins=use.user_files.sign_ins(user_id),
@@ -85,6 +89,11 @@ def _enable(operator: SignedInOperator, user_id: int) -> Response:
 def _log_out(operator: SignedInOperator, user_id: int) -> Response:
     services().users.log_out(user_id, by=operator.name)
     return _back(user_id, "logged_out")
+
+
+def _end_session(operator: SignedInOperator, user_id: int, session_id: str) -> Response:
+    services().users.end_session(user_id, session_id, by=operator.name)
+    return _back(user_id, "session_ended")
 
 
 def _merge(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Response:
@@ -118,5 +127,6 @@ add_page(people, "/people/<row:user_id>", _show, "One person", fields=_Notice())
 _add_act("disable", _disable, "Disable a user", "support")
 _add_act("enable", _enable, "Enable a user", "support")
 _add_act("log-out", _log_out, "End all sessions of a user", "support")
+_add_act("sessions/<session:session_id>/end", _end_session, "End one session of a user", "support")
 _add_act("merge", _merge, "Merge a user into another", "owner", _Merge())
 _add_act("erase", _erase, "Erase a user", "owner", _Erasure())

@@ -22,8 +22,8 @@ operator_people = Blueprint("operator-people", __name__, url_prefix="/operator/v
 _MOST_EVENTS = 100
 
 
-class PeopleQuery(Body):
-    """What is known of somebody."""
+class PeopleSearch(Body):
+    """What is known of somebody. In the body, because proxies log addresses."""
 
     q = Text(
         SEARCH_CHARACTERS,
@@ -191,7 +191,7 @@ _ONE = "/<row:user_id>"
 _PEOPLE_ANSWER = _listed("OperatorPeople", "people", OperatorPerson())
 _SIGN_INS_ANSWER = _listed("OperatorSignIns", "sign_ins", OperatorSignIn())
 _EVENTS_ANSWER = _listed("OperatorEvents", "events", OperatorEvent())
-_add("GET", "", _find, "read", "Find people", _PEOPLE_ANSWER, fields=PeopleQuery())
+_add("POST", "/search", _find, "read", "Find people", _PEOPLE_ANSWER, fields=PeopleSearch())
 _add("GET", _ONE, _show, "read", "One person", _FILE_ANSWER)
 _add("GET", f"{_ONE}/sessions", _sign_ins, "read", "A person's latest sign-ins, latest first", _SIGN_INS_ANSWER)
 _add("GET", f"{_ONE}/events", _events, "read", "The newest audit events about a person", _EVENTS_ANSWER)
