@@ -46,7 +46,7 @@ def errors(as_json: bool) -> None:
 
 def page() -> str:
     """Return docs/errors.md."""
-    return _HEAD + "".join(f"| {' | '.join(_row(kind))} |\n" for kind in named_errors())
+    return _HEAD + "".join(f"| {' | '.join(row(kind))} |\n" for kind in named_errors())
 
 
 def named_errors(base: type[AuthSvcError] = AuthSvcError) -> Iterator[type[AuthSvcError]]:
@@ -62,7 +62,8 @@ def _as_json(kind: type[AuthSvcError]) -> dict[str, object]:
     return {**said, "status": status_of(kind(), NATIVE)}
 
 
-def _row(kind: type[AuthSvcError]) -> tuple[str, ...]:
+def row(kind: type[AuthSvcError]) -> tuple[str, ...]:
+    """Return the cells of an error: its cause, a sentence of the code, is the last but one."""
     # Kinds that share a name differ only in their cause.
     same = [kind, *(other for other in kind.__subclasses__() if "error" not in vars(other))]
     status = status_of(kind(), NATIVE)

@@ -23,6 +23,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from authsvc import metrics
 from authsvc.app import create_app
 from authsvc.cli import authsvc
+from authsvc.cli.errors import named_errors, row
 from authsvc.cli.routes import COLUMNS, routes_declared
 from authsvc.config import Settings
 from authsvc.signing.keyfile import create_key_file
@@ -210,13 +211,39 @@ def series(words: Words) -> Iterator[str]:
     yield _table(head, sorted(rows))
 
 
+_ERRORS = """\
+凡是没有成功的响应，都含有以下错误之一。原生 API 以 `error` 给出错误名，以 `action` 给出下一步。每种格式用自己的结构；\
+状态码见第二列，除非第三列另有说明。提示默认为中文，`Accept-Language` 偏好英文时为英文。
+
+| action | 客户端该做什么 |
+|---|---|
+| `relogin` | 重新调用 `wx.login`，发送新的 code |
+| `retry` | 等 `Retry-After` 秒，重发同一个请求 |
+| `tap_again` | 请用户再点一次手机号按钮 |
+| `fix_request` | 运行时无法补救，请求本身有误 |
+| `contact` | 告诉用户；只有运维人员能处理 |
+
+本页由代码生成；`authsvc errors` 输出英文版。"""
+
+
+def errors_in_chinese(words: Words) -> Iterator[str]:
+    """Yield the lines of the Chinese page of docs/errors.md, which is a command's output."""
+    yield "# 错误"
+    yield _ERRORS
+    head = ("错误", "HTTP", "其他状态码", "action", "Retry-After", "中文", "英文", "原因", "微信错误码")
+    rows = []
+    for *cells, cause, errcodes in map(row, named_errors()):
+        rows.append((*cells, " ".join(map(words.of, re.split(r"(?<=\.) ", cause))), errcodes))
+    yield _table(head, rows)
+
+
 PAGES = {"settings": settings, "routes": routes, "commands": commands, "metrics": series}
 
 
 def missing() -> list[str]:
     """Return what has no Chinese yet."""
     words = Words("zh")
-    for page in PAGES.values():
+    for page in (*PAGES.values(), errors_in_chinese):
         list(page(words))
     return list(dict.fromkeys(words.missing))
 
@@ -229,6 +256,8 @@ def main(folder: Path) -> None:
         words = Words(language)
         for name, page in PAGES.items():
             (place / f"{name}.{ending}").write_text("\n\n".join(page(words)) + "\n", encoding="utf-8")
+    text = "\n\n".join(errors_in_chinese(Words("zh")))
+    (folder / "docs" / "errors.zh-CN.md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
