@@ -26,6 +26,7 @@ from tests.harness.simulator import Simulator
 
 CHINESE, ENGLISH = WORDS["zh-CN"], WORDS["en"]
 PAGES = ("", "/people", "/invites", "/programs", "/wechat", "/health")
+OPERATORS = "/console/operators"
 HOSTILE = '<script>alert("1")</script>'
 
 
@@ -279,6 +280,14 @@ def test_the_doctor_s_lines_are_shown_with_what_to_do_first(reader: Desk) -> Non
     assert ill == sorted(ill, reverse=True) and any(ill)
 
 
+def test_an_owner_sees_who_may_enter(service: Service, reader: Desk) -> None:
+    owner = at_the_desk(service, "owner")
+    said = _Texts(owner.get(OPERATORS).text).said
+    assert reader.name in said and owner.name in said and CHINESE["role_owner"] in said
+    assert f'href="{OPERATORS}"' in owner.get("/console").text
+    assert f'href="{OPERATORS}"' not in reader.get("/console").text and reader.get(OPERATORS).status_code == 403
+
+
 # --- acts -----------------------------------------------------------------------------------------------------------
 
 
@@ -497,7 +506,7 @@ def test_every_page_fits_a_phone(browser: Browser, simulator: Simulator, here: S
     _, credential = new_operator(here, "owner")
     with window(browser, viewport=PHONE, is_mobile=True, has_touch=True, locale=language) as shown:
         enter(shown.page, here, credential)
-        for path in (*PAGES, f"/people/{lan.user_id}"):
+        for path in (*PAGES, "/operators", f"/people/{lan.user_id}"):
             shown.page.goto(f"{here.url}/console{path}")
             assert shown.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
             small = shown.page.locator("nav a, button:visible, summary:visible, input:visible").evaluate_all(
