@@ -262,6 +262,26 @@ def test_programs_and_keys_show_ages_and_no_secret(service: Service, reader: Des
     assert re.search(r"fetched \d+ \w+ ago, expires in \d+ \w+ \(stable_token\)", page)
 
 
+def test_messages_that_were_given_up_are_shown(service: Service, lan: Person, reader: Desk) -> None:
+    hook = ("console-crm", "https://crm.example.test/hook?key=in-the-query", "", "", "x", 0, 0, 0)
+    columns = "(name, url, kinds, scopes, secret, rotated_at, position, created_at)"
+    change(service, f"INSERT INTO webhooks {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *hook)
+    columns = "(webhook, position, kind, user_id, at, attempts, due_at, claimed_until, dead_at, last_error)"
+    letter = ("console-crm", 1, "registered", lan.user_id, 1, 11, 1, 0, 1_800_000_000, f"500 {HOSTILE}")
+    change(service, f"INSERT INTO webhook_deliveries {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *letter)
+    try:
+        overview = reader.get("/console/programs").text
+        assert "https://crm.example.test/hook" in overview and "in-the-query" not in overview
+        assert 'href="/console/webhook?name=console-crm"' in overview
+        page = reader.get("/console/webhook?name=console-crm").text
+        texts = _Texts(page)
+        assert f"500 {HOSTILE}" in texts.said and "script" not in texts.tags and found(page) == [lan.user_id]
+    finally:
+        change(service, "DELETE FROM webhook_deliveries")
+        change(service, "DELETE FROM webhooks")
+    assert reader.get("/console/webhook?name=console-crm").status_code == 404
+
+
 def test_errors_of_wechat_are_counted_by_hour_and_kind(service: Service, reader: Desk) -> None:
     now = int(time.time())
     kind = (service.appid, "code2session", "wechat_misconfigured", 40125)

@@ -7,5 +7,6 @@ from authsvc.web.routes.console.operators import operators
 from authsvc.web.routes.console.people import people
 from authsvc.web.routes.console.programs import programs
 from authsvc.web.routes.console.signin import signin
+from authsvc.web.routes.console.webhooks import webhooks
 
-BLUEPRINTS = (signin, home, people, invites, programs, health, operators)
+BLUEPRINTS = (signin, home, people, invites, programs, webhooks, health, operators)

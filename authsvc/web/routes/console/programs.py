@@ -1,4 +1,4 @@
-"""The page about mini programs, the credentials of services, and signing keys: what there is, and how old it is."""
+"""The page about mini programs, credentials of services, webhooks and signing keys, with their ages."""
 
 import time
 
@@ -19,6 +19,7 @@ def _programs(operator: SignedInOperator) -> Response:
         operator=operator,
         programs=inventory.programs(),
         credentials=inventory.services(),
+        webhooks=services().webhooks.list_all(),
         keys=[(key, now - key.since if key.since else None) for key in inventory.signing_keys()],
     )
 
