@@ -83,6 +83,13 @@ def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
     assert [(path.name, anchor) for path, anchor in to_headings if anchor not in anchors(path)] == []
 
 
+def test_every_page_of_docs_is_in_both_languages() -> None:
+    """The Chinese list of errors is written from the code when the site is built (docs/site/reference.py)."""
+    paired = {english for english, _ in PAIRS}
+    alone = {page.name for page in PAGES if "docs" in page.parts[len(ROOT.parts) :] and page not in paired}
+    assert {name for name in alone if not name.endswith(".zh-CN.md")} == {"errors.md"}
+
+
 def test_every_page_of_docs_is_in_the_navigation_of_the_site() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     named = set(re.findall(r"- (docs/(?!reference/)\S+\.md)$", text, re.MULTILINE))
