@@ -36,6 +36,7 @@ from authsvc.services.operator.erasures import Erasures
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
 from authsvc.services.operator.inventory import Inventory
+from authsvc.services.operator.merges import Merges
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
@@ -478,6 +479,10 @@ class Parts:
     @cached_property
     def users(self) -> Users:
         return Users(self.database, self.apps, self.bans, self.audit, self.clock)
+
+    @cached_property
+    def merges(self) -> Merges:
+        return Merges(self.database, self.users, self.bans, self.audit, self.clock)
 
     @cached_property
     def user_files(self) -> UserFiles:

@@ -16,7 +16,7 @@ from authsvc.cli.refusals import Group, Partly
 from authsvc.cli.terminal import lacks_characters, shown
 from authsvc.errors import ServiceBusy
 from authsvc.services.people.exports import Export
-from authsvc.values.operator import UserSummary, masked_openid, masked_phone
+from authsvc.values.operator import MergePreview, UserSummary, masked_openid, masked_phone
 
 _CONFLICTS_HEAD = f"{'user':>12}  {'other user':>12}  mini program"
 _FOUND_HEAD = f"{'user':>12}  {'status':<8}  {'phone':<16}  {'last login':<20}  nickname"
@@ -201,16 +201,43 @@ def logout(user_id: int, session_id: str | None) -> None:
 @users.command()
 @_user
 @click.option("--into", "winner_id", type=int, required=True, help="The user that stays.")
+@click.option(
+    "--reason", help="Why, in one line of up to 150 characters; no phone numbers or names. For the audit event."
+)
+@click.option("--preview", is_flag=True, help="Only show what would move, end or be lost.")
+@click.option("--json", "as_json", is_flag=True, help="Print the preview as JSON.")
 @confirmation.yes
 @with_appcontext
-def merge(user_id: int, winner_id: int, yes: bool) -> None:
+def merge(user_id: int, winner_id: int, reason: str | None, preview: bool, as_json: bool, yes: bool) -> None:
     """Merge a user into another. This cannot be undone.
 
     Identities are moved, and the phone number if the other user has none; the merged user is closed and signed out.
     """
+    if preview:
+        _print_preview(services().merges.preview(user_id, winner_id), as_json)
+        return
+    if reason is None:
+        raise click.UsageError("give --reason, or --preview to see first what would happen")
     confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
-    services().users.merge(user_id, winner_id)
+    services().merges.merge(user_id, winner_id, reason)
     click.echo(f"merged  {user_id} into {winner_id}")
+
+
+def _print_preview(found: MergePreview, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    for name, value in (
+        *(("identity", f"{link.id}  {link.appid}  moves") for link in found.identities),
+        ("phone", found.phone),
+        ("own invite", found.invite),
+        ("invite codes", f"{found.invite_codes}  move"),
+        ("invited people", f"{found.guests}  move"),
+        ("pictures", f"{found.code_pictures}  move"),
+        *(("merged user", f"{user_id}  moves") for user_id in found.merged_ids),
+        ("live sessions", f"{found.live_sessions}  end"),
+    ):
+        click.echo(f"{name:<14} {value}")
 
 
 @users.command()

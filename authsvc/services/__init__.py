@@ -18,6 +18,7 @@ from authsvc.services.operator.erasures import Erasures
 from authsvc.services.operator.examination import Examination
 from authsvc.services.operator.health import Health
 from authsvc.services.operator.inventory import Inventory
+from authsvc.services.operator.merges import Merges
 from authsvc.services.operator.operators import Operators
 from authsvc.services.operator.readings import Readings
 from authsvc.services.operator.retention import Retention
@@ -73,6 +74,7 @@ class Services:
     exports: Exports
     activity: ActivityLog
     users: Users
+    merges: Merges
     user_files: UserFiles
     erasures: Erasures
     searches: Searches

@@ -1,9 +1,10 @@
 """Values for operators and other services."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from authsvc.values.people import UserStatus
+from authsvc.values.people import IdentityLink, UserStatus
 
 ServiceScope = Literal[
     "access_token",
@@ -39,7 +40,13 @@ DatabaseWord = Literal[
     "tls",
     "unknown",
 ]
-# The column has 255 characters.
+# Of what an operator gives as the reason of an act. Like the rest below, it goes into a column of 255 characters.
+REASON_CHARACTERS = 150
+# One line: no control or text-direction characters, and no blank at the beginning.
+REASON = re.compile(
+    r"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+    r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]*\Z"
+)
 _REST_CHARACTERS = 150
 
 
@@ -151,6 +158,30 @@ class UserSummary:
     last_login_at: int = 0
     closed_at: int | None = None
     merged_into_id: int | None = None
+
+
+# What a merge does with something that only one user can have.
+Fate = Literal["none", "moves", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class MergePreview:
+    """What a merge would do now: what of the loser moves, ends or is lost.
+
+    ``guests`` came through the loser; ``merged_ids`` were merged into the loser before. ``phone`` is the loser's
+    verified number, ``invite`` how the loser came.
+    """
+
+    loser_id: int
+    winner_id: int
+    identities: tuple[IdentityLink, ...]
+    phone: Fate
+    invite: Fate
+    invite_codes: int
+    guests: int
+    code_pictures: int
+    merged_ids: tuple[int, ...]
+    live_sessions: int
 
 
 @dataclass(frozen=True, slots=True)

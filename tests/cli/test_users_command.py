@@ -141,6 +141,9 @@ def test_sessions_are_listed_and_ended(run: Run, each_service: Service, simulato
         assert "there is no user" in run("users", command, 10**9, code=1).stderr
 
 
+WHY = ("--reason", "ticket 4711")
+
+
 def test_two_users_become_one_when_the_operator_says_so(
     run: Run, mei: Callable[..., tuple[int, str]], each_service: Service, simulator: Simulator
 ) -> None:
@@ -150,9 +153,26 @@ def test_two_users_become_one_when_the_operator_says_so(
     code = each_service.call("GET", "/api/v1/me/invite", token=token).json()["data"]["invite_code"]
     guest = native(each_service, simulator, "shell-guest", json={"invite_code": code}).user_id
 
-    assert "nobody is there to ask; add --yes" in run("users", "merge", loser, "--into", winner, code=1).stderr
+    shown = " ".join(run("users", "merge", loser, "--into", winner, "--preview").stdout.split())
+    for line in (
+        "moves phone moves",
+        "own invite none",
+        "invite codes 1 move",
+        "invited people 1 move",
+        "sessions 1 end",
+    ):
+        assert line in shown, shown
+    as_json = json.loads(run("users", "merge", loser, "--into", winner, "--preview", "--json").stdout)
+    assert (as_json["phone"], as_json["guests"], len(as_json["identities"])) == ("moves", 1, 1)
     assert status(each_service, token) == 200
-    run("users", "merge", loser, "--into", winner, "--yes")
+    assert "give --reason" in run("users", "merge", loser, "--into", winner, "--yes", code=2).stderr
+    assert (
+        "say why, in one line"
+        in run("users", "merge", loser, "--into", winner, "--reason", "a\nb", "--yes", code=1).stderr
+    )
+    assert "nobody is there to ask; add --yes" in run("users", "merge", loser, "--into", winner, *WHY, code=1).stderr
+    assert status(each_service, token) == 200
+    run("users", "merge", loser, "--into", winner, *WHY, "--yes")
     assert status(each_service, token) in (401, 403) and status(each_service, other) == 200
     again = mei("loser")
     assert again[0] == winner
@@ -165,10 +185,10 @@ def test_two_users_become_one_when_the_operator_says_so(
         ((winner, winner), "both ids are the same user"),
         ((10**9, winner), "there is no user"),
     ):
-        assert said in run("users", "merge", pair[0], "--into", pair[1], "--yes", code=1).stderr
+        assert said in run("users", "merge", pair[0], "--into", pair[1], *WHY, "--yes", code=1).stderr
     assert f"merged into {winner}" in " ".join(run("users", "show", loser).stdout.split())
     assert [(event["event"], event["detail"]) for event in events(run, "--user", winner)][1:] == [
-        ("merge", f"merged user {loser}"),
+        ("merge", f"merged user {loser}: ticket 4711"),
         ("phone_bound", f"of user {loser}"),
     ]
     assert "erase that one" in run("users", "erase", loser, "--yes", code=1).stderr

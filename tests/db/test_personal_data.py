@@ -16,6 +16,7 @@ from authsvc.db.models import Base
 from authsvc.db.queries import users
 from authsvc.errors import AccountClosed, AccountDisabled, NotFound, TooManyRequests
 from authsvc.oneatatime import OneAtATime
+from authsvc.services.operator.merges import Merges
 from authsvc.services.operator.users import Users
 from authsvc.services.people.closing import AccountClosing
 from authsvc.services.people.exports import Exports
@@ -100,6 +101,11 @@ def closing(each_database: Database, clock: Clock, pictures: Pictures) -> Accoun
     return AccountClosing(each_database, pictures, pictures, BANS, INVITE_MEMORY, AUDIT, clock, 15 * 86400)
 
 
+def merge(database: Database, clock: Clock, loser_id: int, winner_id: int) -> None:
+    users = Users(database, APPS, BANS, AUDIT, clock)
+    Merges(database, users, BANS, AUDIT, clock).merge(loser_id, winner_id, "one person")
+
+
 def everything(database: Database) -> str:
     return str([rows(database, f"SELECT * FROM {name}") for name in counts(database)])
 
@@ -108,7 +114,7 @@ def test_an_export_holds_the_rows_of_the_person_and_of_whom_they_were_before_and
     fill: Callable[..., None], each_database: Database, clock: Clock, tmp_path: Path
 ) -> None:
     fill(1, 2, 3)
-    Users(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
+    merge(each_database, clock, 2, 1)
     exports = Exports(each_database, AUDIT, clock, OneAtATime(tmp_path / "exports"))
     export = exports.for_operator(1)
     found = json.loads("".join(export.json()))
@@ -126,7 +132,7 @@ def test_an_erasure_leaves_nothing_but_audit_events_and_numbers(
     fill: Callable[..., None], each_database: Database, clock: Clock, closing: AccountClosing, pictures: Pictures
 ) -> None:
     fill(1, 2, 3)
-    Users(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
+    merge(each_database, clock, 2, 1)
     assert closing.erase(1, "by the operator")
     assert pictures.deleted == ["p1", 1, "p2", 2]
     left = everything(each_database)
@@ -154,7 +160,7 @@ def test_nobody_is_erased_twice_or_by_the_id_they_had_before_a_merge(
     fill: Callable[..., None], each_database: Database, clock: Clock, closing: AccountClosing
 ) -> None:
     fill(1, 2)
-    Users(each_database, APPS, BANS, AUDIT, clock).merge(2, 1)
+    merge(each_database, clock, 2, 1)
     assert not closing.erase(2, "x")
     assert not closing.erase(9, "x")
     assert closing.erase(1, "x")

@@ -366,11 +366,17 @@ def test_an_owner_erases_whom_they_name(service: Service, lan: Person) -> None:
 def test_an_owner_merges_one_into_the_other(service: Service, simulator: Simulator, lan: Person) -> None:
     owner, twin = at_the_desk(service, "owner"), signedin.native(service, simulator, "twin in the console")
     page, csrf = f"/console/people/{twin.user_id}", owner.csrf()
-    wrong = owner.post(f"{page}/merge", csrf=csrf, typed=lan.user_id, into=lan.user_id)
+    wrong = owner.post(f"{page}/merge", csrf=csrf, typed=lan.user_id, into=lan.user_id, reason="ticket 4711")
     assert wrong.headers["Location"] == f"{page}?done=not_confirmed"
-    assert owner.post(f"{page}/merge", csrf=csrf, typed=twin.user_id, into="nobody").status_code == 400
-    assert owner.post(f"{page}/merge", csrf=csrf, typed=twin.user_id, into=twin.user_id).status_code == 409
-    done = owner.post(f"{page}/merge", csrf=csrf, typed=twin.user_id, into=lan.user_id)
+    assert (
+        owner.post(f"{page}/merge", csrf=csrf, typed=twin.user_id, into="nobody", reason="ticket 4711").status_code
+        == 400
+    )
+    assert (
+        owner.post(f"{page}/merge", csrf=csrf, typed=twin.user_id, into=twin.user_id, reason="ticket 4711").status_code
+        == 409
+    )
+    done = owner.post(f"{page}/merge", csrf=csrf, typed=twin.user_id, into=lan.user_id, reason="ticket 4711")
     assert done.headers["Location"] == f"/console/people/{lan.user_id}?done=merged"
     assert ("merge", owner.name) in trail(service, lan)
     merged = owner.get(page).text

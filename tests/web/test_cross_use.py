@@ -243,7 +243,10 @@ PLACES: dict[str, Place] = {
     # Nobody is not disabled.
     "POST /operator/v1/people/{user_id}/enable": _for_operators("POST", f"{NOBODY}/enable", 409),
     "POST /operator/v1/people/{user_id}/erase": _for_operators("POST", f"{NOBODY}/erase", 404),
-    "POST /operator/v1/people/{user_id}/merge": _for_operators("POST", f"{NOBODY}/merge", 404, json={"into": "1"}),
+    "POST /operator/v1/people/{user_id}/merge": _for_operators(
+        "POST", f"{NOBODY}/merge", 404, json={"into": "1", "reason": "x"}
+    ),
+    "GET /operator/v1/people/{user_id}/merge": _for_operators("GET", f"{NOBODY}/merge?into=1", 404),
     **{
         f"GET /operator/v1/{reading}": _for_operators("GET", f"/{reading}")
         for reading in ("campaigns", "invites", "readings", "wechat-errors", "health", "programs", "services", "keys")

@@ -31,6 +31,8 @@ ACTS = {
     "POST /people/{user_id}/merge": "owner",
 }
 
+MERGE = {"into": "1", "reason": "ticket 4711"}
+
 
 class Caller:
     """An operator's program."""
@@ -99,7 +101,7 @@ def test_a_reader_tries_every_act_in_vain(reader: Caller, support: Caller, mei: 
         for name in (name for name, role in ACTS.items() if role in roles):
             method, path = name.split()
             filled = path.format(user_id=mei.user_id, session_id=session)
-            answer = caller(method, filled, json={"into": "1"} if path.endswith("merge") else None)
+            answer = caller(method, filled, json=MERGE if path.endswith("merge") else None)
             assert error(answer) == (403, "forbidden"), name
     assert is_signed_in(mei)
     assert service.count("audit_events", f"operator IN ('{reader.name}', '{support.name}')") == 0
@@ -117,7 +119,7 @@ def test_no_page_can_write_whatever_it_knows(owner: Caller, mei: Person) -> None
         method, path = name.split()
         filled = path.format(user_id=mei.user_id, session_id="A" * 22)
         for headers in sent:
-            answer = owner(method, filled, headers, json={"into": "1"} if path.endswith("merge") else None)
+            answer = owner(method, filled, headers, json=MERGE if path.endswith("merge") else None)
             assert error(answer) == (403, "foreign_page"), (name, headers)
     assert is_signed_in(mei)
     assert owner("GET", f"/people/{mei.user_id}", {"Origin": "https://evil.test"}).status_code == 200
@@ -212,9 +214,15 @@ def test_a_person_is_erased_at_once(owner: Caller, mei: Person, simulator: Simul
 
 def test_a_person_is_merged_into_another(owner: Caller, mei: Person, simulator: Simulator) -> None:
     stays = signedin.native(mei.service, simulator, f"{mei.name}-stays")
-    path, body = f"/people/{mei.user_id}/merge", {"into": str(stays.user_id)}
-    assert error(owner("POST", path, json={"into": str(mei.user_id)})) == (409, "same_user")
-    assert error(owner("POST", path, json={"into": "x"})) == (400, "invalid_request")
+    path, body = f"/people/{mei.user_id}/merge", {"into": str(stays.user_id), "reason": "ticket 4711"}
+    assert error(owner("POST", path, json={**body, "into": str(mei.user_id)})) == (409, "same_user")
+    assert error(owner("POST", path, json={**body, "into": "x"})) == (400, "invalid_request")
+    found = owner.data("GET", f"{path}?into={stays.user_id}")
+    assert (found["id"], found["into"]) == (str(mei.user_id), str(stays.user_id))
+    assert (len(found["identities"]), found["phone"], found["live_sessions"]) == (1, "none", 1)
+    assert error(owner("GET", f"{path}?into={mei.user_id}")) == (409, "same_user") and is_signed_in(mei)
+    for reason in (None, "", " ", " x", "two\nlines", "x" * 151):
+        assert error(owner("POST", path, json={**body, "reason": reason})) == (400, "invalid_request"), reason
     assert owner.data("POST", path, json=body)["id"] == str(stays.user_id)
     gone = owner.data("GET", f"/people/{mei.user_id}")
     assert (gone["status"], gone["merged_into"]) == ("closed", str(stays.user_id))

@@ -41,7 +41,10 @@ _RECORD_USE = Statement(
 _SET_INVITER = Statement("UPDATE users SET invited_by_id = :inviter_id WHERE id = :id")
 _INVITED_AT = Statement("SELECT used_at FROM invite_uses WHERE user_id = :user_id")
 _INVITER_SQL = "SELECT invited_by_id FROM users WHERE id = :id"
+_INVITER = Statement(_INVITER_SQL)
 _LOCK_INVITER = Statement(_INVITER_SQL, mysql=f"{_INVITER_SQL} FOR UPDATE")
+_COUNT_CODES = Statement("SELECT COUNT(*) FROM invite_codes WHERE owner_id = :owner_id")
+_COUNT_GUESTS = Statement("SELECT COUNT(*) FROM users WHERE invited_by_id = :user_id")
 _HAS_INVITES = Statement(
     "SELECT 1 FROM invite_uses WHERE user_id = :user_id UNION ALL SELECT 1 FROM users WHERE invited_by_id = :user_id"
     " LIMIT 1"
@@ -162,6 +165,22 @@ def lock_inviter(connection: Connection, user_id: int) -> int | None:
     """Return the user's inviter, if any, locked until the transaction ends."""
     found: int | None = _LOCK_INVITER.run(connection, id=user_id).scalar()
     return found
+
+
+def inviter(connection: Connection, user_id: int) -> int | None:
+    """Return the user's inviter, if any. Locks nothing."""
+    found: int | None = _INVITER.run(connection, id=user_id).scalar()
+    return found
+
+
+def count_codes(connection: Connection, owner_id: int) -> int:
+    """Return how many codes this user owns."""
+    return int(_COUNT_CODES.run(connection, owner_id=owner_id).scalar())
+
+
+def count_guests(connection: Connection, user_id: int) -> int:
+    """Return how many people came through this user and still are here."""
+    return int(_COUNT_GUESTS.run(connection, user_id=user_id).scalar())
 
 
 def has_invites(connection: Connection, user_id: int) -> bool:

@@ -15,10 +15,19 @@ def is_bare(connection: Connection, user: User) -> bool:
     return not invite_codes.has_invites(connection, user.id)
 
 
-def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, now: int, *, operator: str = "") -> None:
+def merge(
+    connection: Connection,
+    audit: AuditLog,
+    loser: User,
+    winner: User,
+    now: int,
+    *,
+    reason: str = "",
+    operator: str = "",
+) -> None:
     """Move the identities and invites of the loser to the winner, close the loser, and end its sessions.
 
-    ``operator`` did it, if it was neither the person nor the command line.
+    ``reason`` is an operator's. ``operator`` did it, if it was neither the person nor the command line.
     """
     identities.move_all(connection, loser.id, into=winner.id)
     hand_over(connection, loser.id, winner.id)
@@ -27,4 +36,5 @@ def merge(connection: Connection, audit: AuditLog, loser: User, winner: User, no
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)
     audit.tell(connection, "person.merged", loser.id, now, into_id=winner.id)
-    audit.record(connection, "merge", winner.id, now, f"merged user {loser.id}", operator=operator)
+    detail = f"merged user {loser.id}: {reason}" if reason else f"merged user {loser.id}"
+    audit.record(connection, "merge", winner.id, now, detail, operator=operator)

@@ -7,7 +7,6 @@ from authsvc.db.database import Database
 from authsvc.db.queries import sessions, users
 from authsvc.services import numbers
 from authsvc.services.accounts.bans import Bans
-from authsvc.services.accounts.merging import merge
 from authsvc.services.audit import AuditLog
 from authsvc.services.knownby import KnownBy
 from authsvc.services.miniprograms.apps import Apps
@@ -19,7 +18,7 @@ _BY = "by the operator"
 
 
 class Users:
-    """Finds, disables, signs out and merges users. Every change has an audit event."""
+    """Finds, disables and signs out users. Every change has an audit event."""
 
     def __init__(self, database: Database, apps: Apps, bans: Bans, audit: AuditLog, clock: SystemClock) -> None:
         self._database = database
@@ -150,34 +149,6 @@ class Users:
             return True
 
         return self._database.run(work)
-
-    def merge(self, loser_id: int, winner_id: int, by: str = "") -> None:
-        """Merge two active users: identities, invites, and a phone that the winner lacks are moved; the loser is
-        closed.
-
-        Raises Refused unless both are active.
-        """
-        now = self._clock.seconds()
-        if loser_id == winner_id:
-            raise UserRefused("same_user", "both ids are the same user")
-        for user_id in (loser_id, winner_id):
-            self.get(user_id)
-
-        def work(connection: Connection) -> None:
-            # In the order of ids, so that two operators at once do not deadlock.
-            first, second = (users.lock(connection, user_id) for user_id in sorted((loser_id, winner_id)))
-            loser, winner = (first, second) if first.id == loser_id else (second, first)
-            for user in (loser, winner):
-                if user.status != "active":
-                    raise UserRefused("not_active", f"user {user.id} is {user.status}")
-            merge(connection, self._audit, loser, winner, now, operator=by)
-            if winner.phone is None and loser.phone is not None:
-                users.set_phone(connection, winner.id, loser.phone, now)
-                self._audit.record(connection, "phone_bound", winner.id, now, f"of user {loser.id}", operator=by)
-            elif loser.phone is not None:
-                self._bans.note(connection, winner, KnownBy(phones=(loser.phone,)), now)
-
-        self._database.run(work)
 
     def events(
         self,

@@ -18,6 +18,7 @@ from authsvc.services.accounts.linking import Linking
 from authsvc.services.invites.memory import InviteMemory
 from authsvc.services.invites.rules import InviteRules
 from authsvc.services.knownby import KnownBy
+from authsvc.services.operator.merges import Merges
 from authsvc.services.operator.retention import Retention
 from authsvc.services.operator.users import Refused, Users
 from authsvc.services.people.closing import AccountClosing
@@ -142,7 +143,7 @@ def test_a_merge_takes_the_marks_along(
     user_id, link_id = two_in_one(house)
     linking.forget_identity(user_id, link_id, "x")
     winner = house.log_in("bob", phone=TWO).user.id
-    operator.merge(user_id, winner)
+    Merges(house.database, operator, BANS, AUDIT, house.clock).merge(user_id, winner, "one person")
     operator.disable(winner)
     with pytest.raises(Refused, match=f"merged into user {winner}"):
         operator.disable(user_id)

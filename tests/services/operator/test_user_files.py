@@ -6,6 +6,7 @@ import pytest
 
 from authsvc.db.database import Database
 from authsvc.services.operator.erasures import Erasures
+from authsvc.services.operator.merges import Merges
 from authsvc.services.operator.userfiles import MOST_FOUND, UserFiles
 from authsvc.services.operator.users import Users
 from authsvc.services.people.closing import AccountClosing
@@ -118,7 +119,7 @@ def test_sign_ins_are_shown_whether_their_sessions_live_or_not(files: UserFiles,
 
 
 def test_every_act_is_audited_with_the_operator(
-    users: Users, store: Callable[..., None], each_database: Database
+    users: Users, store: Callable[..., None], each_database: Database, clock: Clock
 ) -> None:
     store(session("one", 2, 10), session("two", 2, 10))
     assert users.end_session(2, "one", by="alice")
@@ -126,7 +127,7 @@ def test_every_act_is_audited_with_the_operator(
     assert users.log_out(2, by="alice") == 1
     users.disable(2, by="alice")
     users.enable(2, by="bob")
-    users.merge(3, 2, by="bob")
+    Merges(each_database, users, BANS, AUDIT, clock).merge(3, 2, "one person", by="bob")
     users.disable(2)
     found = rows(each_database, "SELECT event, user_id, operator FROM audit_events ORDER BY id")
     assert found == [

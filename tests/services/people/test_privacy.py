@@ -146,7 +146,7 @@ def test_of_somebody_who_is_erased_no_byte_is_left(
     assert all(in_some_form(content, places(service)) for content, _ in shown)
     assert devices_in_the_database(gone) == {device for person in gone for device in person.devices}
 
-    service.flask("authsvc", "users", "merge", str(merged.id), "--into", str(erased.id), "--yes")
+    service.flask("authsvc", "users", "merge", str(merged.id), "--into", str(erased.id), "--reason", "x", "--yes")
     service.flask("authsvc", "users", "erase", str(erased.id), "--yes")
     assert closes.does("POST", "/api/v1/me/close")["erased_after"]
     service.environment["ACCOUNT_COOLING_OFF_DAYS"] = "0"

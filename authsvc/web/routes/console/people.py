@@ -8,7 +8,7 @@ from flask import Response
 from marshmallow import Schema
 
 from authsvc.services.operator.userfiles import MOST_FOUND, SEARCH_CHARACTERS
-from authsvc.values.operator import OperatorRole, SignedInOperator
+from authsvc.values.operator import REASON, REASON_CHARACTERS, OperatorRole, SignedInOperator
 from authsvc.web.access import services
 from authsvc.web.routes.console import frame
 from authsvc.web.routes.console.operations import add_act, add_page
@@ -39,6 +39,7 @@ class _Erasure(Body):
 
 class _Merge(_Erasure):
     into = Text(18, NUMBER, required=True)
+    reason = Text(REASON_CHARACTERS, REASON, required=True)
 
 
 def _people(operator: SignedInOperator, body: dict[str, Any]) -> Response:
@@ -99,7 +100,7 @@ def _end_session(operator: SignedInOperator, user_id: int, session_id: str) -> R
 def _merge(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Response:
     if body["typed"] != str(user_id):
         return _back(user_id, "not_confirmed")
-    services().users.merge(user_id, int(body["into"]), by=operator.name)
+    services().merges.merge(user_id, int(body["into"]), body["reason"], by=operator.name)
     return _back(int(body["into"]), "merged")
 
 

@@ -106,6 +106,7 @@ WORDS: dict[str, dict[str, str]] = {
         "merge": "并入另一用户",
         "merge_what": "身份与邀请会转到另一用户；对方没有手机号时，手机号也会转过去。此用户随后注销。此操作无法撤销。",
         "merge_into": "保留的用户 ID",
+        "merge_reason": "原因（写入审计记录，不要写个人信息）",
         "merge_sure": "确认合并",
         "erase": "彻底删除",
         "erase_what": "立即删除此用户以及并入它的用户的全部数据，没有冷静期。此操作无法撤销。",
@@ -342,6 +343,7 @@ WORDS: dict[str, dict[str, str]] = {
         "merge_what": "Identities and invites move to the other user, and the phone number if they have none."
         " This user is then closed. This cannot be undone.",
         "merge_into": "Id of the user that stays",
+        "merge_reason": "Reason, for the audit trail; no personal data",
         "merge_sure": "Merge this user",
         "erase": "Erase",
         "erase_what": "Erases everything stored about this user, and about users merged into it, at once and without a"

@@ -8,11 +8,11 @@ from marshmallow import Schema, fields
 
 from authsvc.errors import NotFound
 from authsvc.services.operator.userfiles import SEARCH_CHARACTERS
-from authsvc.values.operator import OperatorRole, SignedInOperator
+from authsvc.values.operator import REASON, REASON_CHARACTERS, Fate, OperatorRole, SignedInOperator
 from authsvc.values.people import UserStatus
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
-from authsvc.web.routes.operator.views import event_view, file_view, sign_in_view, summary_view
+from authsvc.web.routes.operator.views import event_view, file_view, preview_view, sign_in_view, summary_view
 from authsvc.web.routing import Operation, View, add
 from authsvc.web.schemas import NUMBER, Body, Text
 from authsvc.web.who import Operator
@@ -36,6 +36,17 @@ class MergeInto(Body):
     """The user that stays."""
 
     into = Text(18, NUMBER, required=True, description="id of the user that stays")
+
+
+class MergeReason(MergeInto):
+    """The user that stays, and why."""
+
+    reason = Text(
+        REASON_CHARACTERS,
+        REASON,
+        required=True,
+        description="why, for the audit trail; one line without personal data",
+    )
 
 
 def _text(description: str = "", **options: Any) -> fields.String:
@@ -87,6 +98,28 @@ class OperatorFile(OperatorPerson):
     audit_events = fields.Integer(required=True)
 
 
+class OperatorMergedIdentity(Schema):
+    """An identity that would move."""
+
+    id = fields.Integer(required=True)
+    appid = _text()
+
+
+class OperatorMergePreview(Schema):
+    """What a merge would do now. ``none``: there is nothing; ``lost``: the user that stays keeps their own."""
+
+    id = _text("the user that would be merged")
+    into = _text("the user that would stay")
+    identities = fields.List(fields.Nested(OperatorMergedIdentity()), required=True)
+    phone = fields.String(required=True, metadata={"enum": list(get_args(Fate))})
+    invite = fields.String(required=True, metadata={"enum": list(get_args(Fate)), "description": "how they came"})
+    invite_codes = fields.Integer(required=True, metadata={"description": "how many would move"})
+    invited_people = fields.Integer(required=True, metadata={"description": "how many would have another inviter"})
+    code_pictures = fields.Integer(required=True, metadata={"description": "how many would move"})
+    merged_ids = fields.List(fields.String(), required=True, metadata={"description": "users merged into it before"})
+    live_sessions = fields.Integer(required=True, metadata={"description": "how many would end"})
+
+
 class OperatorSignIn(Schema):
     """One sign-in, and the session that began with it."""
 
@@ -125,6 +158,7 @@ def _listed(name: str, member: str, schema: Schema) -> Schema:
 _FILE_ANSWER = enveloped("OperatorFileAnswer", fields.Nested(OperatorFile(), required=True))
 _PERSON_ANSWER = enveloped("OperatorPersonAnswer", fields.Nested(OperatorPerson(), required=True))
 _ENDED_ANSWER = enveloped("OperatorEndedAnswer", fields.Nested(OperatorEnded(), required=True))
+_PREVIEW_ANSWER = enveloped("OperatorMergePreviewAnswer", fields.Nested(OperatorMergePreview(), required=True))
 _ERASED_ANSWER = enveloped("OperatorErasedAnswer", fields.Raw(required=True, allow_none=True))
 
 
@@ -173,8 +207,12 @@ def _erase(operator: SignedInOperator, user_id: int) -> Mapping[str, Any]:
     return envelope(None)
 
 
+def _preview(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Mapping[str, Any]:
+    return envelope(preview_view(services().merges.preview(user_id, int(body["into"]))))
+
+
 def _merge(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Mapping[str, Any]:
-    services().users.merge(user_id, int(body["into"]), operator.name)
+    services().merges.merge(user_id, int(body["into"]), body["reason"], operator.name)
     return _in_short(operator, int(body["into"]))
 
 
@@ -208,12 +246,22 @@ _add(
 )
 _add("POST", f"{_ONE}/erase", _erase, "owner", "Erase a person at once", _ERASED_ANSWER, refuses=(409,))
 _add(
+    "GET",
+    f"{_ONE}/merge",
+    _preview,
+    "read",
+    "What a merge would do",
+    _PREVIEW_ANSWER,
+    fields=MergeInto(),
+    refuses=(409,),
+)
+_add(
     "POST",
     f"{_ONE}/merge",
     _merge,
     "owner",
     "Merge a person into another one",
     _PERSON_ANSWER,
-    fields=MergeInto(),
+    fields=MergeReason(),
     refuses=(409,),
 )

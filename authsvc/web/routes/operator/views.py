@@ -4,6 +4,7 @@ from typing import Any
 
 from authsvc.values.operator import (
     AuditEvent,
+    MergePreview,
     SignedInOperator,
     SignIn,
     UserFile,
@@ -49,6 +50,22 @@ def identity_view(identity: UserIdentity, operator: SignedInOperator) -> dict[st
         "openid": identity.openid if operator.may("support") else masked_openid(identity.openid),
         "created_at": identity.created_at,
         "added": identity.is_added,
+    }
+
+
+def preview_view(found: MergePreview) -> dict[str, Any]:
+    """Return what a merge would do."""
+    return {
+        "id": str(found.loser_id),
+        "into": str(found.winner_id),
+        "identities": [{"id": link.id, "appid": link.appid} for link in found.identities],
+        "phone": found.phone,
+        "invite": found.invite,
+        "invite_codes": found.invite_codes,
+        "invited_people": found.guests,
+        "code_pictures": found.code_pictures,
+        "merged_ids": [str(user_id) for user_id in found.merged_ids],
+        "live_sessions": found.live_sessions,
     }
 
 
