@@ -271,3 +271,27 @@ def test_what_there_is_is_listed_without_a_secret(reader: Caller, service: Servi
     [key] = reader.data("GET", "/keys")["keys"]
     published = service.call("GET", "/.well-known/jwks.json").json()["keys"]
     assert (key["kid"], key["state"], key["next"]) == (published[0]["kid"], "signing", "")
+
+
+def test_webhooks_are_listed_with_what_was_given_up(reader: Caller, service: Service) -> None:
+    service.rows(
+        "INSERT INTO webhooks (name, url, kinds, scopes, secret, rotated_at, position, created_at)"
+        " VALUES ('given-up', 'https://orders.example.com/hooks', 'person.erased', '', 'sealed', 1, 0, 1)"
+    )
+    service.rows(
+        "INSERT INTO webhook_deliveries (webhook, position, kind, user_id, at, attempts, due_at, claimed_until,"
+        " dead_at, last_error) VALUES ('given-up', 1, 'person.erased', 7, 2, 11, 3, 0, 4, 'HTTP status 500'),"
+        " ('given-up', 2, 'person.erased', 8, 5, 0, 5, 0, NULL, '')"
+    )
+    try:
+        listed = reader("GET", "/webhooks")
+        [hook] = listed.json()["data"]["webhooks"]
+        assert (hook["name"], hook["events"], hook["waiting"], hook["oldest_at"], hook["dead"]) == (
+            *("given-up", ["person.erased"], 1, 5, 1),
+        )
+        assert "sealed" not in listed.text
+        [message] = reader.data("GET", "/webhooks/dead")["messages"]
+        assert (message["sub"], message["event"], message["error"]) == ("7", "person.erased", "HTTP status 500")
+    finally:
+        service.rows("DELETE FROM webhook_deliveries WHERE webhook = 'given-up'")
+        service.rows("DELETE FROM webhooks WHERE name = 'given-up'")

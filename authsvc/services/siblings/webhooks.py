@@ -130,12 +130,12 @@ class Webhooks:
 
         self._database.run(work)
 
-    def dead(self, name: str) -> list[Delivery]:
-        """Return up to a thousand deliveries that were given up, oldest first. Raises BadWebhook."""
+    def dead(self, name: str, most: int = MOST_DEAD_LISTED) -> list[Delivery]:
+        """Return the deliveries that were given up, oldest first, up to so many. Raises BadWebhook."""
 
         def work(connection: Connection) -> list[Delivery]:
             _refuse_none(webhooks.find(connection, name) is not None, name)
-            return webhook_deliveries.dead(connection, name, MOST_DEAD_LISTED)
+            return webhook_deliveries.dead(connection, name, most)
 
         return self._database.read(work)
 
