@@ -59,6 +59,7 @@ from authsvc.services.qrcodes.batches import CodeBatches
 from authsvc.services.qrcodes.codepictures import CodePictures
 from authsvc.services.qrcodes.drawing import Drawing
 from authsvc.services.qrcodes.qrcodes import QrCodes
+from authsvc.services.sessions.claims import RuledClaims
 from authsvc.services.sessions.introspection import Introspection
 from authsvc.services.sessions.newsessions import NewSessions
 from authsvc.services.sessions.refreshtokens import RefreshTokens
@@ -220,7 +221,8 @@ class Parts:
     @cached_property
     def tokens(self) -> SessionTokens:
         refresh_tokens = RefreshTokens(self.settings.secret_keys)
-        return SessionTokens(self.apps, self.issuer, refresh_tokens, self.settings.jwt_extra_claims, self.native)
+        ruled = RuledClaims(self.database, self.clock)
+        return SessionTokens(self.apps, self.issuer, refresh_tokens, self.settings.jwt_extra_claims, ruled, self.native)
 
     @cached_property
     def new_sessions(self) -> NewSessions:

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 
-from authsvc.config import pictures, texts
+from authsvc.config import claims, pictures, texts
 from authsvc.config.source import Source
 from authsvc.values.wechat import APPID, MiniProgram, PushSecrets
 
@@ -23,6 +23,7 @@ _FIELDS = {
     "push_aes_keys": "WX_PUSH_AES_KEYS",
     "name": "WX_NAME",
     "picture": "WX_PICTURE",
+    "claims": "JWT_CLAIMS",
 }
 _FREE = {"name", "picture"}
 # WeChat's own names have 4 to 30.
@@ -101,12 +102,13 @@ def _app(source: Source, names: Mapping[str, str], values: Mapping[str, str | No
         problems.append(f"{names['secret']} is an example or too short to be an AppSecret")
     problems += _faults_of_words(names, values)
     push = _push(names, values["push_token"], values["push_aes_keys"], problems)
+    rules = claims.rules(values["claims"], names["claims"], problems)
     picture = pictures.of_app(source, names["picture"], values["picture"])
     for problem in problems:
         source.complain(problem)
     if problems or not appid or not secret:
         return []
-    return [MiniProgram(appid, secret, audience or appid, push, values["name"], picture)]
+    return [MiniProgram(appid, secret, audience or appid, push, values["name"], picture, rules)]
 
 
 def _faults_of_words(names: Mapping[str, str], values: Mapping[str, str | None]) -> Iterator[str]:

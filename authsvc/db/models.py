@@ -276,6 +276,20 @@ class ConsentRow(Base):
     given_at: Mapped[int] = mapped_column(BigInteger)
 
 
+class PersonRolesRow(Base):
+    """The roles that other services have given to a user in a mini program, separated by blanks; no row for none."""
+
+    __tablename__ = "person_roles"
+    __table_args__ = (TABLE,)
+
+    user_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("users.id", name="fk_person_roles_user_id"), primary_key=True, autoincrement=False
+    )
+    appid: Mapped[str] = mapped_column(exact(32), primary_key=True)
+    roles: Mapped[str] = mapped_column(exact(600))
+    set_at: Mapped[int] = mapped_column(BigInteger)
+
+
 class DecryptFailureRow(Base):
     """How often decryption failed with one session_key, which is stored as a keyed hash."""
 

@@ -44,6 +44,7 @@ EXPORTED = {
         " absolute_expires_at, revoked_at, revoke_reason, device",
     ),
     "consents": ("user_id", "user_id, version, given_at"),
+    "person_roles": ("user_id", "user_id, appid, roles, set_at"),
     "invite_codes": (
         "owner_id",
         "id, owner_id, code, batch, batch_number, max_uses, uses, expires_at, disabled_at, created_at",
@@ -58,6 +59,7 @@ _PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "identities": (("", ("id",)),),
     "sessions": ((" AND revoked_at IS NULL", ("id",)), (" AND revoked_at IS NOT NULL", ("revoked_at", "id"))),
     "consents": (("", ("version",)),),
+    "person_roles": (("", ("appid",)),),
     "invite_codes": ((" AND is_own IS NOT NULL", ("id",)), (" AND is_own IS NULL", ("id",))),
     "invite_uses": (("", ("user_id",)),),
     "code_pictures": (("", ("stem",)),),
@@ -76,6 +78,7 @@ _ERASE = (
     # A picture without an owner that the person requested at the same moment.
     Statement("UPDATE code_pictures SET user_id = NULL WHERE user_id = :user_id"),
     Statement("DELETE FROM consents WHERE user_id = :user_id"),
+    Statement("DELETE FROM person_roles WHERE user_id = :user_id"),
     # The addresses of browsers that the person signed in by a scan; otherwise kept for an hour.
     Statement("DELETE FROM scan_sign_ins WHERE session_id IN (SELECT id FROM sessions WHERE user_id = :user_id)"),
     Statement("DELETE FROM sessions WHERE user_id = :user_id"),

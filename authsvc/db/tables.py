@@ -24,6 +24,7 @@ COLUMNS = {
     "operator_sessions": "id operator begun_at seen_at",
     "operators": "name role secret_hash created_at rotated_at last_used_at removed_at",
     "person_changes": "id position kind user_id into_id at",
+    "person_roles": "user_id appid roles set_at",
     "phone_calls": "subject day calls",
     "push_receipts": "receipt received_at",
     "scan_sign_ins": "id browser_hash appid state device address created_at expires_at session_id handed_over_at",
@@ -45,6 +46,7 @@ COLUMNS = {
 EXACT_COLUMNS = {
     "users": ("country_code", "phone", "claimed_phone"),
     "identities": ("appid", "openid", "unionid"),
+    "person_roles": ("appid", "roles"),
     "unionids": ("unionid",),
     "sessions": ("id", "appid"),
     "spent_tickets": ("ticket_id",),

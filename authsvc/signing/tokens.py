@@ -6,6 +6,7 @@ library makes: canonical base64url, the type, a known ``kid``, and the exact set
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -17,6 +18,7 @@ from authsvc.clock import SystemClock
 from authsvc.errors import Unauthenticated
 from authsvc.signing.compact import is_compact
 from authsvc.signing.keyring import KeyRing
+from authsvc.values.claims import ClaimValue
 from authsvc.values.sessions import AccessToken, VerifiedClaims
 from authsvc.values.tokens import ACCESS_TOKEN_TYPE, ALGORITHM, SESSION_ID
 from authsvc.values.wechat import MiniProgram
@@ -44,7 +46,7 @@ class TokenIssuer:
         app: MiniProgram,
         lifetime: int,
         jti: str,
-        extra: dict[str, str],
+        extra: Mapping[str, ClaimValue],
     ) -> AccessToken:
         """Return a token for ``lifetime`` seconds. ``extra`` claims cannot replace the standard ones."""
         now = self._clock.seconds()

@@ -15,6 +15,7 @@ ChangeKind = Literal[
     "profile.changed",
     "identity.linked",
     "identity.unlinked",
+    "roles.changed",
     "sessions.ended",
 ]
 

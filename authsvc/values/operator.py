@@ -12,6 +12,7 @@ ServiceScope = Literal[
     "directory_phone",
     "directory_profile",
     "directory_read",
+    "directory_roles",
     "directory_unionid",
     "introspect",
     "metrics",

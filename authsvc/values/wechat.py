@@ -4,6 +4,8 @@ import base64
 from dataclasses import dataclass, field
 from typing import Literal
 
+from authsvc.values.claims import ClaimRule
+
 TokenApi = Literal["stable_token", "token"]
 
 APPID = "wx[0-9a-f]{16}"
@@ -61,7 +63,7 @@ class MiniProgram:
     """One mini program that authsvc logs people into.
 
     ``audience`` is the ``aud`` of its users' tokens, which the company's other services check. ``name`` and ``picture``
-    are shown to people on authsvc's own pages.
+    are shown to people on authsvc's own pages. ``claims`` are in its tokens besides the standard ones.
     """
 
     appid: str
@@ -70,6 +72,7 @@ class MiniProgram:
     push: PushSecrets | None = None
     name: str | None = None
     picture: AppPicture | None = None
+    claims: tuple[ClaimRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

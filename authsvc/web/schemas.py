@@ -157,17 +157,27 @@ class Nested(fields.Nested):
 
 
 class Texts(fields.List[str]):
-    """A list of 1 to ``most`` texts of at most ``longest`` characters each."""
+    """A list of ``least`` to ``most`` texts of at most ``longest`` characters each, matching a pattern if any."""
 
-    def __init__(self, longest: int, most: int, *, description: str = "") -> None:
-        metadata = {"description": description, "minItems": 1, "maxItems": most}
-        super().__init__(Text(longest), error_messages=_MESSAGES, metadata=metadata)
+    def __init__(
+        self,
+        longest: int,
+        most: int,
+        pattern: re.Pattern[str] | None = None,
+        *,
+        least: int = 1,
+        description: str = "",
+        **options: Any,
+    ) -> None:
+        metadata = {"description": description, "minItems": least, "maxItems": most}
+        super().__init__(Text(longest, pattern), error_messages=_MESSAGES, metadata=metadata, **options)
+        self._least = least
         self._most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValidationError("type")
-        if not value:
+        if len(value) < self._least:
             raise ValidationError("empty")
         if len(value) > self._most:
             raise ValidationError("too_long")

@@ -37,6 +37,7 @@ FILL = (
     "INSERT INTO scan_sign_ins (id, browser_hash, appid, state, device, address, created_at, expires_at, session_id)"
     " VALUES ('b{id}', 'x', 'wx', 'scanned', '', 'a{id}', 5, 5, 's{id}')",
     "INSERT INTO consents (user_id, version, given_at) VALUES ({id}, 'v{id}', 6)",
+    "INSERT INTO person_roles (user_id, appid, roles, set_at) VALUES ({id}, 'wx', 'r{id}', 6)",
     "INSERT INTO invite_codes (id, code, owner_id, is_own, created_at) VALUES ({id}, 'c{id}', {id}, 1, 7)",
     "INSERT INTO invite_uses (invite_code_id, user_id, used_at) VALUES ({id}, {id}, 8)",
     "INSERT INTO code_pictures (stem, ending, user_id, claimed_until, asked_at) VALUES ('q{id}', 'jpg', {id}, 0, 0)",

@@ -219,6 +219,11 @@ PLACES: dict[str, Place] = {
     "POST /internal/v1/directory/people": _for_services(
         "POST", "/internal/v1/directory/people", "directory_read", json={"subs": ["1"]}
     ),
+    # Nobody has that id.
+    "PUT /internal/v1/directory/people/{user_id}/roles": replace(
+        _for_services("PUT", "/internal/v1/directory/people/999999999/roles", "directory_roles", json={"roles": []}),
+        answer=404,
+    ),
     # Nothing is written down: let in, and told so.
     "GET /internal/v1/directory/changes": replace(
         _for_services("GET", "/internal/v1/directory/changes", "directory_read"), answer=404

@@ -190,6 +190,7 @@ INTERNAL = (
     "POST /internal/v1/session-key/check",
     "POST /internal/v1/directory/people",
     "GET /internal/v1/directory/changes",
+    "PUT /internal/v1/directory/people/{user_id}/roles",
     "POST /oauth/introspect",
     "POST /oauth/revoke",
     "GET /oauth/revocations",

@@ -25,6 +25,7 @@ _FIND_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.id = :id"
 _FIND = Statement(_FIND_SQL)
 # A decision about a user locks the row, if the database has row locks; SQLite has only one writer anyway.
 _LOCK = Statement(_FIND_SQL, mysql=f"{_FIND_SQL} FOR UPDATE")
+_IS_MERGED = Statement("SELECT 1 FROM users WHERE id = :id AND merged_into_id IS NOT NULL")
 _IS_ACTIVE = Statement("SELECT 1 FROM users WHERE id = :id AND status = 'active'")
 _BY_PHONE_SQL = f"SELECT {COLUMNS} FROM users u WHERE u.country_code = :country_code AND u.phone = :phone"
 _FIND_BY_PHONE = Statement(_BY_PHONE_SQL, mysql=f"{_BY_PHONE_SQL} FOR UPDATE")
@@ -143,6 +144,11 @@ def get(connection: Connection, user_id: int) -> User:
 def is_active(connection: Connection, user_id: int) -> bool:
     """True if the user exists and is neither disabled nor closed."""
     return _IS_ACTIVE.run(connection, id=user_id).first() is not None
+
+
+def is_merged(connection: Connection, user_id: int) -> bool:
+    """True if the user was merged into another."""
+    return _IS_MERGED.run(connection, id=user_id).first() is not None
 
 
 def same_person(connection: Connection, user_id: int) -> list[tuple[int, str | None]]:

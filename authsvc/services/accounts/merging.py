@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from authsvc.db.queries import ban_marks, code_pictures, identities, invite_codes, sessions, users
+from authsvc.db.queries import ban_marks, code_pictures, identities, invite_codes, person_roles, sessions, users
 from authsvc.services.audit import AuditLog
 from authsvc.services.invites.rules import hand_over
 from authsvc.values.people import User
@@ -32,6 +32,7 @@ def merge(
     identities.move_all(connection, loser.id, into=winner.id)
     hand_over(connection, loser.id, winner.id)
     code_pictures.move_all(connection, loser.id, into=winner.id)
+    person_roles.move_all(connection, loser.id, into=winner.id)
     ban_marks.move_all(connection, loser.id, into=winner.id)
     sessions.end_all(connection, loser.id, "merged", now)
     users.merge(connection, loser.id, into=winner.id, now=now)

@@ -20,6 +20,7 @@ _OF_EVENT: dict[str, ChangeKind] = {
     "phone_forgotten": "phone.changed",
     "link": "identity.linked",
     "unlink": "identity.unlinked",
+    "roles_changed": "roles.changed",
     "refresh_reuse": "sessions.ended",
     "logout_global": "sessions.ended",
     "logout_others": "sessions.ended",

@@ -4,8 +4,10 @@ import secrets
 from typing import Any
 
 from authsvc.services.miniprograms.apps import Apps
+from authsvc.services.sessions.claims import RuledClaims
 from authsvc.services.sessions.refreshtokens import RefreshTokens
 from authsvc.signing.tokens import TokenIssuer
+from authsvc.values.claims import ClaimValue
 from authsvc.values.invites import InviteStatus
 from authsvc.values.people import User
 from authsvc.values.sessions import AccessToken, ExtraClaim, LoginResult, Session, TokenPolicy
@@ -22,6 +24,7 @@ class SessionTokens:
         issuer: TokenIssuer,
         refresh_tokens: RefreshTokens,
         extra_claims: tuple[ExtraClaim, ...],
+        ruled: RuledClaims,
         native: TokenPolicy,
     ) -> None:
         """``native`` is the policy of the native contract, which is the default."""
@@ -29,6 +32,7 @@ class SessionTokens:
         self._issuer = issuer
         self._refresh_tokens = refresh_tokens
         self._extra_claims = extra_claims
+        self._ruled = ruled
         self.native = native
 
     def hand_out(
@@ -46,7 +50,7 @@ class SessionTokens:
         return LoginResult(
             user=user,
             session=session,
-            token=self.access(user, session, openid, policy or self.native),
+            token=self.access(user, session, openid, policy or self.native, is_new=is_new),
             openid=openid,
             refresh_token=self.refresh(session),
             is_new=is_new,
@@ -54,16 +58,20 @@ class SessionTokens:
             invite=invite,
         )
 
-    def access(self, user: User, session: Session, openid: str, policy: TokenPolicy) -> AccessToken:
+    def access(self, user: User, session: Session, openid: str, policy: TokenPolicy, *, is_new: bool) -> AccessToken:
         """Return a signed token. The jti of a front end's only token is session and counter, so that it can rotate."""
-        values = {"openid": openid, "nickname": user.profile.nickname or ""}
+        values: dict[str, ClaimValue] = {"openid": openid, "nickname": user.profile.nickname or ""}
+        app = self._apps.get(session.appid)
+        named: dict[str, ClaimValue] = {
+            name: values[name] for name in sorted({*policy.extra_claims, *self._extra_claims})
+        }
         return self._issuer.issue(
             user_id=user.id,
             session_id=session.id,
-            app=self._apps.get(session.appid),
+            app=app,
             lifetime=policy.lifetime,
             jti=secrets.token_urlsafe(16) if session.contract == NATIVE else f"{session.id}.{session.counter}",
-            extra={name: values[name] for name in sorted({*policy.extra_claims, *self._extra_claims})},
+            extra={**self._ruled.of(user, app, is_new=is_new), **named},
         )
 
     def refresh(self, session: Session) -> str:

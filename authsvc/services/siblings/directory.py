@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from authsvc.clock import SystemClock
 from authsvc.db.database import Database
-from authsvc.db.queries import identities, service_credentials, users
+from authsvc.db.queries import identities, person_roles, service_credentials, users
 from authsvc.db.queries.identities import PersonInApp
-from authsvc.errors import NotPermitted
+from authsvc.errors import AccountClosed, NotFound, NotPermitted
 from authsvc.services import numbers
 from authsvc.services.audit import AuditLog
 from authsvc.services.changes.journal import Changes
@@ -72,6 +72,26 @@ class Directory:
         )
         return found
 
+    def set_roles(self, service: str, user_id: int, roles: Sequence[str], appid: str | None) -> list[str]:
+        """Give a person these roles in a mini program instead of those they have there, and return them in order.
+
+        Only a difference is written, and is an audit event and a change. Raises NotFound for nobody and for a merged
+        user, or UnknownApp.
+        """
+        app, now = self._apps.choose(appid, None), self._clock.seconds()
+        wanted = sorted(set(roles))
+
+        def work(connection: Connection) -> None:
+            _lock_person(connection, user_id)
+            if list(person_roles.find(connection, user_id, app.appid)) == wanted:
+                return
+            person_roles.replace(connection, user_id, app.appid, wanted, now)
+            detail = of_app(app.appid, f"{service}: {len(wanted)} roles")
+            self._audit.record(connection, "roles_changed", user_id, now, detail)
+
+        self._database.run(work)
+        return wanted
+
     @property
     def tells_changes(self) -> bool:
         """False if changes are not written down."""
@@ -81,6 +101,16 @@ class Directory:
         """Return the next changes after a position, and whether there may be more. Raises CursorExpired."""
         found = self._changes.after(position, MOST_AT_ONCE)
         return found, len(found) == MOST_AT_ONCE
+
+
+def _lock_person(connection: Connection, user_id: int) -> None:
+    """Lock the user, so that no merge or erasure comes between. Raises NotFound if they are nobody, or another now."""
+    try:
+        users.lock(connection, user_id)
+    except AccountClosed:
+        raise NotFound("no such user") from None
+    if users.is_merged(connection, user_id):
+        raise NotFound("merged into another user")
 
 
 def _scopes(connection: Connection, service: str) -> frozenset[str]:

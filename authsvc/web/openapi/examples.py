@@ -164,6 +164,7 @@ _VALUES: dict[str, Any] = {
     "request_id": "5f0c2d9a7b3e4f1c8a6d0e9b2c4f7a10",
     "revocation_endpoint": "https://login.example.com/oauth/revoke",
     "revocation_endpoint_auth_methods_supported": ["client_secret_basic"],
+    "roles": ["shop:12", "staff"],
     "scene": "i=K7XQ2MNP",
     "scope": "local",
     "session_id": "6928d1a0u3nXc0Jq2kS4wYb7Tz9LmQ",

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from authsvc.errors import NoSuchRoute
 from authsvc.services.siblings.directory import MOST_AT_ONCE
 from authsvc.values.changes import ChangeKind, PersonChange
+from authsvc.values.claims import MOST_ROLES, ROLE, ROLE_CHARACTERS
 from authsvc.values.directory import DirectoryKey, DirectoryStatus, Entry
 from authsvc.web.access import services
 from authsvc.web.contracts.native import NATIVE, envelope, enveloped
@@ -51,6 +52,18 @@ class _LookUp(Body):
 
 class _After(Body):
     after = Text(19, NUMBER, description="the `cursor` of your last page; default: from the oldest change that is kept")
+
+
+class _Roles(Body):
+    roles = Texts(
+        ROLE_CHARACTERS,
+        MOST_ROLES,
+        ROLE,
+        least=0,
+        required=True,
+        description="all that the person has there; [] for none",
+    )
+    appid = Text(18, APPID, description="the mini program whose tokens say so; default: the first app")
 
 
 class NativeEntry(Schema):
@@ -94,6 +107,12 @@ class NativeChanges(Schema):
     more = fields.Boolean(required=True, metadata={"description": "whether there may be another page already"})
 
 
+class NativeRoles(Schema):
+    """The roles that a person has now, sorted, each once."""
+
+    roles = fields.List(fields.String(), required=True)
+
+
 def _look_up(body: dict[str, Any], service: str) -> Mapping[str, Any]:
     """Return the people with these keys: null for a key that fits nobody in that mini program."""
     [name] = _KEYS.keys() & body.keys()
@@ -124,6 +143,11 @@ def _changes(body: dict[str, Any], service: str) -> Mapping[str, Any]:
 
 def _change(change: PersonChange) -> dict[str, Any]:
     return {"type": change.kind, "sub": str(change.user_id), "into": _text(change.into_id), "at": change.at}
+
+
+def _set_roles(body: dict[str, Any], service: str, user_id: int) -> Mapping[str, Any]:
+    """Replace a person's roles in one mini program. Their next token has them, if its claims are configured so."""
+    return envelope({"roles": services().directory.set_roles(service, user_id, body["roles"], body.get("appid"))})
 
 
 def _text(number: int | None) -> str | None:
@@ -164,4 +188,20 @@ add(
         refuses=(410,),
     ),
     _changes,
+)
+add(
+    directory,
+    "PUT",
+    "/people/<row:user_id>/roles",
+    Operation(
+        NATIVE,
+        Service("directory_roles", hidden=True),
+        "Set a person's roles",
+        _answer(NativeRoles()),
+        _Roles(),
+        tag="internal",
+        limited="directory",
+        refuses=(404,),
+    ),
+    _set_roles,
 )

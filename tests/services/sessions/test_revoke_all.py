@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from authsvc.errors import AccountDisabled, SessionEnded
+from authsvc.services.sessions.claims import RuledClaims
 from authsvc.services.sessions.refreshtokens import RefreshTokens
 from authsvc.services.sessions.sessions import Sessions
 from authsvc.services.sessions.tokens import SessionTokens
@@ -21,7 +22,7 @@ SESSIONS = 1000
 
 @pytest.fixture
 def gate(house: House, issuer: TokenIssuer) -> Sessions:
-    tokens = SessionTokens(APPS, issuer, RefreshTokens((b"",)), (), POLICY)
+    tokens = SessionTokens(APPS, issuer, RefreshTokens((b"",)), (), RuledClaims(house.database, house.clock), POLICY)
     return Sessions(house.database, tokens, AUDIT, house.clock, 30)
 
 
