@@ -238,6 +238,7 @@ def _locals_of_ours(step: TracebackType | None) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "mysql"])
+@pytest.mark.slow
 def test_a_service_under_every_failure_logs_and_answers_nothing_secret(
     database: str, simulator: Simulator, start_briefly: Callable[..., Service], request: pytest.FixtureRequest
 ) -> None:

@@ -49,6 +49,7 @@ def samples(service: Service, token: str) -> dict[tuple[str, ...], float]:
     return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
 
 
+@pytest.mark.slow
 def test_metrics_are_for_those_who_may_read_them(counted: Service, canaries: Canaries) -> None:
     assert counted.call("GET", "/metrics").status_code == 404
     other = credential(counted, canaries, "billing", "access_token")
@@ -59,6 +60,7 @@ def test_metrics_are_for_those_who_may_read_them(counted: Service, canaries: Can
     assert counted.call("GET", "/metrics", token=reader).status_code == 200
 
 
+@pytest.mark.slow
 def test_every_worker_counts_and_the_number_of_series_does_not_follow_the_users(
     counted: Service, simulator: Simulator, canaries: Canaries, figures: Callable[[str], None]
 ) -> None:
@@ -132,6 +134,7 @@ def test_the_documents_list_is_that_of_the_code(counted: Service, canaries: Cana
     assert families >= set(made) - {name for name in made if name.startswith("authsvc_access_token")}
 
 
+@pytest.mark.slow
 def test_what_raises_an_alarm_is_counted_from_zero(start_briefly: Callable[..., Service], canaries: Canaries) -> None:
     service = start_briefly("zeros", workers=1)
     found = samples(service, credential(service, canaries, "zeros", "metrics"))
@@ -144,6 +147,7 @@ def test_what_raises_an_alarm_is_counted_from_zero(start_briefly: Callable[..., 
     assert found["authsvc_build_info", "sqlite", platform.python_version(), __version__] == 1
 
 
+@pytest.mark.slow
 def test_a_breaker_that_opens_shows_until_wechat_answers_again(
     start_briefly: Callable[..., Service], simulator: Simulator, canaries: Canaries
 ) -> None:
@@ -159,6 +163,7 @@ def test_a_breaker_that_opens_shows_until_wechat_answers_again(
     assert samples(service, reader)["authsvc_wechat_breakers_open",] == 0
 
 
+@pytest.mark.slow
 def test_what_hangs_at_wechat_is_in_flight(
     start_briefly: Callable[..., Service], simulator: Simulator, canaries: Canaries
 ) -> None:
@@ -206,6 +211,7 @@ def test_a_login_pays_for_few_writes(
     assert 6 <= len(writes) <= 10
 
 
+@pytest.mark.slow
 def test_without_redis_the_workers_say_what_goes_on_without_it(
     start_briefly: Callable[..., Service], simulator: Simulator, canaries: Canaries, run_folder: Path
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import zxingcpp
 from PIL import Image
 
@@ -15,6 +16,8 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
 from tests.services.qrcodes.test_qrcode import calls
+
+pytestmark = pytest.mark.slow
 
 BATCH = "overnight"
 COUNT = 45

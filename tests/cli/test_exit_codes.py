@@ -129,6 +129,7 @@ def unusable(folder: Path, _: Service) -> Iterator[str]:
         (unusable, 1, "run: authsvc db upgrade"),
     ],
 )
+@pytest.mark.slow
 def test_every_command_ends_in_the_same_way_while_the_database_does_not_work(
     ends: Ends,
     sqlite_service: Service,

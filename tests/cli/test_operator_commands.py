@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 from tests.harness.leaks import Canaries
 from tests.harness.service import Service
 
 
+@pytest.mark.slow
 def test_operators_are_made_changed_and_removed_by_command(each_service: Service, canaries: Canaries) -> None:
     def run(*arguments: str, **options: bool) -> str:
         return each_service.flask("authsvc", "operators", *arguments, **options)

@@ -11,6 +11,8 @@ from tests.harness.service import Service
 from tests.harness.signedin import native
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 NAME = "小美🩷"
 SHOWN = {
     "gbk": "小美\\U0001fa77",

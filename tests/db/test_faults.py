@@ -16,6 +16,8 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "/api/v1/auth/login"
 LOGINS = 20
 # What a login may take before it is told to come back, beside the database.

@@ -17,6 +17,8 @@ from tests.harness.inprocess import migrated_database
 from tests.harness.mariadb import MariaDBServer
 from tests.harness.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDBServer]:

@@ -13,6 +13,8 @@ from authsvc.db.database import Database
 from authsvc.errors import ServiceBusy
 from tests.harness.inprocess import migrated_database, rows
 
+pytestmark = pytest.mark.slow
+
 SEED = 4
 STEPS = 3000
 

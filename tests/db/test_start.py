@@ -14,6 +14,8 @@ from tests.harness.processes import Process, free_port
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def relative(start_service: Callable[..., Service]) -> Service:

@@ -15,6 +15,8 @@ from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 from tests.harness.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 # A ticket may be used again for as long as an answer may have been lost; afterwards it was stolen.
 SETTINGS = {"TRUSTED_PROXIES": "1", "REFRESH_GRACE": "0", "LOG_LEVEL": "INFO"}
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
 from authsvc.signing.keyfile import create_key_file
@@ -13,6 +14,8 @@ from tests.harness.places import ROOT
 from tests.harness.processes import Process, free_port
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_procfile_migrates_serves_and_stops(

@@ -75,6 +75,7 @@ def test_a_kit_that_refreshes_whenever_asked_fails(stage: Stage) -> None:
         stage.play("kit.test.js", only="fifty", twin=twin)
 
 
+@pytest.mark.slow
 def test_kit_and_demo_agree_with_the_types_of_wechat_and_use_nothing_that_a_phone_lacks() -> None:
     # Of the language, tsconfig.json knows ES5 and Promise; of the rest, what miniprogram-api-typings declares.
     in_package("typescript/bin/tsc", "--project", ".")

@@ -17,6 +17,8 @@ from tests.harness.processes import Process, free_port
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stage(run_folder: Path, shared_simulator: Simulator, start_service: Callable[..., Service]) -> Stage:

@@ -12,12 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import APPID
 from tests.harness import node, signedin
 from tests.harness.forging import Forger
 from tests.harness.places import ROOT
 from tests.harness.service import ISSUER, Service
 from tests.harness.simulator import Simulator
+
+pytestmark = pytest.mark.slow
 
 
 def recipe(opening: str, service: Service, page: str = "README.md") -> str:

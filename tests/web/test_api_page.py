@@ -12,6 +12,8 @@ from tests.harness.chromium import DESKTOP, PHONE, chromium, window
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 # swagger-ui-dist 5.35.0 without its references to source maps: another project's code, in which nobody writes.
 UPSTREAM = {
     "swagger-ui-bundle.js": "e6a898692f2d768e807c3ba4626068a69a2c5dd960dd6c76f3e4d3a3de180af2",

@@ -8,6 +8,8 @@ import pytest
 
 from tests.harness.service import Service
 
+pytestmark = pytest.mark.slow
+
 # What a stranger may send without signing in: gunicorn takes request lines of 4 KB and header fields of 8 KB.
 BACKSLASHES = b"\\" * 4050
 FIELD = b"\\" * 8100

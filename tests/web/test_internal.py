@@ -40,6 +40,7 @@ def ask(service: Service, token: str | None, appid: str | None = None) -> tuple[
     return reply.status_code, reply.json().get("access_token") or reply.json()["error"]
 
 
+@pytest.mark.slow
 def test_the_life_of_a_credential(alone: Service, wechat: Simulator, canaries: Canaries) -> None:
     assert ask(alone, None) == ask(alone, "billing.x") == (404, "not_found")
     assert alone.call("POST", REJECTED, json={}).status_code == 404
@@ -121,6 +122,7 @@ def test_a_rejected_token_is_replaced_for_all_services(alone: Service, wechat: S
     assert alone.call("POST", REJECTED, token=mine, json={}).json()["error"] == "invalid_request"
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_about_the_token_but_not_the_token(alone: Service, wechat: Simulator) -> None:
     wechat.call("POST", "/control/reset")
     printed = alone.flask("authsvc", "token", "refresh")
@@ -144,6 +146,7 @@ def server(run_folder: Path) -> Iterator[RedisServer]:
     made.stop()
 
 
+@pytest.mark.slow
 def test_three_services_on_redis_behave_as_one_and_logins_go_on_without_it(
     start_service: Callable[..., Service], wechat: Simulator, canaries: Canaries, server: RedisServer
 ) -> None:

@@ -252,6 +252,7 @@ def thefts_from(service: Service, simulator: Simulator, owner: Owner, thieves: l
     return found
 
 
+@pytest.mark.slow
 def test_with_somebodys_token_and_anybodys_code_nobody_changes_anything(
     simulator: Simulator, service: Service, people: list[Owner], figures: Callable[[str], None]
 ) -> None:
@@ -268,6 +269,7 @@ def test_with_somebodys_token_and_anybodys_code_nobody_changes_anything(
     assert state(service) == before
 
 
+@pytest.mark.slow
 def test_the_checks_find_a_service_that_trusts_everybody(
     simulator: Simulator, start_apart: Callable[[str], Service]
 ) -> None:

@@ -15,6 +15,8 @@ from tests.harness.service import Service
 from tests.harness.signedin import native
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 100
 LOGIN, REFRESH = "/api/v1/auth/login", "/api/v1/sessions/refresh"
 SETTINGS = {

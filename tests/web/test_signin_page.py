@@ -16,6 +16,8 @@ from tests.harness.service import Service
 from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -23,6 +23,8 @@ from tests.harness.sockets import (
     says,
 )
 
+pytestmark = pytest.mark.slow
+
 MODES = ("gevent", "threads")
 # What a call may take, and a second for a busy machine.
 LIMITS = {"wechat": 6.0, "bucket": 7.5, "redis": 4.0, "limits": 4.0, "verify": 6.0, "mysql": 6.0}

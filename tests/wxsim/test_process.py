@@ -9,6 +9,8 @@ import time
 import pytest
 import requests
 
+pytestmark = pytest.mark.slow
+
 REAL = "wx0123456789abcdef"
 SIMULATED = "wx51a051a012345678"
 

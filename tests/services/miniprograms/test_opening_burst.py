@@ -11,6 +11,8 @@ from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 # A signed-in person may ask for less in a minute.
 BURSTS = {"known": 60, "new": 60, "bind": 20}
 

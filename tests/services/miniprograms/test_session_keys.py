@@ -12,6 +12,7 @@ def states(service: Service, command: str, user_id: str) -> list[str]:
     return [line.split()[-1] for line in printed.splitlines()[1:]]
 
 
+@pytest.mark.slow
 def test_a_reset_key_opens_nothing_and_its_successor_does(each_service: Service, simulator: Simulator) -> None:
     service = each_service
     person = native(service, simulator, "reset")
@@ -26,6 +27,7 @@ def test_a_reset_key_opens_nothing_and_its_successor_does(each_service: Service,
     assert bound.status_code == 200, bound.text
 
 
+@pytest.mark.slow
 def test_a_key_that_wechat_has_replaced_is_stale_and_stays(service: Service, simulator: Simulator) -> None:
     person = native(service, simulator, "stale")
     simulator.code("stale", rotate=True)  # another wx.login, whose code never came here
@@ -34,5 +36,6 @@ def test_a_key_that_wechat_has_replaced_is_stale_and_stays(service: Service, sim
 
 
 @pytest.mark.parametrize("command", ["check", "reset"])
+@pytest.mark.slow
 def test_a_user_who_is_not_there_is_an_error(service: Service, command: str) -> None:
     assert "no such user" in service.flask("authsvc", "session-keys", command, "999999999", fails=True)

@@ -19,6 +19,8 @@ from tests.harness.service import ISSUER, Service
 from tests.harness.signedin import Person, claims
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 # Two of one company, and four that are bound to no Open Platform account, or to one only later.
 SHOP, CLUB = "wx51a051a0000000a1", "wx51a051a0000000a2"
 ALONE, LATE, LATER, LATEST = (f"wx51a051a0000000a{number}" for number in (3, 4, 5, 6))

@@ -8,6 +8,8 @@ import pytest
 from tests.harness.processes import free_port
 from tests.harness.service import Service
 
+pytestmark = pytest.mark.slow
+
 READY = {"status": "ok", "checks": {"database": True, "migrations": True, "keys": True}}
 
 

@@ -13,6 +13,8 @@ from tests.harness.service import Service
 from tests.harness.signedin import Person, native
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 EXPORT = "/api/v1/me/export"
 ROWS = 20_000
 

@@ -18,6 +18,8 @@ from tests.harness.service import ISSUER, Service
 from tests.harness.signedin import native, tapped
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 EXPORT = "/api/v1/me/export"
 CONSENTS = "/api/v1/me/consents"
 

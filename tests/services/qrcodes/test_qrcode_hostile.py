@@ -16,6 +16,8 @@ from tests.harness.codes import ENDPOINT, calls, fetched, file_of, files, ordere
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 ALPHABET = string.digits + string.ascii_letters + "!#$&'()*+,/:;=?@-._~"
 NAME = "0123456789abcdef" * 2
 PAGE = "pages/login/login"

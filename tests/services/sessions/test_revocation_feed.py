@@ -18,6 +18,8 @@ from tests.harness.service import ISSUER, Service
 from tests.harness.signedin import Person
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 FEED = "/oauth/revocations"
 CLOCK = "AUTHSVC_TEST_CLOCK"  # read by tests/harness/moved.py
 DAY = 86400

@@ -17,6 +17,8 @@ from authsvc.values.sessions import Session, VerifiedClaims
 from tests.harness.house import CLUB, POLICY, SHOP, House
 from tests.harness.inprocess import APPS, AUDIT
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = 1000
 
 

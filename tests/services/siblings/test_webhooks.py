@@ -198,6 +198,7 @@ def test_bad_ones_are_refused(desk: Desk, receiver: Receiver) -> None:
     assert desk.webhooks.list_all() == []
 
 
+@pytest.mark.slow
 def test_the_commands_over_the_real_service(
     start_briefly: Callable[..., Service], simulator: Simulator, receiver: Receiver
 ) -> None:

@@ -12,6 +12,8 @@ from tests.harness.races import Race
 from tests.harness.service import Service
 from tests.harness.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 8
 BOUND = '{"non_field_errors":["该微信已绑定用户"]}'
 INVALID = '{"non_field_errors":["openid无效"]}'

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any
 
+import pytest
+
 from tests.harness import scanning, signedin
 from tests.harness.crowd import Answer
 from tests.harness.races import Race, violations
 from tests.harness.service import Service
 from tests.harness.signedin import Person
+
+pytestmark = pytest.mark.slow
 
 POLLS = 50
 ROUNDS = 4
