@@ -149,7 +149,7 @@ def test_what_needs_too_much_memory_is_refused(avatars: Lane, monkeypatch: pytes
     monkeypatch.setattr(helper, "_PROGRAM", TWIN)
     pid = process_of(avatars)
     # On a slow machine its time may be over before its memory; both are a limit of the kernel's.
-    with pytest.raises(Undecodable, match="memory|SIGXCPU"):
+    with pytest.raises(Undecodable, match=r"memory|SIGXCPU"):
         avatars.draw(pictures.png_that_claims(9000, 9000))
     assert not is_there(pid)
     assert avatars.draw(GOOD)[0] == "jpg"
