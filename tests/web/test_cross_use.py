@@ -254,7 +254,10 @@ PLACES: dict[str, Place] = {
     "GET /operator/v1/people/{user_id}/merge": _for_operators("GET", f"{NOBODY}/merge?into=1", 404),
     **{
         f"GET /operator/v1/{reading}": _for_operators("GET", f"/{reading}")
-        for reading in ("campaigns", "invites", "readings", "wechat-errors", "health", "programs", "services", "keys")
+        for reading in (
+            *("campaigns", "invites", "readings", "wechat-errors", "health", "programs", "services", "keys"),
+            *("webhooks", "webhooks/dead"),
+        )
     },
     # Where a token is not a pass but a ticket.
     "POST /api/v1/auth/refresh": Place(_renew, {"code_message_data"}),

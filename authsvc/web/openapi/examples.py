@@ -115,6 +115,7 @@ _VALUES: dict[str, Any] = {
     "Home.links": {"health": "/healthz", "openapi": "/openapi.json"},
     "Home.name": "authsvc",
     "Home.version": "0.1.0",
+    "into": "18",
     "introspection_endpoint": "https://login.example.com/oauth/introspect",
     "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
     "issuer": "https://login.example.com",
