@@ -74,6 +74,12 @@ def test_claims_are_what_the_token_says(service: Service, simulator: Simulator, 
     assert "aud" not in repr(claims)
 
 
+def test_claims_by_rule_come_through_of_every_kind(forger: Forger, verifier: Verifier) -> None:
+    ruled = {"is_new": True, "campaign": "spring", "roles": ["shop:12", "staff"], "none": []}
+    found = verifier.verify(forger.with_claims(**ruled)).all
+    assert {name: found[name] for name in ruled} == ruled
+
+
 @pytest.mark.parametrize(
     "issuer, audience",
     [("https://login.example.org", APPID), (ISSUER, "wx51a051a000000001"), (ISSUER, ()), (ISSUER, "")],

@@ -1,6 +1,7 @@
 """Claims by rule: tokens of every contract say of a person what the operator has configured, and nothing slower."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,17 @@ import requests
 
 from authsvc.clock import DAY
 from authsvc.config.claims import rules
-from authsvc.db.queries import person_roles
+from authsvc.db.queries import person_roles, users
 from authsvc.db.statements import Statement
+from authsvc.errors import NotFound
 from authsvc.services.accounts.merging import merge
+from authsvc.services.changes.journal import ChangeJournal, Changes
 from authsvc.services.sessions.claims import RuledClaims
+from authsvc.services.siblings.directory import Directory
 from authsvc.values.claims import MOST_ROLES, ROLE_CHARACTERS
+from authsvc.values.people import User
 from tests.harness.house import SHOP, House
-from tests.harness.inprocess import AUDIT, beside
+from tests.harness.inprocess import APPS, AUDIT, beside
 from tests.harness.leaks import Canaries
 from tests.harness.service import Service
 from tests.harness.signedin import claims, code_message_data, native, success_data, tapped
@@ -164,3 +169,28 @@ def test_a_merge_moves_roles_where_the_other_has_none(house: House) -> None:
     house.database.run(work)
     found = house.rows("SELECT user_id, appid, roles FROM person_roles ORDER BY appid")
     assert found == [(winner.id, "wx1", "of-winner"), (winner.id, "wx2", "moved")]
+
+
+def test_of_roles_that_are_set_during_a_merge_none_stay_with_who_left(house: House) -> None:
+    directory = Directory(APPS, house.database, Changes(house.database, ChangeJournal(0)), AUDIT, house.clock)
+    for number in range(20):
+        loser, winner = house.log_in(f"loser-{number}").user, house.log_in(f"winner-{number}").user
+
+        def set_roles(loser: User = loser) -> bool:
+            try:
+                return bool(directory.set_roles("crm", loser.id, ["staff"], None))
+            except NotFound:
+                return False
+
+        def unite(loser: User = loser, winner: User = winner) -> None:
+            def work(connection: Any) -> None:
+                for user_id in sorted((loser.id, winner.id)):
+                    users.lock(connection, user_id)
+                merge(connection, AUDIT, loser, winner, house.now)
+
+            house.database.run(work)
+
+        with ThreadPoolExecutor(2) as pool:
+            are_set, _ = pool.submit(set_roles), pool.submit(unite).result()
+        held = house.rows(f"SELECT user_id FROM person_roles WHERE user_id IN ({loser.id}, {winner.id})")
+        assert held == ([(winner.id,)] if are_set.result() else [])
