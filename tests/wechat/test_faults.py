@@ -321,7 +321,9 @@ def test_a_wechat_that_stays_busy_is_not_asked_a_third_time(simulator: Simulator
 def test_a_code_spent_by_a_busy_wechat_asks_for_a_new_one(simulator: Simulator, service: Service) -> None:
     code = simulator.code("shan")
     simulator.script({**BUSY, "consume": True}, code=code)
-    assert outcome(timed_login(service, code)) == (401, "wx_code_used", "relogin")
+    refused = timed_login(service, code)
+    assert outcome(refused) == (401, "wx_code_used", "relogin")
+    assert refused.json()["wechat_errcode"] == 40163
     assert [call["errcode"] for call in simulator.journal(code=code)] == [-1, 40163]
 
 

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from marshmallow import Schema, fields
 
-from authsvc.errors import Action, error_kinds
+from authsvc.errors import Action, WeChatError, error_kinds
 from authsvc.values.people import User
 from authsvc.values.sessions import LoginResult
 from authsvc.web.access import request_id
@@ -66,6 +66,7 @@ class NativeError(Schema):
         data_key="fields",
         metadata={"description": "the reason per field, if fields are wrong"},
     )
+    wechat_errcode = fields.Integer(metadata={"description": "WeChat's errcode, if WeChat refused: for developers"})
     request_id = fields.String(required=True)
 
 
@@ -130,7 +131,7 @@ def _parse_login(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _render_error(problem: Problem) -> dict[str, Any]:
-    body = {
+    body: dict[str, Any] = {
         "code": problem.status,
         "msg": problem.message,
         "data": None,
@@ -138,7 +139,11 @@ def _render_error(problem: Problem) -> dict[str, Any]:
         "action": problem.error.action,
         "request_id": problem.request_id,
     }
-    return {**body, "fields": dict(problem.fields)} if problem.fields else body
+    if problem.fields:
+        body["fields"] = dict(problem.fields)
+    if isinstance(problem.error, WeChatError) and problem.error.errcode is not None:
+        body["wechat_errcode"] = problem.error.errcode
+    return body
 
 
 class NativeRefresh(Body):

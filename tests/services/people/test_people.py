@@ -84,7 +84,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:
-    assert set(answer.json()) - {"fields"} == {"code", "msg", "data", "error", "action", "request_id"}
+    assert set(answer.json()) - {"fields", "wechat_errcode"} == {"code", "msg", "data", "error", "action", "request_id"}
     return answer.status_code, answer.json()["error"]
 
 

@@ -76,7 +76,7 @@ def assert_refused(contract: str, answer: requests.Response, status: int, text: 
     if contract == "code_message_data":
         assert datetime.fromisoformat(body.pop("timestamp")).tzinfo is not None
     if contract == "native":
-        assert set(body) - {"fields"} == {"code", "msg", "data", "error", "action", "request_id"}
+        assert set(body) - {"fields", "wechat_errcode"} == {"code", "msg", "data", "error", "action", "request_id"}
         body = {name: body[name] for name in ("code", "msg", "data")}
     expected: dict[str, Any] = {
         "bearer": {"detail": text},
