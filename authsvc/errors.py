@@ -416,6 +416,24 @@ class SameUser(Conflict):
     action: ClassVar[Action] = "fix_request"
 
 
+class NothingToUndo(Conflict):
+    """An operator wanted to undo a merge that is not kept, or no longer."""
+
+    error = "nothing_to_undo"
+    zh = "该用户没有可撤销的合并，或撤销期限已过"
+    en = "There is no merge of this user that can still be undone"
+    action: ClassVar[Action] = "fix_request"
+
+
+class BuiltOnMerge(Conflict):
+    """An operator wanted to undo a merge that something was built on."""
+
+    error = "built_on_merge"
+    zh = "合并之后手机号、绑定的微信、角色或账号状态又有变化，无法撤销合并"
+    en = "The phone number, linked WeChats, roles or status have changed since the merge; it cannot be undone"
+    action: ClassVar[Action] = "fix_request"
+
+
 class PictureRejected(AuthSvcError):
     """The upload is not a picture that authsvc accepts."""
 

@@ -484,7 +484,7 @@ class Parts:
 
     @cached_property
     def merges(self) -> Merges:
-        return Merges(self.database, self.users, self.bans, self.audit, self.clock)
+        return Merges(self.database, self.users, self.bans, self.audit, self.clock, self.settings.merge_undo)
 
     @cached_property
     def user_files(self) -> UserFiles:
@@ -521,7 +521,9 @@ class Parts:
     @cached_property
     def retention(self) -> Retention:
         settings = self.settings
-        return Retention(self.database, self.clock, settings.audit_retention, settings.changes_retention)
+        return Retention(
+            self.database, self.clock, settings.audit_retention, settings.changes_retention, settings.merge_undo
+        )
 
     @cached_property
     def health(self) -> Health:

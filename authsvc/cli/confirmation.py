@@ -19,5 +19,7 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise refusal(f"{question.partition('?')[0]}: this cannot be undone, and nobody is there to ask; add --yes")
+        what, _, then = question.partition("?")
+        grave = "this cannot be undone, and " if "cannot be undone" in then else ""
+        raise refusal(f"{what}: {grave}nobody is there to ask; add --yes")
     click.confirm(question, abort=True)

@@ -14,6 +14,7 @@ from authsvc.cli.house import services
 from authsvc.cli.moments import utc
 from authsvc.cli.refusals import Group, Partly
 from authsvc.cli.terminal import lacks_characters, shown
+from authsvc.clock import DAY
 from authsvc.errors import ServiceBusy
 from authsvc.services.people.exports import Export
 from authsvc.values.operator import MergePreview, UserSummary, masked_openid, masked_phone
@@ -209,7 +210,7 @@ def logout(user_id: int, session_id: str | None) -> None:
 @confirmation.yes
 @with_appcontext
 def merge(user_id: int, winner_id: int, reason: str | None, preview: bool, as_json: bool, yes: bool) -> None:
-    """Merge a user into another. This cannot be undone.
+    """Merge a user into another. `users unmerge` can undo it for MERGE_UNDO_DAYS.
 
     Identities are moved, and the phone number if the other user has none; the merged user is closed and signed out.
     """
@@ -218,9 +219,24 @@ def merge(user_id: int, winner_id: int, reason: str | None, preview: bool, as_js
         return
     if reason is None:
         raise click.UsageError("give --reason, or --preview to see first what would happen")
-    confirm(f"Merge user {user_id} into user {winner_id}? This cannot be undone.", yes)
+    days = services().merges.undo_seconds // DAY
+    then = f"It can be undone for {days} days, while nothing is built on it." if days else "This cannot be undone."
+    confirm(f"Merge user {user_id} into user {winner_id}? {then}", yes)
     services().merges.merge(user_id, winner_id, reason)
     click.echo(f"merged  {user_id} into {winner_id}")
+
+
+@users.command()
+@_user
+@click.option("--reason", required=True, help="Why, in one line of up to 150 characters; no phone numbers or names.")
+@with_appcontext
+def unmerge(user_id: int, reason: str) -> None:
+    """Split a merged user off again, with what they had. All sessions of the other user end.
+
+    Refused after MERGE_UNDO_DAYS, and if the other user has changed the phone number or a linked WeChat since.
+    """
+    winner_id = services().merges.undo(user_id, reason)
+    click.echo(f"unmerged  {user_id} from {winner_id}")
 
 
 def _print_preview(found: MergePreview, as_json: bool) -> None:

@@ -70,6 +70,8 @@ class Settings:
     audit_retention: int = 365 * DAY
     # 0: changes of people are not written down.
     changes_retention: int = 0
+    # 0: no merge can be undone.
+    merge_undo: int = 7 * DAY
     # Where webhooks may lead besides public https addresses.
     webhook_hosts: tuple[str, ...] = ()
     ban_memory: int = 365 * DAY
@@ -164,6 +166,7 @@ def _read(source: Source) -> Settings | None:
         "account_cooling_off": source.number("ACCOUNT_COOLING_OFF_DAYS", 15, 0, 365) * DAY,
         "audit_retention": source.number("AUDIT_RETENTION_DAYS", 365, 1, 36500) * DAY,
         "changes_retention": source.number("CHANGES_RETENTION_DAYS", 0, 0, 3650) * DAY,
+        "merge_undo": source.number("MERGE_UNDO_DAYS", 7, 0, 365) * DAY,
         "webhook_hosts": addresses.hosts(source, "WEBHOOK_HOSTS"),
         "ban_memory": source.number("BAN_MEMORY_DAYS", 365, 0, 36500) * DAY,
         "invite_memory": source.number("INVITE_MEMORY_DAYS", 180, 0, 36500) * DAY,

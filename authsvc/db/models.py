@@ -263,6 +263,39 @@ class WebhookDeliveryRow(Base):
     last_error: Mapped[str] = mapped_column(String(80))
 
 
+class MergeRow(Base):
+    """A merge that an operator may still undo: what the merged user (``user_id``) had, and both inviters before.
+
+    No foreign keys: an erasure deletes it by hand. ``gave_phone`` is 1 if the user that stays took over the number.
+    """
+
+    __tablename__ = "merges"
+    __table_args__ = (Index("ix_merges_into_id", "into_id"), Index("ix_merges_merged_at", "merged_at"), TABLE)
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    into_id: Mapped[int] = mapped_column(BigInteger)
+    merged_at: Mapped[int] = mapped_column(BigInteger)
+    country_code: Mapped[str | None] = mapped_column(exact(8))
+    phone: Mapped[str | None] = mapped_column(exact(20))
+    claimed_phone: Mapped[str | None] = mapped_column(exact(20))
+    gave_phone: Mapped[int] = mapped_column(SmallInteger)
+    inviter_id: Mapped[int | None] = mapped_column(BigInteger)
+    into_inviter_id: Mapped[int | None] = mapped_column(BigInteger)
+    # The inviter of the user that stays, after the merge.
+    new_inviter_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class MergePartRow(Base):
+    """One row that a merge moved: its kind, and its id in its own table."""
+
+    __tablename__ = "merge_parts"
+    __table_args__ = (TABLE,)
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(exact(16), primary_key=True)
+    item: Mapped[str] = mapped_column(exact(32), primary_key=True)
+
+
 class ConsentRow(Base):
     """A version of the privacy terms that a user has agreed to, and when."""
 

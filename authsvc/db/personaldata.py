@@ -25,6 +25,8 @@ WITHHELD = {
         *("dead_at", "last_error"),
     ),
     "person_changes": ("id", "position", "kind", "user_id", "into_id", "at"),  # that the other tables changed, and when
+    "merges": ("gave_phone", "inviter_id", "into_inviter_id", "new_inviter_id"),  # what an undo needs
+    "merge_parts": ("user_id", "kind", "item"),  # ids of rows of the other tables
     "invite_codes": ("is_own",),
     "invite_uses": ("id",),
     "code_pictures": ("claimed_until", "claim", "service"),
@@ -51,6 +53,7 @@ EXPORTED = {
     ),
     "invite_uses": ("user_id", "user_id, invite_code_id, used_at"),
     "code_pictures": ("user_id", "stem, ending, user_id, asked_at"),
+    "merges": ("user_id", "user_id, into_id, merged_at, country_code, phone, claimed_phone"),
     "audit_events": ("user_id", "id, at, event, user_id, detail, request_id"),
 }
 # How tables are read page by page: in parts, each in the order of an index that begins with the owner.
@@ -63,6 +66,7 @@ _PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "invite_codes": ((" AND is_own IS NOT NULL", ("id",)), (" AND is_own IS NULL", ("id",))),
     "invite_uses": (("", ("user_id",)),),
     "code_pictures": (("", ("stem",)),),
+    "merges": (("", ("user_id",)),),
     "audit_events": (("", ("at", "id")),),
 }
 _READ = {
@@ -84,6 +88,10 @@ _ERASE = (
     Statement("DELETE FROM sessions WHERE user_id = :user_id"),
     # The marks of a disabled person no longer have a user at this point.
     Statement("DELETE FROM ban_marks WHERE user_id = :user_id"),
+    # Of merges that an operator could have undone.
+    Statement("DELETE FROM merge_parts WHERE user_id IN (SELECT user_id FROM merges WHERE into_id = :user_id)"),
+    Statement("DELETE FROM merge_parts WHERE user_id = :user_id"),
+    Statement("DELETE FROM merges WHERE user_id = :user_id OR into_id = :user_id"),
     Statement("DELETE FROM unionids WHERE user_id = :user_id"),
     Statement("DELETE FROM identities WHERE user_id = :user_id"),
     Statement("DELETE FROM users WHERE id = :user_id"),

@@ -20,6 +20,9 @@ COLUMNS = {
     "invite_marks": "mark expires_at",
     "invite_uses": "id invite_code_id user_id used_at",
     "login_attempts": "login_hash started_at identity_id session_id invite",
+    "merge_parts": "user_id kind item",
+    "merges": "user_id into_id merged_at country_code phone claimed_phone gave_phone inviter_id into_inviter_id"
+    " new_inviter_id",
     "not_before_marks": "user_id not_before",
     "operator_sessions": "id operator begun_at seen_at",
     "operators": "name role secret_hash created_at rotated_at last_used_at removed_at",
@@ -65,6 +68,8 @@ EXACT_COLUMNS = {
     "consents": ("version",),
     "ban_marks": ("mark", "ban"),
     "invite_marks": ("mark",),
+    "merges": ("country_code", "phone", "claimed_phone"),
+    "merge_parts": ("kind", "item"),
     "webhooks": ("name",),
     "webhook_deliveries": ("webhook",),
     "wechat_errors": ("appid", "endpoint", "error"),

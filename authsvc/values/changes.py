@@ -6,6 +6,7 @@ from typing import Literal
 ChangeKind = Literal[
     "person.registered",
     "person.merged",
+    "person.unmerged",
     "person.disabled",
     "person.enabled",
     "person.closed",
@@ -22,7 +23,9 @@ ChangeKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class PersonChange:
-    """One change of one person. ``at`` is seconds UTC; ``into_id`` is the user that ``user_id`` was merged into.
+    """One change of one person. ``at`` is seconds UTC.
+
+    ``into_id`` is the user that ``user_id`` was merged into, or split off from.
 
     ``position`` orders all changes as they were committed; it has gaps.
     """

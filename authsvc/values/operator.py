@@ -25,7 +25,16 @@ ServiceScope = Literal[
 # Each may do what the ones before it may.
 OperatorRole = Literal["read", "support", "owner"]
 # Why an operator's request about a user was refused.
-UserRefusal = Literal["no_such_user", "already_disabled", "not_disabled", "merged_away", "not_active", "same_user"]
+UserRefusal = Literal[
+    "no_such_user",
+    "already_disabled",
+    "not_disabled",
+    "merged_away",
+    "not_active",
+    "same_user",
+    "nothing_to_undo",
+    "built_on",
+]
 # Why the database cannot do its work, for readiness and the log.
 DatabaseWord = Literal[
     "busy",

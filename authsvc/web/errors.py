@@ -76,6 +76,8 @@ _REFUSALS: Mapping[UserRefusal, type[e.AuthSvcError]] = {
     "merged_away": e.MergedAway,
     "not_active": e.NotActive,
     "same_user": e.SameUser,
+    "nothing_to_undo": e.NothingToUndo,
+    "built_on": e.BuiltOnMerge,
 }
 
 

@@ -22,6 +22,7 @@ from tests.harness.service import Service
 MORE = {
     "users find": ("--id", "1"),
     "users enable": ("1",),
+    "users unmerge": ("--reason", "x"),
     "users merge": ("--yes", "--into", "2", "--reason", "x"),
     "users erase": ("--yes",),
     "invites assign": ("A",),

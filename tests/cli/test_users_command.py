@@ -192,6 +192,11 @@ def test_two_users_become_one_when_the_operator_says_so(
         ("phone_bound", f"of user {loser}"),
     ]
     assert "erase that one" in run("users", "erase", loser, "--yes", code=1).stderr
+    assert run("users", "unmerge", loser, *WHY).stdout.split() == ["unmerged", str(loser), "from", str(winner)]
+    assert mei("loser")[0] == loser and mei("winner")[0] == winner
+    assert each_service.rows(f"SELECT owner_id FROM invite_codes WHERE code = '{code}'") == [(loser,)]
+    assert each_service.rows(f"SELECT invited_by_id FROM users WHERE id = {guest}") == [(loser,)]
+    assert "can still be undone" in run("users", "unmerge", loser, *WHY, code=1).stderr
 
 
 def test_an_erased_user_is_gone_after_a_question_and_found_in_the_audit_log_by_openid(

@@ -251,6 +251,9 @@ PLACES: dict[str, Place] = {
     "POST /operator/v1/people/{user_id}/merge": _for_operators(
         "POST", f"{NOBODY}/merge", 404, json={"into": "1", "reason": "x"}
     ),
+    "POST /operator/v1/people/{user_id}/unmerge": _for_operators(
+        "POST", f"{NOBODY}/unmerge", 404, json={"reason": "x"}
+    ),
     "GET /operator/v1/people/{user_id}/merge": _for_operators("GET", f"{NOBODY}/merge?into=1", 404),
     **{
         f"GET /operator/v1/{reading}": _for_operators("GET", f"/{reading}")

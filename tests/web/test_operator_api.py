@@ -29,9 +29,10 @@ ACTS = {
     "POST /people/{user_id}/enable": "support",
     "POST /people/{user_id}/erase": "owner",
     "POST /people/{user_id}/merge": "owner",
+    "POST /people/{user_id}/unmerge": "owner",
 }
 
-MERGE = {"into": "1", "reason": "ticket 4711"}
+BODIES = {"merge": {"into": "1", "reason": "ticket 4711"}, "unmerge": {"reason": "ticket 4711"}}
 
 
 class Caller:
@@ -101,7 +102,7 @@ def test_a_reader_tries_every_act_in_vain(reader: Caller, support: Caller, mei: 
         for name in (name for name, role in ACTS.items() if role in roles):
             method, path = name.split()
             filled = path.format(user_id=mei.user_id, session_id=session)
-            answer = caller(method, filled, json=MERGE if path.endswith("merge") else None)
+            answer = caller(method, filled, json=BODIES.get(path.rpartition("/")[2]))
             assert error(answer) == (403, "forbidden"), name
     assert is_signed_in(mei)
     assert service.count("audit_events", f"operator IN ('{reader.name}', '{support.name}')") == 0
@@ -119,7 +120,7 @@ def test_no_page_can_write_whatever_it_knows(owner: Caller, mei: Person) -> None
         method, path = name.split()
         filled = path.format(user_id=mei.user_id, session_id="A" * 22)
         for headers in sent:
-            answer = owner(method, filled, headers, json=MERGE if path.endswith("merge") else None)
+            answer = owner(method, filled, headers, json=BODIES.get(path.rpartition("/")[2]))
             assert error(answer) == (403, "foreign_page"), (name, headers)
     assert is_signed_in(mei)
     assert owner("GET", f"/people/{mei.user_id}", {"Origin": "https://evil.test"}).status_code == 200
@@ -231,6 +232,15 @@ def test_a_person_is_merged_into_another(owner: Caller, mei: Person, simulator: 
     for act in ("disable", "erase"):
         assert error(owner("POST", f"/people/{mei.user_id}/{act}")) == (409, "merged_away")
     assert signedin.native(mei.service, simulator, mei.name).user_id == stays.user_id
+    undo = f"/people/{mei.user_id}/unmerge"
+    assert error(owner("POST", undo, json={"reason": ""})) == (400, "invalid_request")
+    assert owner.data("POST", undo, json={"reason": "two people"})["status"] == "active"
+    assert not is_signed_in(stays)
+    assert error(owner("POST", undo, json={"reason": "two people"})) == (409, "nothing_to_undo")
+    assert signedin.native(mei.service, simulator, mei.name).user_id == mei.user_id
+    assert owner.data("POST", path, json=body)["id"] == str(stays.user_id)
+    assert owner("POST", f"/people/{stays.user_id}/disable").status_code == 200
+    assert error(owner("POST", undo, json={"reason": "two people"})) == (409, "built_on_merge")
 
 
 # --- everything else ------------------------------------------------------------------------------------------------

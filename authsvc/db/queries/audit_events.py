@@ -38,6 +38,7 @@ _OF_THE_ACCOUNT = (
     "phone_forgotten",
     "logout_global",
     "merge",
+    "unmerge",
     "close",
     "reopen",
     "enable",

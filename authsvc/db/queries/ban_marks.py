@@ -33,6 +33,7 @@ _OUTLIVE = Statement(
 _BANS_OF = ListStatement("SELECT DISTINCT ban FROM ban_marks WHERE mark IN ({listed}) AND ban IS NOT NULL")
 _LIFT = ListStatement("DELETE FROM ban_marks WHERE mark IN ({listed})")
 _LIFT_BANS = ListStatement("DELETE FROM ban_marks WHERE ban IN ({listed})")
+_DELETE_OF = ListStatement("DELETE FROM ban_marks WHERE mark IN ({listed}) AND user_id = :user_id")
 _DELETE_OLD = Deletion("ban_marks", "expires_at <= :before")
 
 
@@ -56,6 +57,11 @@ def move_all(connection: Connection, user_id: int, into: int) -> None:
     """Move the marks of one user to another."""
     _MOVE.run(connection, user_id=user_id, into=into)
     _DELETE_OF_USER.run(connection, user_id=user_id)
+
+
+def delete_of(connection: Connection, marks: Sequence[str], *, user_id: int) -> None:
+    """Delete these marks of one user."""
+    _DELETE_OF.run(connection, marks, user_id=user_id)
 
 
 def outlive(connection: Connection, marks: Sequence[str], *, user_id: int, ban: str, expires_at: int, now: int) -> None:

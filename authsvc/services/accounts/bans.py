@@ -43,6 +43,10 @@ class Bans:
             marks = given_up.marks(self._hashes)
             ban_marks.add(connection, marks, user_id=user.id, expires_at=now + seconds)
 
+    def take_back(self, connection: Connection, user_id: int, given_up: KnownBy) -> None:
+        """Forget what ``note`` has remembered of a user, because it is somebody else's again."""
+        ban_marks.delete_of(connection, given_up.any_marks(self._hashes), user_id=user_id)
+
     def begin(self, connection: Connection, user_id: int, now: int) -> None:
         """Extend the marks of a user who is being disabled: what they gave up recently is marked for as long as the
         ban.

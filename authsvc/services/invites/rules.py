@@ -98,7 +98,7 @@ class InviteRules:
             return fault
         if self._has_counted(connection, user, known_by, now):
             return "already_invited"
-        return "loop" if not is_new and _came_through(connection, found.owner_id, user.id) else None
+        return "loop" if not is_new and came_through(connection, found.owner_id, user.id) else None
 
     def _has_counted(self, connection: Connection, user: User, known_by: KnownBy, now: int) -> bool:
         """True for a person whom an invite has counted before, by this login's identification or the user's others."""
@@ -124,10 +124,10 @@ def hand_over(connection: Connection, loser_id: int, winner_id: int) -> None:
     """
     # First, because it waits for people who are just coming with one of these codes.
     invite_codes.move_codes(connection, loser_id, into=winner_id)
-    if _came_through(connection, winner_id, loser_id):
+    if came_through(connection, winner_id, loser_id):
         invite_codes.set_inviter(connection, winner_id, None)
     inviter_id = invite_codes.lock_inviter(connection, loser_id)
-    if invite_codes.invited_at(connection, winner_id) is None and not _came_through(connection, inviter_id, winner_id):
+    if invite_codes.invited_at(connection, winner_id) is None and not came_through(connection, inviter_id, winner_id):
         invite_codes.move_use(connection, loser_id, into=winner_id)
         invite_codes.set_inviter(connection, winner_id, inviter_id)
     invite_codes.forget_guest(connection, loser_id)
@@ -135,7 +135,7 @@ def hand_over(connection: Connection, loser_id: int, winner_id: int) -> None:
     invite_codes.move_guests(connection, loser_id, into=winner_id)
 
 
-def _came_through(connection: Connection, person: int | None, user_id: int) -> bool:
+def came_through(connection: Connection, person: int | None, user_id: int) -> bool:
     """True if ``person`` came through the user, directly or through others.
 
     Everybody in the chain is locked; otherwise two people who use each other's codes at once would see no loop.

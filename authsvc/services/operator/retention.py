@@ -13,6 +13,7 @@ from authsvc.db.queries import (
     decrypt_failures,
     invite_marks,
     login_attempts,
+    merges,
     not_before_marks,
     operator_sessions,
     person_changes,
@@ -55,13 +56,16 @@ _KINDS: tuple[tuple[str, _Delete, int], ...] = (
 class Retention:
     """Deletes rows whose time is over."""
 
-    def __init__(self, database: Database, clock: SystemClock, audit_seconds: int, change_seconds: int) -> None:
-        """How long audit events and changes of people are kept."""
+    def __init__(
+        self, database: Database, clock: SystemClock, audit_seconds: int, change_seconds: int, merge_seconds: int
+    ) -> None:
+        """How long audit events, changes of people, and what undoes a merge are kept."""
         self._database = database
         self._clock = clock
         self._kinds = (
             *_KINDS,
             ("changes of people", person_changes.delete_old, change_seconds),
+            ("merges to undo", merges.delete_old, merge_seconds),
             ("dead messages", webhook_deliveries.delete_dead, _DEAD_SECONDS),
             ("audit events", audit_events.delete_stored, audit_seconds),
         )

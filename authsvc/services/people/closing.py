@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from authsvc.clock import SystemClock
 from authsvc.db import personaldata, remnants
 from authsvc.db.database import Database
-from authsvc.db.queries import sessions, users
+from authsvc.db.queries import merges, sessions, users
 from authsvc.db.queries.identities import Identity
 from authsvc.errors import AccountDisabled
 from authsvc.services.accounts.bans import Bans
@@ -94,6 +94,7 @@ class AccountClosing:
 
         def work(connection: Connection) -> bool:
             user = users.lock(connection, user_id)
+            merges.forget_phone(connection, user_id)
             if not users.forget_phone(connection, user_id, now):
                 return False
             if user.phone is not None:

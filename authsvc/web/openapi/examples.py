@@ -34,6 +34,7 @@ _VALUES: dict[str, Any] = {
     "MergeInto.into": "18",
     "MergeReason.into": "18",
     "MergeReason.reason": "one person with two phones, ticket 4711",
+    "Reason.reason": "two people after all, ticket 4711",
     "OperatorMergedIdentity.id": 17,
     "OperatorMergePreview.into": "18",
     "OperatorMergePreview.phone": "moves",

@@ -98,6 +98,12 @@ class OperatorFile(OperatorPerson):
     audit_events = fields.Integer(required=True)
 
 
+class Reason(Body):
+    """Why an operator does something."""
+
+    reason = Text(REASON_CHARACTERS, REASON, required=True, description="why; one line without personal data")
+
+
 class OperatorMergedIdentity(Schema):
     """An identity that would move."""
 
@@ -216,6 +222,11 @@ def _merge(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Ma
     return _in_short(operator, int(body["into"]))
 
 
+def _unmerge(operator: SignedInOperator, user_id: int, body: dict[str, Any]) -> Mapping[str, Any]:
+    services().merges.undo(user_id, body["reason"], operator.name)
+    return _in_short(operator, user_id)
+
+
 def _in_short(operator: SignedInOperator, user_id: int) -> Mapping[str, Any]:
     return envelope(summary_view(services().users.get(user_id), operator))
 
@@ -263,5 +274,15 @@ _add(
     "Merge a person into another one",
     _PERSON_ANSWER,
     fields=MergeReason(),
+    refuses=(409,),
+)
+_add(
+    "POST",
+    f"{_ONE}/unmerge",
+    _unmerge,
+    "owner",
+    "Undo a merge",
+    _PERSON_ANSWER,
+    fields=Reason(),
     refuses=(409,),
 )
