@@ -167,7 +167,7 @@ def test_a_ban_ends_when_its_time_is_over_and_its_marks_go(
     assert closing.erase(user_id, "x")
     house.clock.moment += 365 * DAY - 1
     refused(house, "lan", "bob", phone=ONE)
-    retention = Retention(house.database, house.clock, 365 * DAY, DAY)
+    retention = Retention(house.database, house.clock, 365 * DAY, DAY, DAY)
     assert retention.purge()["marks of bans"] == 0
     house.clock.moment += 1
     assert house.log_in("lan", phone=ONE).is_new
@@ -285,7 +285,7 @@ def test_after_its_time_an_invite_counts_again(house: House, closing: AccountClo
     assert house.log_in("lan", code=code).invite == "already_invited"
     house.clock.moment += 1
     assert house.log_in("lan", code=code).invite == "accepted"
-    assert Retention(house.database, house.clock, 365 * DAY, DAY).purge()["marks of invites"] == 1
+    assert Retention(house.database, house.clock, 365 * DAY, DAY, DAY).purge()["marks of invites"] == 1
 
 
 # --- at one moment --------------------------------------------------------------------------------------------------

@@ -76,6 +76,13 @@ def dead(name: str, dead_at: int) -> str:
     )
 
 
+def merge(user_id: int, merged_at: int) -> str:
+    return (
+        "INSERT INTO merges (user_id, into_id, merged_at, country_code, phone, gave_phone)"
+        f" VALUES ({user_id}, 9, {merged_at}, NULL, NULL, 0)"
+    )
+
+
 def session(name: str, *, idle: int = 2**40, absolute: int = 2**40, revoked: int | None = None) -> str:
     return (
         "INSERT INTO sessions (id, user_id, appid, contract, token_version, created_at, last_used_at, rotated_at,"
@@ -117,10 +124,11 @@ def test_each_kind_goes_when_its_time_is_over(
         *(ban("kept", now + 1), ban("gone", now), counted("kept", now + 1), counted("gone", now)),
         *(change("kept", now - 30 * DAY), change("gone", now - 30 * DAY - 1)),
         *(dead("kept", now - 30 * DAY), dead("gone", now - 30 * DAY - 1)),
+        *(merge(1, now - 7 * DAY), merge(2, now - 7 * DAY - 1)),
         *(event("kept", now - 365 * DAY), event("gone", now - 365 * DAY - 1)),
         f"INSERT INTO not_before_marks (user_id, not_before) VALUES (1, {now - 31 * DAY}), (2, {now - 31 * DAY - 1})",
     )
-    deleted = Retention(each_database, clock, 365 * DAY, 30 * DAY).purge()
+    deleted = Retention(each_database, clock, 365 * DAY, 30 * DAY, 7 * DAY).purge()
     assert deleted == {
         "login attempts": 1,
         "used tickets": 1,
@@ -135,6 +143,7 @@ def test_each_kind_goes_when_its_time_is_over(
         "receipts of pushes": 1,
         "errors of WeChat": 1,
         "changes of people": 1,
+        "merges to undo": 1,
         "dead messages": 1,
         "audit events": 1,
     }
@@ -150,10 +159,11 @@ def test_each_kind_goes_when_its_time_is_over(
     )
     assert sorted(name for (name,) in left) == ["just ended", *["kept"] * 12, "live", "month old"]
     assert counts(each_database)["users"] == 1
+    assert rows(each_database, "SELECT user_id FROM merges") == [(1,)]
 
 
 def test_a_second_purge_finds_nothing(each_database: Database, clock: Clock) -> None:
-    service = Retention(each_database, clock, 365 * DAY, 30 * DAY)
+    service = Retention(each_database, clock, 365 * DAY, 30 * DAY, 7 * DAY)
     service.purge()
     assert set(service.purge().values()) == {0}
 
@@ -162,5 +172,5 @@ def test_more_rows_than_one_transaction_takes_all_go(
     store: Callable[..., None], each_database: Database, clock: Clock
 ) -> None:
     store(*(ticket(f"ticket {number}", 1) for number in range(2500)))
-    assert Retention(each_database, clock, 365 * DAY, 30 * DAY).purge()["used tickets"] == 2500
+    assert Retention(each_database, clock, 365 * DAY, 30 * DAY, 7 * DAY).purge()["used tickets"] == 2500
     assert counts(each_database)["spent_tickets"] == 0

@@ -706,6 +706,7 @@ def test_a_purge_erases_who_is_due_and_they_may_come_back_as_somebody_new(
         "errors of WeChat": 0,
         "sessions of operators": 0,
         "changes of people": 0,
+        "merges to undo": 0,
         "dead messages": 0,
         "marks of bans": 0,
         "marks of invites": 0,
