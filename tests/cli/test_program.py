@@ -142,12 +142,15 @@ LISTING = {
     "services list": (),
     "token show": (),
     "users conflicts": (),
+    "webhooks list": (),
 }
 ON_SOMEBODY = (
     "doctor",
     "users find",
     "users sessions",
+    "users merge",
     "users show",
+    "webhooks dead",
     "session-keys check",
     "session-keys reset",
     "token refresh",
@@ -187,6 +190,7 @@ def test_every_table_has_a_head_even_if_it_is_empty(empty: dict[str, str], tmp_p
         "operators list": "name role created rotated last used removed",
         "services list": "name scopes created",
         "users conflicts": "no conflicts",
+        "webhooks list": "name url events scopes waiting since dead paused",
     }
     for name, head in heads.items():
         assert run(tmp_path, *name.split(), **empty)[1].split() == head.split(), name
