@@ -295,7 +295,8 @@ def test_the_lock_of_a_killed_holder_falls_open(wechat: Simulator, start: Start,
     assert told["slowest"] <= UPSTREAM_SECONDS + (1 if not shelf.startswith("redis") else 3.5)
 
 
-def test_a_frozen_holder_costs_callers_their_patience_and_no_more(wechat: Simulator, start: Start, shelf: str) -> None:
+@pytest.mark.alone
+def test_a_frozen_holder_costs_callers_less_than_five_seconds(wechat: Simulator, start: Start, shelf: str) -> None:
     caller, holder = start(2)
     assert holder.do("hold") == {"held": True}
     os.kill(holder.pid, signal.SIGSTOP)
@@ -304,8 +305,7 @@ def test_a_frozen_holder_costs_callers_their_patience_and_no_more(wechat: Simula
         again = caller.do("get", threads=20)
     finally:
         holder.end()
-    # What a busy machine adds is no property of the store; without an end, the wait is that of the holder.
-    assert told["slowest"] < PATIENCE_SECONDS + 2
+    assert told["slowest"] < PATIENCE_SECONDS + 0.5
     if shelf.startswith("redis"):  # the lease runs out, the lock of a file does not
         assert (told["errors"], fetches(wechat)) == ([], 1)
     else:

@@ -1,7 +1,6 @@
 """Webhooks: where other services want to be told of changes of people."""
 
 import re
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -144,7 +143,10 @@ class Webhooks:
 
         def work(connection: Connection) -> int:
             _refuse_none(webhooks.find(connection, name) is not None, name)
-            return webhook_deliveries.replay(connection, name, delivery_id, self._clock.seconds())
+            again = webhook_deliveries.replay(connection, name, delivery_id, self._clock.seconds())
+            if again:
+                self._note(connection, "webhook_replay", name)
+            return again
 
         return self._database.run(work)
 
@@ -157,11 +159,6 @@ def keys_of(webhook: Webhook, sealer: Sealer, now: int) -> list[str]:
     is_overlapping = now < webhook.rotated_at + OVERLAP_SECONDS
     sealed = [webhook.secret, webhook.previous_secret if is_overlapping else None]
     return [secret for secret in map(sealer.open, sealed) if secret is not None]
-
-
-def without_secrets(webhook: Webhook) -> Webhook:
-    """Return the webhook as it may be shown."""
-    return replace(webhook, secret="", previous_secret=None)
 
 
 def _refuse_none(is_there: bool, name: str) -> None:

@@ -140,6 +140,7 @@ def test_after_days_it_is_given_up_listed_and_sent_again_on_request(desk: Desk, 
     receiver.status = 200
     assert desk.round().delivered == 1
     assert desk.webhooks.replay("orders", dead.id) == 1
+    assert desk.house.events("webhook_replay") == [(None, "orders")]
     assert (desk.round().delivered, desk.backlog()) == (1, (0, 0))
 
 
